@@ -1,0 +1,239 @@
+package sessions
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"unicode/utf8"
+)
+
+// A document is the decoded top level of a session's JSON object, in stored
+// order. Values stay raw, so that a key nobody touched keeps its bytes, number
+// text included. A slice beats a map at the handful of keys a session has.
+type document []member
+
+type member struct {
+	name   string
+	quoted []byte // the name as it stands in the JSON text
+	raw    json.RawMessage
+}
+
+// maxDepth keeps a value within what the JSON check of every supported
+// database accepts: MariaDB's stops at 32 levels, and the object around the
+// value is one of them.
+const maxDepth = 30
+
+func (d document) index(name string) int {
+	for i := range d {
+		if d[i].name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+func (d document) get(name string) (json.RawMessage, bool) {
+	if i := d.index(name); i >= 0 {
+		return d[i].raw, true
+	}
+	return nil, false
+}
+
+// with returns d with name set to raw, in place where the name exists. The
+// caller owns d.
+func (d document) with(name string, raw json.RawMessage) document {
+	if i := d.index(name); i >= 0 {
+		d[i].raw = raw
+		return d
+	}
+	quoted, _ := json.Marshal(name) // a string always encodes
+	return append(d, member{name: name, quoted: quoted, raw: raw})
+}
+
+func (d document) without(name string) document {
+	if i := d.index(name); i >= 0 {
+		return slices.Delete(d, i, i+1)
+	}
+	return d
+}
+
+// equal reports whether d and e hold the same bytes under the same names.
+// Order does not count: deleting a key and setting it again changes nothing.
+func (d document) equal(e document) bool {
+	if len(d) != len(e) {
+		return false
+	}
+	for i := range d {
+		j := i
+		if e[j].name != d[i].name {
+			if j = e.index(d[i].name); j < 0 {
+				return false
+			}
+		}
+		if !bytes.Equal(d[i].raw, e[j].raw) {
+			return false
+		}
+	}
+	return true
+}
+
+func (d document) encode() []byte {
+	size := 2
+	for i := range d {
+		size += len(d[i].quoted) + len(d[i].raw) + 2
+	}
+	b := append(make([]byte, 0, size), '{')
+	for i := range d {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, d[i].quoted...)
+		b = append(b, ':')
+		b = append(b, d[i].raw...)
+	}
+	return append(b, '}')
+}
+
+var errDamaged = errors.New("not a JSON object that this package can keep")
+
+// decodeDocument splits data, which must be one JSON object, into its members.
+// The members alias data.
+func decodeDocument(data []byte) (document, error) {
+	if !json.Valid(data) || !utf8.Valid(data) {
+		return nil, errDamaged
+	}
+	p := skipSpace(data, 0)
+	if data[p] != '{' {
+		return nil, errDamaged
+	}
+	var doc document
+	for p = skipSpace(data, p+1); data[p] != '}'; p = skipSpace(data, p) {
+		if data[p] == ',' {
+			p = skipSpace(data, p+1)
+		}
+		quoted := data[p:skipValue(data, p)]
+		name, err := unquote(quoted)
+		if err != nil || doc.index(name) >= 0 {
+			return nil, errDamaged // readers disagree on which duplicate wins
+		}
+		p = skipSpace(data, p+len(quoted))
+		p = skipSpace(data, p+1) // the colon
+		end := skipValue(data, p)
+		doc = append(doc, member{name: name, quoted: quoted, raw: data[p:end:end]})
+		p = end
+	}
+	return doc, nil
+}
+
+func unquote(quoted []byte) (string, error) {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return string(quoted[1 : len(quoted)-1]), nil
+	}
+	var s string
+	err := json.Unmarshal(quoted, &s)
+	return s, err
+}
+
+func skipSpace(data []byte, p int) int {
+	for data[p] == ' ' || data[p] == '\t' || data[p] == '\n' || data[p] == '\r' {
+		p++
+	}
+	return p
+}
+
+// skipValue returns the index after the value that begins at p. The text is
+// known to be valid JSON and to go on after the value.
+func skipValue(data []byte, p int) int {
+	switch data[p] {
+	case '"':
+		return skipString(data, p)
+	case '{', '[':
+		for depth := 0; ; p++ {
+			switch data[p] {
+			case '"':
+				p = skipString(data, p) - 1
+			case '{', '[':
+				depth++
+			case '}', ']':
+				if depth--; depth == 0 {
+					return p + 1
+				}
+			}
+		}
+	default: // a number, true, false or null ends where punctuation or space begins
+		return p + bytes.IndexAny(data[p:], ",}] \t\r\n")
+	}
+}
+
+func skipString(data []byte, p int) int {
+	for p++; data[p] != '"'; p++ {
+		if data[p] == '\\' {
+			p++
+		}
+	}
+	return p + 1
+}
+
+// encodeValue turns v into JSON and refuses what some supported database or
+// some reader of the JSON would not give back as it was.
+func encodeValue(v any) (json.RawMessage, error) {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrValue, err)
+	}
+	if !utf8.Valid(raw) || hasReplacement(raw) {
+		return nil, fmt.Errorf("%w: a string in it is not valid UTF-8; encode binary data, for example as []byte", ErrValue)
+	}
+	if bytes.Count(raw, []byte("["))+bytes.Count(raw, []byte("{")) > maxDepth && depth(raw) > maxDepth {
+		return nil, fmt.Errorf("%w: nested more than %d levels deep", ErrValue, maxDepth)
+	}
+	return raw, nil
+}
+
+// hasReplacement finds the escape \ufffd, which encoding/json writes for
+// bytes that are not UTF-8 (a U+FFFD that was in the string stays a character).
+func hasReplacement(raw []byte) bool {
+	for p := 0; ; p += len(`\ufffd`) {
+		i := bytes.Index(raw[p:], []byte(`\ufffd`))
+		if i < 0 {
+			return false
+		}
+		p += i
+		slashes := 0
+		for q := p - 1; q >= 0 && raw[q] == '\\'; q-- {
+			slashes++
+		}
+		if slashes%2 == 0 {
+			return true
+		}
+	}
+}
+
+func depth(raw []byte) int {
+	deepest, now := 0, 0
+	for p := 0; p < len(raw); p++ {
+		switch raw[p] {
+		case '"':
+			p = skipString(raw, p) - 1
+		case '{', '[':
+			now++
+			deepest = max(deepest, now)
+		case '}', ']':
+			now--
+		}
+	}
+	return deepest
+}
+
+// decodeValue is the reverse of encodeValue. A number that lands in an
+// interface becomes a json.Number, because float64 loses digits past 2^53.
+func decodeValue(raw json.RawMessage, v any, numbers bool) error {
+	if !numbers {
+		return json.Unmarshal(raw, v)
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	return dec.Decode(v)
+}

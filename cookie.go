@@ -1,0 +1,228 @@
+package sessions
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"hash"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+)
+
+// An id is the secret that a cookie carries: 256 random bits.
+type id [sha256.Size]byte
+
+func newID() id {
+	var v id
+	_, _ = rand.Read(v[:]) // since Go 1.24 it never fails: it ends the program instead
+	return v
+}
+
+// key is what a reader of the database sees of an id.
+func (v id) key() RowKey {
+	sum := sha256.Sum256(v[:])
+	return RowKey(sum[:])
+}
+
+// newHandle returns a public name for a session: 128 random bits.
+func newHandle() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// A signer turns ids into cookie values and back. A value is the id and an
+// HMAC-SHA-256 of it, both as base64url, joined by a dot.
+type signer struct {
+	macs []*sync.Pool // of hash.Hash, one pool a secret; the first one signs
+	info []byte       // binds a value to this format and to the cookie's name
+}
+
+const (
+	encodedLength = (sha256.Size*8 + 5) / 6 // of 32 bytes in base64 without padding
+	valueLength   = 2*encodedLength + 1
+)
+
+// canonical refuses the spellings that differ in unused trailing bits.
+var canonical = base64.RawURLEncoding.Strict()
+
+func newSigner(name string, secrets [][]byte) *signer {
+	s := &signer{info: []byte("sessions/v1\x00" + name + "\x00")}
+	for _, secret := range secrets {
+		secret = append([]byte(nil), secret...) // the caller may wipe or reuse its slice
+		s.macs = append(s.macs, &sync.Pool{New: func() any { return hmac.New(sha256.New, secret) }})
+	}
+	return s
+}
+
+func (s *signer) sum(which int, v id) (sum [sha256.Size]byte) {
+	mac := s.macs[which].Get().(hash.Hash)
+	mac.Reset()
+	mac.Write(s.info)
+	mac.Write(v[:])
+	mac.Sum(sum[:0])
+	s.macs[which].Put(mac)
+	return sum
+}
+
+func (s *signer) encode(v id) string {
+	var b [valueLength]byte
+	sum := s.sum(0, v)
+	canonical.Encode(b[:encodedLength], v[:])
+	b[encodedLength] = '.'
+	canonical.Encode(b[encodedLength+1:], sum[:])
+	return string(b[:])
+}
+
+// decode returns the id in a cookie value, and whether an older secret than
+// the first signed it. Anything else than what encode writes is refused.
+func (s *signer) decode(value string) (v id, old, ok bool) {
+	if len(value) != valueLength || value[encodedLength] != '.' {
+		return id{}, false, false
+	}
+	sum, ok := decode32(value[encodedLength+1:])
+	if !ok {
+		return id{}, false, false
+	}
+	if v, ok = decode32(value[:encodedLength]); !ok {
+		return id{}, false, false
+	}
+	for i := range s.macs {
+		if want := s.sum(i, v); hmac.Equal(want[:], sum[:]) {
+			return v, i > 0, true
+		}
+	}
+	return id{}, false, false
+}
+
+func decode32(text string) (v id, ok bool) {
+	var b [encodedLength]byte
+	copy(b[:], text)
+	// The decoder skips line breaks, so a text with one comes out short.
+	n, err := canonical.Decode(v[:], b[:])
+	return v, err == nil && n == len(v)
+}
+
+// maxCandidates bounds how many different, correctly signed ids one request
+// may ask the store about.
+const maxCandidates = 4
+
+// candidate is an id that came with a request.
+type candidate struct {
+	id  id
+	old bool // signed with a secret that is being phased out
+}
+
+// read returns the different ids that correctly signed cookies of this name
+// carry. Order says nothing: whoever can set a cookie for a parent domain or a
+// longer path decides it (RFC 6265bis, section 8.6).
+func (s *signer) read(r *http.Request, name string) []candidate {
+	var found []candidate
+next:
+	for _, c := range r.CookiesNamed(name) {
+		v, old, ok := s.decode(c.Value)
+		if !ok || c.Quoted {
+			continue
+		}
+		for _, f := range found {
+			if f.id == v {
+				continue next
+			}
+		}
+		if found = append(found, candidate{v, old}); len(found) > maxCandidates {
+			return nil
+		}
+	}
+	return found
+}
+
+// cookie returns what to send for value; maxAge as in [SessionCookie]. An
+// empty value deletes the cookie in the browser, for which all attributes must
+// be those it was set with.
+func (o *CookieOptions) cookie(value string, maxAge time.Duration, secure bool) *http.Cookie {
+	c := &http.Cookie{
+		Name: o.Name, Value: value, Path: o.Path, Domain: o.Domain,
+		Secure: secure, HttpOnly: !o.UnsafeScriptAccess, SameSite: o.SameSite, Partitioned: o.Partitioned,
+	}
+	switch {
+	case value == "":
+		c.MaxAge, c.Expires = -1, time.Unix(1, 0)
+	case maxAge > 0:
+		c.MaxAge = int((maxAge + time.Second - 1) / time.Second)
+	}
+	return c
+}
+
+// isHTTPS reports whether the request came over TLS, as far as this process
+// can know: on its own socket, or by the word of a proxy it was told to trust.
+// Every forwarding header that is there must say https, in each of its values, so that
+// a client that sends one through a proxy which appends gains nothing.
+func isHTTPS(r *http.Request, trusted []netip.Prefix) bool {
+	if r.TLS != nil {
+		return true
+	}
+	if len(trusted) == 0 || !fromTrusted(r.RemoteAddr, trusted) {
+		return false
+	}
+	said := false
+	for _, line := range r.Header["X-Forwarded-Proto"] {
+		for proto := range strings.SplitSeq(line, ",") {
+			if said = true; !strings.EqualFold(strings.TrimSpace(proto), "https") {
+				return false
+			}
+		}
+	}
+	for _, line := range r.Header["Forwarded"] {
+		for hop := range strings.SplitSeq(line, ",") {
+			proto, ok := forwardedProto(hop)
+			if said = said || ok; ok && !strings.EqualFold(proto, "https") {
+				return false
+			}
+		}
+	}
+	return said
+}
+
+// forwardedProto returns the proto parameter of one element of a Forwarded
+// header (RFC 7239, section 4).
+func forwardedProto(hop string) (string, bool) {
+	for pair := range strings.SplitSeq(hop, ";") {
+		name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
+		if strings.EqualFold(name, "proto") {
+			return strings.Trim(value, `"`), true
+		}
+	}
+	return "", false
+}
+
+func fromTrusted(remote string, trusted []netip.Prefix) bool {
+	peer, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return false
+	}
+	for _, prefix := range trusted {
+		if prefix.Contains(peer.Addr().Unmap()) {
+			return true
+		}
+	}
+	return false
+}
+
+// isLoopback reports whether a browser takes Secure cookies for this host over
+// plain HTTP: the potentially trustworthy names of W3C Secure Contexts.
+func isLoopback(host string) bool {
+	if h, _, ok := strings.Cut(host, "]"); ok { // [::1]:8080
+		host = strings.TrimPrefix(h, "[")
+	} else {
+		host, _, _ = strings.Cut(host, ":")
+	}
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return addr.IsLoopback()
+	}
+	host = strings.ToLower(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}

@@ -1,0 +1,159 @@
+package sessions
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxNameLength bounds a key's name, in bytes.
+const maxNameLength = 128
+
+// Key names one value of type T in a session. Make it once, as a package
+// variable, and use it from any goroutine:
+//
+//	var visits = sessions.NewKey[int]("visits")
+//
+// Values are kept as JSON under the key's name. Two keys with the same name
+// are the same value.
+type Key[T any] struct {
+	name    string
+	numbers bool
+}
+
+// NewKey returns the key with the given name: 1 to 128 bytes of UTF-8 without
+// control characters, not beginning with "$", which is kept for this package.
+// It panics on any other name, because a key is part of the program's text.
+func NewKey[T any](name string) Key[T] {
+	if err := checkName(name); err != nil {
+		panic(err)
+	}
+	return Key[T]{name: name, numbers: holdsInterface(reflect.TypeFor[T](), nil)}
+}
+
+func checkName(name string) error {
+	switch {
+	case name == "" || len(name) > maxNameLength:
+		return fmt.Errorf("sessions: key name %.40q has %d bytes; use 1 to %d", name, len(name), maxNameLength)
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
+		return fmt.Errorf("sessions: key name %q holds control characters or is not UTF-8", name)
+	case name[0] == '$':
+		return fmt.Errorf("sessions: key name %q begins with $, which is reserved", name)
+	}
+	return nil
+}
+
+// holdsInterface reports whether decoding into t can put a number into an
+// interface. It runs once a key, so that reading a value need not reflect.
+func holdsInterface(t reflect.Type, seen []reflect.Type) bool {
+	for _, s := range seen {
+		if s == t {
+			return false
+		}
+	}
+	seen = append(seen, t)
+	switch t.Kind() {
+	case reflect.Interface:
+		return true
+	case reflect.Array, reflect.Map, reflect.Pointer, reflect.Slice:
+		return holdsInterface(t.Elem(), seen)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if holdsInterface(t.Field(i).Type, seen) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Name returns the name the key was made with.
+func (k Key[T]) Name() string { return k.name }
+
+// Get returns the value, and false when the session has none or holds
+// something that is not a T; Lookup tells the two apart.
+func (k Key[T]) Get(s *Session) (T, bool) {
+	v, err := k.Lookup(s)
+	return v, err == nil
+}
+
+// Lookup returns the value. The error is [ErrAbsent] when the session has none
+// and wraps [ErrValue] when what it holds does not decode into a T.
+func (k Key[T]) Lookup(s *Session) (T, error) {
+	raw, _ := s.peek(k.name)
+	return k.decode(raw)
+}
+
+// Has reports whether the session holds a value under this name, of any type.
+func (k Key[T]) Has(s *Session) bool {
+	raw, _ := s.peek(k.name)
+	return raw != nil
+}
+
+// Set stores v. A v that JSON can't hold (a channel, NaN, a string that is not
+// UTF-8, more than 30 levels of nesting) is not stored: the session remembers
+// the error, [Session.Err] returns it, and the request is answered by the error
+// handler. Setting the bytes that are there already writes nothing.
+func (k Key[T]) Set(s *Session, v T) {
+	raw, err := encodeValue(v)
+	if err != nil {
+		s.refuse(k.name, err)
+		return
+	}
+	s.set(k.name, raw)
+}
+
+// Update stores f(current value), or f(zero T) where there is none or it is no
+// T, and returns what it stored. When another request changed the session first, f
+// runs again on that request's value, so f must depend on its argument alone,
+// have no side effects, and not use the session.
+func (k Key[T]) Update(s *Session, f func(T) T) T {
+	apply := func(raw json.RawMessage) (T, json.RawMessage, error) {
+		v, _ := k.decode(raw)
+		v = f(v)
+		next, err := encodeValue(v)
+		return v, next, err
+	}
+	replay := func(raw json.RawMessage) (json.RawMessage, error) {
+		_, next, err := apply(raw)
+		return next, err
+	}
+	for { // f runs without the session's lock, so look whether it is still about the same value
+		raw, generation := s.peek(k.name)
+		v, next, err := apply(raw)
+		if err != nil {
+			s.refuse(k.name, err)
+			return v
+		}
+		if s.update(k.name, generation, next, replay) {
+			return v
+		}
+	}
+}
+
+// Pop returns the value and deletes it: a message to show once. Two parallel
+// requests may both get it, so it is no protection for a single-use token.
+func (k Key[T]) Pop(s *Session) (T, bool) {
+	v, ok := k.Get(s)
+	k.Delete(s)
+	return v, ok
+}
+
+// Delete removes the value, if there is one.
+func (k Key[T]) Delete(s *Session) { s.delete(k.name) }
+
+// decode returns the zero T when raw is nil or no T. The error leaves out what
+// encoding/json says, because that quotes the value.
+func (k Key[T]) decode(raw json.RawMessage) (T, error) {
+	var v, zero T
+	if raw == nil {
+		return zero, ErrAbsent
+	}
+	if err := decodeValue(raw, &v, k.numbers); err != nil {
+		return zero, fmt.Errorf("%w: key %q does not hold a %v", ErrValue, k.name, reflect.TypeFor[T]())
+	}
+	return v, nil
+}

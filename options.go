@@ -1,0 +1,184 @@
+package sessions
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// Options configure a [Manager]. The zero value of each field is its default,
+// and safe; only Secrets has none.
+type Options struct {
+	// Secrets sign the cookie: at least one, each of at least 32 random bytes.
+	// The first signs, all verify, and a cookie that an older one signed is signed
+	// anew with the next response. To rotate, put the new secret in front, and
+	// drop the old one when the cookies it signed have expired.
+	Secrets [][]byte
+
+	// Cookie says how the browser keeps the session's id.
+	Cookie CookieOptions
+
+	// IdleTimeout ends a session that made no request for this long.
+	// Defaults to 24 hours, or Lifetime if that is shorter.
+	IdleTimeout time.Duration
+
+	// Lifetime is the absolute timeout: it ends a session this long after it was
+	// made, however busy it is. At most 400 days. Defaults to 30 days.
+	Lifetime time.Duration
+
+	// TouchInterval is how far the expiry must have fallen behind before a
+	// request that changes nothing moves it forward: one small write an interval
+	// instead of one a request. A session may end this much early.
+	// Defaults to IdleTimeout/10, at most 1 minute.
+	TouchInterval time.Duration
+
+	// MaxBytes bounds a session's JSON, in bytes. At most 1 MiB.
+	// Defaults to 64 KiB.
+	MaxBytes int
+
+	// Timeout bounds the work on the store before a handler runs, and again when
+	// its changes are saved, merging included. Defaults to 5 seconds.
+	Timeout time.Duration
+
+	// Rolling sends the cookie with every response of a session that exists,
+	// which moves the browser's expiry of a cookie with MaxAge along.
+	// Defaults to false: such a cookie is sent again when the expiry in the store moves.
+	Rolling bool
+
+	// TrustedProxies are the addresses of reverse proxies whose X-Forwarded-Proto
+	// and Forwarded headers are believed. Defaults to none: the headers
+	// are ignored.
+	TrustedProxies []netip.Prefix
+
+	// Skip leaves requests alone for which it returns true, such as those for
+	// static files: nothing is loaded and the handler has no session.
+	// Defaults to none.
+	Skip func(*http.Request) bool
+
+	// ErrorHandler answers a request whose session could not be loaded or saved,
+	// once, in place of the handler's answer. Defaults to [DefaultErrorHandler].
+	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
+
+	// Logger gets what an operator must know; never an id or a secret.
+	// Defaults to slog.Default().
+	Logger *slog.Logger
+}
+
+// CookieOptions say how the browser keeps the session's id (RFC 6265bis).
+type CookieOptions struct {
+	// Name defaults to "__Host-session" where its rules allow (Secure always,
+	// Path "/", no Domain), else to "__Secure-session" (Secure always), else to
+	// "session".
+	Name string
+
+	// Path is the URL path under which the browser sends the cookie.
+	// It is no security boundary. Defaults to "/".
+	Path string
+
+	// Domain widens the cookie to all subdomains of this domain.
+	// Defaults to none: only the host that set it gets it back.
+	Domain string
+
+	// MaxAge is how long the browser keeps the cookie, in whole seconds, at most
+	// 400 days. A session then lives at least that long when idle, within Lifetime.
+	// Defaults to 0: until the browser ends ("browser session").
+	// [SessionCookie.SetMaxAge] sets it for one session.
+	MaxAge time.Duration
+
+	// SameSite defaults to http.SameSiteLaxMode.
+	SameSite http.SameSite
+
+	// Secure defaults to SecureAlways.
+	Secure SecureMode
+
+	// Partitioned keeps the cookie apart for each top-level site that embeds this
+	// one (CHIPS). Needs SecureAlways. Defaults to false.
+	Partitioned bool
+
+	// UnsafeScriptAccess leaves out HttpOnly, so that any script on the page
+	// can read the cookie and send it elsewhere. Defaults to false.
+	UnsafeScriptAccess bool
+}
+
+// SecureMode says when the cookie has the Secure attribute.
+type SecureMode int
+
+const (
+	// SecureAlways: the cookie always has it, and is not sent with a response to
+	// plain HTTP, save on localhost, where browsers make an exception.
+	SecureAlways SecureMode = iota
+	// SecureAuto: the cookie has it when the request came over HTTPS. For
+	// development and tests, and clients that keep to the letter on localhost
+	// (Go's cookiejar, Safari).
+	SecureAuto
+	// SecureNever: the cookie never has it. Whoever is on the network path reads it.
+	SecureNever
+)
+
+// maxLifetime is the longest that browsers keep a cookie (RFC 6265bis, section 5.5).
+const maxLifetime = 400 * 24 * time.Hour
+
+const (
+	minSecret   = sha256.Size // RFC 2104, section 3: a shorter key weakens the HMAC
+	maxMaxBytes = 1 << 20
+)
+
+func (o Options) withDefaults() Options {
+	o.Lifetime = cmp.Or(o.Lifetime, 30*24*time.Hour)
+	o.IdleTimeout = cmp.Or(o.IdleTimeout, min(24*time.Hour, o.Lifetime))
+	o.TouchInterval = cmp.Or(o.TouchInterval, min(time.Minute, o.IdleTimeout/10))
+	o.MaxBytes = cmp.Or(o.MaxBytes, 64<<10)
+	o.Timeout = cmp.Or(o.Timeout, 5*time.Second)
+	if o.ErrorHandler == nil {
+		o.ErrorHandler = DefaultErrorHandler
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	c := &o.Cookie
+	c.Path = cmp.Or(c.Path, "/")
+	c.SameSite = cmp.Or(c.SameSite, http.SameSiteLaxMode)
+	switch {
+	case c.Name != "":
+	case c.Secure == SecureAlways && c.Path == "/" && c.Domain == "":
+		c.Name = "__Host-session"
+	case c.Secure == SecureAlways:
+		c.Name = "__Secure-session"
+	default:
+		c.Name = "session"
+	}
+	return o
+}
+
+// validate reports everything that is wrong, not just the first thing.
+func (o *Options) validate() error {
+	var errs []error
+	check := func(bad bool, format string, args ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf("%w: "+format, append([]any{ErrOptions}, args...)...))
+		}
+	}
+	check(len(o.Secrets) == 0, "Secrets is empty; give at least one secret of %d random bytes, for example from `openssl rand -base64 32`", minSecret)
+	for i, secret := range o.Secrets {
+		check(len(secret) < minSecret, "Secrets[%d] has %d bytes; use at least %d random bytes", i, len(secret), minSecret)
+		check(len(secret) >= minSecret && bytes.Count(secret, secret[:1]) == len(secret), "Secrets[%d] is one byte repeated; use %d random bytes", i, minSecret)
+	}
+	check(o.Lifetime < time.Second, "Lifetime is %v; use at least a second", o.Lifetime)
+	check(o.Lifetime > maxLifetime, "Lifetime is %v; browsers keep no cookie longer than 400 days (%v)", o.Lifetime, maxLifetime)
+	check(o.IdleTimeout < time.Second, "IdleTimeout is %v; use at least a second, or set it to Lifetime to do without", o.IdleTimeout)
+	check(o.IdleTimeout > o.Lifetime, "IdleTimeout %v is longer than Lifetime %v and would never apply; lower it or raise Lifetime", o.IdleTimeout, o.Lifetime)
+	check(o.TouchInterval < 0 || o.TouchInterval > o.IdleTimeout/2, "TouchInterval is %v; use 0 to half of IdleTimeout (%v)", o.TouchInterval, o.IdleTimeout/2)
+	check(o.MaxBytes < 1 || o.MaxBytes > maxMaxBytes, "MaxBytes is %d; use 1 to %d, and keep bigger things in a table of their own", o.MaxBytes, maxMaxBytes)
+	check(o.Timeout < 0, "Timeout is %v; use a positive time", o.Timeout)
+	for i, p := range o.TrustedProxies {
+		check(!p.IsValid(), "TrustedProxies[%d] is not a valid prefix; use netip.MustParsePrefix(\"10.0.0.0/8\")", i)
+	}
+	o.Cookie.validate(check)
+	return errors.Join(errs...)
+}

@@ -1,0 +1,290 @@
+package sessions
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+)
+
+// maxUserLength bounds a user's name in bytes: what a MySQL index holds.
+const maxUserLength = 255
+
+// A Session is what one request sees of a session. Values are read and changed
+// through a [Key]; changes are saved before the first byte of the response
+// leaves, or by [Session.Save]. It is safe for concurrent use by the goroutines
+// of one request, and useless once the handler has returned.
+type Session struct {
+	manager  *Manager
+	accessed atomic.Bool // the response depends on the cookie
+
+	saving sync.Mutex // held while the store is written; taken before mu
+
+	mu         sync.Mutex
+	state      state
+	pending    changes
+	generation int   // counts the changes
+	err        error // the first value that could not be kept
+
+	cookie     cookiePath
+	secure     bool // the cookie has the attribute Secure
+	presented  bool // the request carried a cookie of our name
+	sendCookie bool
+	dropCookie bool
+}
+
+// state is what the store holds as far as this request knows, and what the
+// request made of it.
+type state struct {
+	id     id       // unknown (zero) for a session that was not loaded by its cookie
+	row    Record   // zero while there is no row
+	base   document // row.Data decoded
+	now    document // base with the pending operations applied
+	user   string
+	handle string // "" until somebody asks or the row is made
+}
+
+func (st *state) stored() bool { return st.row.Version != 0 }
+
+// changes is what the request did since the store was last read or written.
+type changes struct {
+	ops       []op
+	user      bool // state.user is this request's choice
+	renew     renewal
+	touch     bool
+	drop      RowKey // the row that Destroy left behind
+	destroyed bool
+}
+
+func (c *changes) any() bool {
+	return len(c.ops) > 0 || c.user || c.renew != renewNone || c.touch || c.drop != ""
+}
+
+type renewal int
+
+const (
+	renewNone renewal = iota
+	renewKeep
+	renewEmpty
+)
+
+func (s *Session) peek(name string) (json.RawMessage, int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	raw, _ := s.state.now.get(name)
+	return raw, s.generation
+}
+
+func (s *Session) set(name string, raw json.RawMessage) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.record(op{kind: opSet, name: name, raw: raw})
+}
+
+func (s *Session) delete(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.record(op{kind: opDelete, name: name})
+}
+
+func (s *Session) refuse(name string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = fmt.Errorf("sessions: set %q: %w", name, err)
+	}
+}
+
+// Err returns the first error that a change of this request met, such as a
+// value that JSON can't hold. With such an error nothing of the request is saved.
+func (s *Session) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// Handle returns the session's public name, by which it can be listed and
+// revoked. It is not secret and is of no use as a cookie.
+func (s *Session) Handle() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state.handle == "" {
+		s.state.handle = newHandle()
+	}
+	return s.state.handle
+}
+
+// IsNew reports whether the store holds nothing of this session yet.
+func (s *Session) IsNew() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.state.stored()
+}
+
+// CreatedAt returns when the session was made, by the store's clock; now for a
+// new one.
+func (s *Session) CreatedAt() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.state.stored() {
+		return time.Now()
+	}
+	return s.state.row.CreatedAt
+}
+
+// ExpiresAt returns when the session will end if nobody uses it again. It is
+// for display: the store decides.
+func (s *Session) ExpiresAt() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	left := s.state.row.ExpiresIn
+	if !s.state.stored() {
+		left = min(s.manager.idle(s.state.now), s.manager.options.Lifetime)
+	}
+	return time.Now().Add(left)
+}
+
+// User returns whose session it is, or "".
+func (s *Session) User() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state.user
+}
+
+// SetUser says whose session it is, by any name of up to 255 bytes that the
+// application knows the user by, so that it can be listed and revoked. "" makes it
+// nobody's. A session that changes hands gets a new id, as with
+// [Session.Regenerate]: whoever planted the old one in the browser gains nothing.
+func (s *Session) SetUser(user string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(user) > maxUserLength || !utf8.ValidString(user) || strings.ContainsRune(user, 0) {
+		if s.err == nil {
+			s.err = fmt.Errorf("sessions: set user: %w: use at most %d bytes of UTF-8 without NUL", ErrValue, maxUserLength)
+		}
+		return
+	}
+	if user == s.state.user {
+		return
+	}
+	s.state.user = user
+	s.pending.user = true
+	s.regenerateLocked(renewKeep)
+}
+
+// Keys returns the names that have a value, in the order they were first set.
+func (s *Session) Keys() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var names []string
+	for _, m := range s.state.now {
+		if !strings.HasPrefix(m.name, "$") {
+			names = append(names, m.name)
+		}
+	}
+	return names
+}
+
+// Clear deletes all values. The user and the cookie stay.
+func (s *Session) Clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.record(op{kind: opClear})
+}
+
+// Regenerate gives the session a new id and keeps its data, handle and age.
+// The old id is dead from the moment the new one works. Call it when
+// privileges change; [Session.SetUser] does.
+func (s *Session) Regenerate() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.regenerateLocked(renewKeep)
+}
+
+// RegenerateEmpty makes the session a new one, with new id, handle and age and
+// no data or user, in the place of the old one, which is dead from then on.
+func (s *Session) RegenerateEmpty() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.record(op{kind: opReset})
+	s.state.user = ""
+	s.state.handle = newHandle()
+	s.pending.user = true
+	s.regenerateLocked(renewEmpty)
+}
+
+func (s *Session) regenerateLocked(how renewal) {
+	if s.state.stored() { // a new session has no id that anybody knows
+		s.pending.renew = max(s.pending.renew, how)
+	}
+}
+
+// Destroy ends the session: its row goes, the browser is told to drop the
+// cookie, and no request that still runs brings it back. What the handler stores
+// afterwards begins a new session.
+func (s *Session) Destroy() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	drop := s.pending.drop
+	if s.state.stored() {
+		drop = s.state.row.Key
+	}
+	s.state = state{}
+	s.pending = changes{drop: drop, destroyed: true}
+	s.sendCookie, s.dropCookie = false, s.presented
+	s.generation++
+	s.err = nil
+}
+
+// Touch moves the idle timeout forward with this request, even when
+// [Options.TouchInterval] has not passed.
+func (s *Session) Touch() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending.touch = true
+}
+
+// Save saves now what the request changed so far, for handlers that go on for
+// long after the response began. All others need not call it. Errors wrap those of
+// this package; [ErrTooLate] says that the session would need a cookie that
+// can't be sent any more, and then nothing is saved.
+func (s *Session) Save(ctx context.Context) error { return s.save(ctx) }
+
+// Reload forgets what the request changed since the last save and reads the
+// session anew. The error wraps [ErrEnded] when it is gone; then nothing is
+// forgotten. A new session becomes empty.
+func (s *Session) Reload(ctx context.Context) error {
+	s.saving.Lock()
+	defer s.saving.Unlock()
+	s.mu.Lock()
+	old := s.state
+	s.mu.Unlock()
+	var fresh state
+	if old.stored() {
+		var err error
+		if fresh, err = s.manager.load(ctx, old.row.Key); err != nil {
+			return s.manager.storeError("reload", err)
+		}
+		fresh.id = old.id
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state, s.pending, s.err = fresh, changes{}, nil
+	s.generation++
+	return nil
+}
+
+// touchDue reports whether the expiry has fallen behind by a TouchInterval and
+// may still move. s.mu is held.
+func (s *Session) touchDue() bool {
+	st := &s.state
+	if !st.stored() {
+		return false
+	}
+	full := min(s.manager.idle(st.now), st.row.AbsoluteIn)
+	return full-st.row.ExpiresIn >= s.manager.options.TouchInterval
+}

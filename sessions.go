@@ -1,0 +1,249 @@
+// Package sessions keeps server-side HTTP sessions in a SQL database.
+//
+// A [Manager] wraps a handler. It loads the session that a request's cookie names
+// before the handler runs, and saves what the handler changed before the first
+// byte of the response leaves:
+//
+//	store := pgstore.New(db) // or mysqlstore, sqlitestore, NewMemoryStore
+//	manager, err := sessions.New(store, sessions.Options{Secrets: [][]byte{secret}})
+//	...
+//	http.ListenAndServe(addr, manager.Handler(mux))
+//
+// Inside, a handler reads and changes the session through typed keys:
+//
+//	var visits = sessions.NewKey[int]("visits")
+//
+//	func page(w http.ResponseWriter, r *http.Request) {
+//		s := sessions.FromContext(r.Context())
+//		n := visits.Update(s, func(n int) int { return n + 1 })
+//		...
+//	}
+//
+// Parallel requests of one session never lose each other's changes: a save
+// that finds the row changed puts its own changes on top and tries again. A session
+// that was logged out or revoked never comes back, whatever request is still
+// running. When the store is down, requests are answered with an error and
+// nobody is logged out.
+//
+// Most programs need [New], [Manager.Handler], [FromContext], [NewKey], the
+// methods of [Session], and a [Reaper] that deletes what has expired.
+package sessions
+
+import (
+	"context"
+	"crypto/hmac"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+)
+
+// A Manager gives requests their session. It is safe for concurrent use.
+type Manager struct {
+	store        Store
+	options      Options
+	signer       *signer
+	gate         *gate
+	warnWithheld sync.Once
+}
+
+// New returns a manager that keeps sessions in store. The error wraps
+// [ErrOptions] and lists everything that has to be changed in the options.
+func New(store Store, options Options) (*Manager, error) {
+	options = options.withDefaults()
+	if err := options.validate(); err != nil {
+		return nil, err
+	}
+	if store == nil {
+		return nil, fmt.Errorf("%w: store is nil; use pgstore, mysqlstore, sqlitestore or NewMemoryStore", ErrOptions)
+	}
+	return &Manager{
+		store: store, options: options, gate: newGate(),
+		signer: newSigner(options.Cookie.Name, options.Secrets),
+	}, nil
+}
+
+type contextKey struct{}
+
+// FromContext returns the request's session. It panics when the request did
+// not come through [Manager.Handler]; [Lookup] does not.
+func FromContext(ctx context.Context) *Session {
+	s, ok := Lookup(ctx)
+	if !ok {
+		panic("sessions: no session in this context: wrap the handler in Manager.Handler, " +
+			"see that Options.Skip does not leave this request out, and pass on r.Context()")
+	}
+	return s
+}
+
+// Lookup returns the request's session, and false when it has none. Either
+// marks the response as one that depends on the cookie (Vary: Cookie).
+func Lookup(ctx context.Context) (*Session, bool) {
+	s, ok := ctx.Value(contextKey{}).(*Session)
+	if ok {
+		s.accessed.Store(true)
+	}
+	return s, ok
+}
+
+// Handler returns next with a session for each request: loaded before it runs,
+// saved before the first byte of its response leaves. When the session can't be
+// loaded, next does not run; when it can't be saved, nothing that next wrote leaves;
+// either way [Options.ErrorHandler] answers.
+//
+// If a change made after the first byte can't be saved, the connection is cut, so that the
+// client does not take the response for complete. A panic of next saves
+// nothing and passes on. A request that has a session of this manager already is left alone.
+func (m *Manager) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if m.options.Skip != nil && m.options.Skip(r) || m.owns(r.Context()) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		s, err := m.open(r)
+		if err != nil {
+			m.fail(w, r, err)
+			return
+		}
+		rw := newResponseWriter(w, r, s)
+		next.ServeHTTP(rw, r.WithContext(context.WithValue(r.Context(), contextKey{}, s)))
+		rw.end()
+	})
+}
+
+func (m *Manager) owns(ctx context.Context) bool {
+	s, ok := ctx.Value(contextKey{}).(*Session)
+	return ok && s.manager == m
+}
+
+// open returns the session that the request's cookies name, or a new one. An
+// id that the store does not know is forgotten: nobody can choose theirs.
+func (m *Manager) open(r *http.Request) (*Session, error) {
+	s := &Session{manager: m, presented: len(r.CookiesNamed(m.options.Cookie.Name)) > 0}
+	s.cookie, s.secure = m.cookieFor(r)
+	if !s.presented {
+		return s, nil
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), m.options.Timeout)
+	defer cancel()
+	live := 0
+	for _, c := range m.signer.read(r, m.options.Cookie.Name) {
+		st, err := m.load(ctx, c.id.key())
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, m.storeError("load", err)
+		}
+		if live++; live > 1 {
+			m.options.Logger.Warn("sessions: a request carried the cookies of several live sessions and was given none of them",
+				"handle", s.state.handle, "other", st.handle)
+			return &Session{manager: m, presented: true, cookie: s.cookie, secure: s.secure}, nil
+		}
+		st.id = c.id
+		s.state, s.sendCookie = st, c.old
+	}
+	return s, nil
+}
+
+// load returns the live session under key. A row that can't be decoded counts
+// as not there: its user gets a new session instead of an error for ever.
+func (m *Manager) load(ctx context.Context, key RowKey) (state, error) {
+	row, err := m.store.Load(ctx, key)
+	if err != nil {
+		return state{}, err
+	}
+	if !hmac.Equal([]byte(row.Key), []byte(key)) { // a driver or a collation mixed up two users
+		return state{}, fmt.Errorf("sessions: the store returned another session's row")
+	}
+	st, err := decodeRow(row)
+	if err != nil {
+		m.options.Logger.Error("sessions: a stored session is damaged and was passed over",
+			"handle", row.Handle, "bytes", len(row.Data), "error", err)
+		return state{}, ErrNotFound
+	}
+	return st, nil
+}
+
+func decodeRow(row Record) (state, error) {
+	doc, err := decodeDocument(row.Data)
+	if err != nil {
+		return state{}, err
+	}
+	return state{row: row, base: doc, now: doc, user: row.User, handle: row.Handle}, nil
+}
+
+// Load returns the session that a cookie value names, for code that has no
+// response to wrap, such as a websocket's or a job's. Changes are saved by
+// [Session.Save]; those that would need a new cookie are refused with
+// [ErrTooLate]. The error wraps [ErrNotFound] for any value that names no live session.
+func (m *Manager) Load(ctx context.Context, cookieValue string) (*Session, error) {
+	id, _, ok := m.signer.decode(cookieValue)
+	if !ok {
+		return nil, fmt.Errorf("sessions: load: %w", ErrNotFound)
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.options.Timeout)
+	defer cancel()
+	st, err := m.load(ctx, id.key())
+	if errors.Is(err, ErrNotFound) {
+		return nil, fmt.Errorf("sessions: load: %w", ErrNotFound)
+	}
+	if err != nil {
+		return nil, m.storeError("load", err)
+	}
+	st.id = id
+	return &Session{manager: m, state: st, cookie: cookieGone}, nil
+}
+
+// cookieFor decides whether the cookie may go out with the response, and
+// whether it is Secure.
+func (m *Manager) cookieFor(r *http.Request) (path cookiePath, secure bool) {
+	o := &m.options
+	switch o.Cookie.Secure {
+	case SecureNever:
+		return cookieOpen, false
+	case SecureAuto:
+		return cookieOpen, isHTTPS(r, o.TrustedProxies)
+	}
+	if isHTTPS(r, o.TrustedProxies) || isLoopback(r.Host) {
+		return cookieOpen, true
+	}
+	return cookieWithheld, true
+}
+
+// fail lets the error handler answer, and tells the operator what the client
+// is not told.
+func (m *Manager) fail(w http.ResponseWriter, r *http.Request, err error) {
+	level := slog.LevelError
+	if errors.Is(err, ErrEnded) || r.Context().Err() != nil { // a logout won, or the client left
+		level = slog.LevelInfo
+	}
+	m.options.Logger.Log(r.Context(), level, "sessions: a request was answered by the error handler", "error", err)
+	m.options.ErrorHandler(w, r, err)
+}
+
+// logWithheld spares a developer the search for the cookie that never comes.
+func (m *Manager) logWithheld() {
+	m.warnWithheld.Do(func() {
+		m.options.Logger.Warn("sessions: a session was not kept, because its Secure cookie is not sent over plain HTTP. " +
+			"Serve HTTPS; or, behind a proxy that ends TLS, let it set X-Forwarded-Proto and name its addresses in Options.TrustedProxies; " +
+			"or, for development only, set Options.Cookie.Secure to sessions.SecureAuto. This is said once.")
+	})
+}
+
+// storeError gives an error of the store its place among the errors of this package.
+func (m *Manager) storeError(doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrNotFound):
+		return fmt.Errorf("sessions: %s: %w", doing, ErrEnded)
+	}
+	for _, known := range []error{ErrConflict, ErrEnded, ErrSchema, ErrTooLarge, ErrTooLate, ErrValue, ErrUnavailable} {
+		if errors.Is(err, known) {
+			return fmt.Errorf("sessions: %s: %w", doing, err)
+		}
+	}
+	return fmt.Errorf("sessions: %s: %w: %w", doing, ErrUnavailable, err)
+}
