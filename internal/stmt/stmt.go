@@ -1,0 +1,72 @@
+// Package stmt keeps the statements of a store prepared.
+package stmt
+
+import (
+	"context"
+	"database/sql"
+	"sync"
+)
+
+// A Cache prepares each statement once for each connection of a pool, when it
+// is first needed there. It is for a fixed set of statements: nothing is ever
+// dropped, and what is prepared goes with the connections. Safe for concurrent use.
+type Cache struct {
+	DB    *sql.DB
+	stmts sync.Map // query text -> *sql.Stmt
+}
+
+func (c *Cache) get(ctx context.Context, query string) (*sql.Stmt, error) {
+	if s, ok := c.stmts.Load(query); ok {
+		return s.(*sql.Stmt), nil
+	}
+	s, err := c.DB.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	if first, taken := c.stmts.LoadOrStore(query, s); taken {
+		_ = s.Close()
+		return first.(*sql.Stmt), nil
+	}
+	return s, nil
+}
+
+// Exec runs a statement and returns how many rows it affected.
+func (c *Cache) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	s, err := c.get(ctx, query)
+	if err != nil {
+		return 0, err
+	}
+	result, err := s.ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// QueryRow runs a query for one row and scans it into dest.
+func (c *Cache) QueryRow(ctx context.Context, query string, args []any, dest ...any) error {
+	s, err := c.get(ctx, query)
+	if err != nil {
+		return err
+	}
+	return s.QueryRowContext(ctx, args...).Scan(dest...)
+}
+
+// Query runs a query and calls each for every row.
+func (c *Cache) Query(ctx context.Context, query string, args []any, each func(scan func(dest ...any) error) error) error {
+	s, err := c.get(ctx, query)
+	if err != nil {
+		return err
+	}
+	rows, err := s.QueryContext(ctx, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

@@ -1,0 +1,1 @@
+DROP INDEX `sessions_reap_after_idx` ON `sessions`;

@@ -1,0 +1,60 @@
+package pgstore
+
+import (
+	"context"
+	"strings"
+
+	"github.com/sqlsessions/sessions"
+)
+
+// DeleteUser implements [sessions.Store].
+func (s *Store) DeleteUser(ctx context.Context, user string, except []string) (int, error) {
+	n, err := s.exec(ctx, s.sql.deleteUser, user, strings.Join(except, ","))
+	return int(n), s.wrap("delete by user", err)
+}
+
+// DeleteAll implements [sessions.Store].
+func (s *Store) DeleteAll(ctx context.Context, limit int) (int, error) {
+	n, err := s.exec(ctx, s.sql.deleteAll, limit)
+	return int(n), s.wrap("delete all", err)
+}
+
+// DeleteExpired implements [sessions.Store].
+func (s *Store) DeleteExpired(ctx context.Context, limit int) (int, error) {
+	n, err := s.exec(ctx, s.sql.deleteExpired, limit)
+	return int(n), s.wrap("delete expired", err)
+}
+
+// CountExpired implements [sessions.Store].
+func (s *Store) CountExpired(ctx context.Context) (n int, err error) {
+	err = s.db.queryRow(ctx, s.sql.countExpired).Scan(&n)
+	return n, s.wrap("count expired", err)
+}
+
+// Count implements [sessions.Store].
+func (s *Store) Count(ctx context.Context) (n int, err error) {
+	err = s.db.queryRow(ctx, s.sql.count).Scan(&n)
+	return n, s.wrap("count", err)
+}
+
+// List implements [sessions.Store].
+func (s *Store) List(ctx context.Context, user, after string, limit int) ([]sessions.Record, error) {
+	query, args := s.sql.list, []any{after, limit}
+	if user != "" {
+		query, args = s.sql.listUser, append(args, user)
+	}
+	found, err := s.db.query(ctx, query, args...)
+	if err != nil {
+		return nil, s.wrap("list", err)
+	}
+	defer found.Close()
+	var records []sessions.Record
+	for found.Next() {
+		r, err := scan(found)
+		if err != nil {
+			return nil, s.wrap("list", err)
+		}
+		records = append(records, r)
+	}
+	return records, s.wrap("list", found.Err())
+}

@@ -1,0 +1,70 @@
+package pgstore
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// db is what the store asks of a pool, whichever kind it is.
+type db interface {
+	exec(ctx context.Context, query string, args ...any) (affected int64, err error)
+	queryRow(ctx context.Context, query string, args ...any) row
+	query(ctx context.Context, query string, args ...any) (rows, error)
+}
+
+type row interface {
+	Scan(dest ...any) error
+}
+
+type rows interface {
+	row
+	Next() bool
+	Err() error
+	Close() error
+}
+
+// sqlDB leaves preparing to the driver: pgx's keeps statements prepared, and
+// behind a pooler the user's DSN has to be able to forbid it.
+type sqlDB struct{ *sql.DB }
+
+func (d sqlDB) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	result, err := d.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+func (d sqlDB) queryRow(ctx context.Context, query string, args ...any) row {
+	return d.QueryRowContext(ctx, query, args...)
+}
+
+func (d sqlDB) query(ctx context.Context, query string, args ...any) (rows, error) {
+	return d.QueryContext(ctx, query, args...) //nolint:rowserrcheck,sqlclosecheck // read to the end and checked by the caller, which closes them
+}
+
+type pool struct{ *pgxpool.Pool }
+
+func (p pool) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	tag, err := p.Exec(ctx, query, args...)
+	return tag.RowsAffected(), err
+}
+
+func (p pool) queryRow(ctx context.Context, query string, args ...any) row {
+	return p.QueryRow(ctx, query, args...)
+}
+
+func (p pool) query(ctx context.Context, query string, args ...any) (rows, error) {
+	found, err := p.Query(ctx, query, args...)
+	return poolRows{found}, err
+}
+
+type poolRows struct{ pgx.Rows }
+
+func (r poolRows) Close() error {
+	r.Rows.Close()
+	return r.Err()
+}

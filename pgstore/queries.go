@@ -1,0 +1,92 @@
+package pgstore
+
+import "strings"
+
+// Times are computed and compared by the database alone: neither the
+// application's clock nor any time zone setting matters. Durations go in and come out
+// in microseconds. In all statements $1 is the key and $2 the idle timeout.
+const (
+	columns = `key, handle, coalesce(user_id, ''), data, version,
+	(extract(epoch FROM created_at) * 1000000)::bigint,
+	(extract(epoch FROM expires_at - now()) * 1000000)::bigint,
+	(extract(epoch FROM absolute_expires_at - now()) * 1000000)::bigint`
+
+	expiry    = `least(now() + $2::bigint * interval '1 microsecond', absolute_expires_at)`
+	newExpiry = `now() + least($2::bigint, $3::bigint) * interval '1 microsecond'`
+	newLimit  = `now() + $3::bigint * interval '1 microsecond'`
+
+	// A bucket is the full hour behind an expiry. The index on it is left alone
+	// by all touches but one an hour, and so they can be HOT updates.
+	bucketOf, bucketEnd = `date_trunc('hour', `, `, 'UTC') + interval '1 hour'`
+
+	load = `SELECT ` + columns + ` FROM $TABLE WHERE key = $1 AND expires_at > now()`
+
+	// DO NOTHING and no error, so that a taken key needs no parsing of messages.
+	create = `INSERT INTO $TABLE (key, handle, user_id, data, version, created_at, absolute_expires_at, expires_at, reap_after)
+	VALUES ($1, $4, nullif($5, ''), $6, 1, now(), ` + newLimit + `, ` + newExpiry + `, ` + bucketOf + newExpiry + bucketEnd + `)
+	ON CONFLICT DO NOTHING`
+
+	// The version keeps it from overwriting somebody's change, the expiry from
+	// bringing back a dead row, and an UPDATE never inserts.
+	save = `UPDATE $TABLE SET user_id = nullif($4, ''), data = $5, version = version + 1,
+	expires_at = ` + expiry + `, reap_after = ` + bucketOf + expiry + bucketEnd + `
+	WHERE key = $1 AND version = $3 AND expires_at > now()`
+
+	// Whether a save found nothing because the row moved on or because it is gone.
+	exists = `SELECT 1 FROM $TABLE WHERE key = $1 AND expires_at > now()`
+
+	// The throttle is in the condition, so that of many parallel requests, on
+	// however many machines, one writes; and it is what makes the move monotone.
+	touch = `UPDATE $TABLE SET expires_at = ` + expiry + `, reap_after = ` + bucketOf + expiry + bucketEnd + `
+	WHERE key = $1 AND expires_at > now() AND expires_at < ` + expiry + ` - $3::bigint * interval '1 microsecond'`
+
+	// One statement, so that exactly one of the two keys is live at any moment.
+	rekey = `UPDATE $TABLE SET key = $4, handle = $5, user_id = nullif($6, ''), data = $7, version = version + 1,
+	expires_at = ` + expiry + `, reap_after = ` + bucketOf + expiry + bucketEnd + `
+	WHERE key = $1 AND version = $3 AND expires_at > now()`
+
+	rekeyAnew = `UPDATE $TABLE SET key = $5, handle = $6, user_id = nullif($7, ''), data = $8, version = version + 1,
+	created_at = now(), absolute_expires_at = ` + newLimit + `,
+	expires_at = ` + newExpiry + `, reap_after = ` + bucketOf + newExpiry + bucketEnd + `
+	WHERE key = $1 AND version = $4 AND expires_at > now()`
+
+	deleteKey    = `DELETE FROM $TABLE WHERE key = $1`
+	deleteHandle = `DELETE FROM $TABLE WHERE handle = $1 AND expires_at > now()`
+	// A comma can't be in a handle, and every driver can pass a string.
+	deleteUser = `DELETE FROM $TABLE WHERE user_id = $1 AND handle <> ALL (string_to_array($2, ','))`
+	deleteAll  = `DELETE FROM $TABLE WHERE key IN (SELECT key FROM $TABLE LIMIT $1)`
+
+	// The bucket finds, the expiry decides. SKIP LOCKED: a row that a request or
+	// another reaper holds is neither waited for nor deleted under its hands, and
+	// since nothing waits, nothing deadlocks. The minute is a margin for a standby
+	// that takes over with another clock.
+	expired       = `reap_after <= now() - interval '1 minute' AND expires_at <= now() - interval '1 minute'`
+	deleteExpired = `WITH dead AS (
+		SELECT key FROM $TABLE WHERE ` + expired + ` ORDER BY reap_after LIMIT $1 FOR UPDATE SKIP LOCKED
+	) DELETE FROM $TABLE AS s USING dead WHERE s.key = dead.key`
+	countExpired = `SELECT count(*) FROM $TABLE WHERE ` + expired
+
+	count    = `SELECT count(*) FROM $TABLE WHERE expires_at > now()`
+	list     = `SELECT ` + columns + ` FROM $TABLE WHERE handle > $1 AND expires_at > now() ORDER BY handle LIMIT $2`
+	listUser = `SELECT ` + columns + ` FROM $TABLE WHERE user_id = $3 AND handle > $1 AND expires_at > now() ORDER BY handle LIMIT $2`
+)
+
+// queries are the statements with one table's name in them.
+type queries struct {
+	load, create, save, exists, touch, rekey, rekeyAnew string
+
+	deleteKey, deleteHandle, deleteUser, deleteAll, deleteExpired string
+
+	countExpired, count, list, listUser string
+}
+
+func newQueries(table string) *queries {
+	on := func(sql string) string { return strings.ReplaceAll(sql, "$TABLE", table) }
+	return &queries{
+		load: on(load), create: on(create), save: on(save), exists: on(exists), touch: on(touch),
+		rekey: on(rekey), rekeyAnew: on(rekeyAnew),
+		deleteKey: on(deleteKey), deleteHandle: on(deleteHandle), deleteUser: on(deleteUser),
+		deleteAll: on(deleteAll), deleteExpired: on(deleteExpired),
+		countExpired: on(countExpired), count: on(count), list: on(list), listUser: on(listUser),
+	}
+}

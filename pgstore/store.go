@@ -1,0 +1,159 @@
+// Package pgstore keeps sessions in PostgreSQL 14 or later, through a
+// [database/sql.DB] with any driver or a [pgxpool.Pool].
+//
+// The table is made by the migrations of this module: run `sessions migrate up`.
+package pgstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/internal/ident"
+	"github.com/sqlsessions/sessions/internal/retry"
+)
+
+// A Store is a [sessions.Store] on one table. It holds no connection between
+// calls, needs no closing, and is safe for concurrent use.
+type Store struct {
+	db    db
+	table string
+	sql   *queries
+}
+
+var _ sessions.Store = (*Store)(nil)
+
+// New returns a store on the table "sessions" that the connections of db see
+// by their search_path. It does not touch the database.
+func New(db *sql.DB) *Store { return newStore(sqlDB{db}) }
+
+// NewPool is New for a pgx pool, which saves the work that database/sql does
+// on each call.
+func NewPool(p *pgxpool.Pool) *Store { return newStore(pool{p}) }
+
+func newStore(db db) *Store {
+	const table = `"sessions"`
+	return &Store{db: db, table: table, sql: newQueries(table)}
+}
+
+// Options choose another table.
+type Options struct {
+	// Table is 1 to 45 ASCII letters, digits and underscores, and is used with
+	// upper and lower case as given. Defaults to "sessions".
+	Table string
+	// Schema likewise. Defaults to the connections' search_path.
+	Schema string
+}
+
+// With returns a store like s on the table that o names. The error wraps
+// [sessions.ErrOptions].
+func (s *Store) With(o Options) (*Store, error) {
+	if o.Table == "" {
+		o.Table = "sessions"
+	}
+	table, err := ident.Table(o.Schema, o.Table, `"`)
+	if err != nil {
+		return nil, fmt.Errorf("pgstore: %w", err)
+	}
+	return &Store{db: s.db, table: table, sql: newQueries(table)}, nil
+}
+
+// Load implements [sessions.Store].
+func (s *Store) Load(ctx context.Context, key sessions.RowKey) (sessions.Record, error) {
+	r, err := scan(s.db.queryRow(ctx, s.sql.load, []byte(key)))
+	if errors.Is(err, sql.ErrNoRows) {
+		return r, sessions.ErrNotFound
+	}
+	return r, s.wrap("load", err)
+}
+
+func scan(from row) (r sessions.Record, err error) {
+	var key []byte
+	var created, left, limit int64
+	err = from.Scan(&key, &r.Handle, &r.User, &r.Data, &r.Version, &created, &left, &limit)
+	r.Key = sessions.RowKey(key)
+	r.CreatedAt = time.UnixMicro(created)
+	r.ExpiresIn = time.Duration(left) * time.Microsecond
+	r.AbsoluteIn = time.Duration(limit) * time.Microsecond
+	return r, err
+}
+
+// Create implements [sessions.Store].
+func (s *Store) Create(ctx context.Context, r sessions.Record, ttl sessions.TTL) error {
+	n, err := s.exec(ctx, s.sql.create, []byte(r.Key), ttl.Idle.Microseconds(), ttl.Absolute.Microseconds(),
+		r.Handle, r.User, string(r.Data))
+	if err == nil && n == 0 {
+		return sessions.ErrExists
+	}
+	return s.wrap("create", err)
+}
+
+// Save implements [sessions.Store].
+func (s *Store) Save(ctx context.Context, r sessions.Record, ttl sessions.TTL) (sessions.Version, error) {
+	n, err := s.exec(ctx, s.sql.save, []byte(r.Key), ttl.Idle.Microseconds(), int64(r.Version), r.User, string(r.Data))
+	return s.saved(ctx, "save", r.Key, r.Version, n, err)
+}
+
+// saved turns the number of rows that a conditional update changed into an answer.
+func (s *Store) saved(ctx context.Context, doing string, key sessions.RowKey, was sessions.Version, n int64, err error) (sessions.Version, error) {
+	if err != nil {
+		return 0, s.wrap(doing, err)
+	}
+	if n == 1 {
+		return was + 1, nil
+	}
+	var one int
+	err = s.db.queryRow(ctx, s.sql.exists, []byte(key)).Scan(&one)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return 0, sessions.ErrNotFound
+	case err != nil:
+		return 0, s.wrap(doing, err)
+	}
+	return 0, sessions.ErrConflict
+}
+
+// Touch implements [sessions.Store].
+func (s *Store) Touch(ctx context.Context, key sessions.RowKey, ttl sessions.TTL) error {
+	_, err := s.exec(ctx, s.sql.touch, []byte(key), ttl.Idle.Microseconds(), ttl.Throttle.Microseconds())
+	return s.wrap("touch", err)
+}
+
+// Rekey implements [sessions.Store].
+func (s *Store) Rekey(ctx context.Context, from sessions.RowKey, r sessions.Record, ttl sessions.TTL) (sessions.Version, error) {
+	query, args := s.sql.rekey, []any{[]byte(from), ttl.Idle.Microseconds()}
+	if ttl.Absolute > 0 {
+		query, args = s.sql.rekeyAnew, append(args, ttl.Absolute.Microseconds())
+	}
+	n, err := s.exec(ctx, query, append(args, int64(r.Version), []byte(r.Key), r.Handle, r.User, string(r.Data))...)
+	return s.saved(ctx, "rekey", from, r.Version, n, err)
+}
+
+// Delete implements [sessions.Store].
+func (s *Store) Delete(ctx context.Context, key sessions.RowKey) error {
+	_, err := s.exec(ctx, s.sql.deleteKey, []byte(key))
+	return s.wrap("delete", err)
+}
+
+// DeleteHandle implements [sessions.Store].
+func (s *Store) DeleteHandle(ctx context.Context, handle string) error {
+	n, err := s.exec(ctx, s.sql.deleteHandle, handle)
+	if err == nil && n == 0 {
+		return sessions.ErrNotFound
+	}
+	return s.wrap("delete by handle", err)
+}
+
+// exec runs a statement that may be run again where PostgreSQL undid it.
+func (s *Store) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
+	err = retry.Do(ctx, retry.Few, transient, func() error {
+		n, err = s.db.exec(ctx, query, args...)
+		return err
+	})
+	return n, err
+}
