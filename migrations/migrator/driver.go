@@ -1,0 +1,112 @@
+package migrator
+
+import (
+	"context"
+	"database/sql"
+	sqldriver "database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/golang-migrate/migrate/v4/database"
+)
+
+// driver is what golang-migrate works through. Its own drivers close the
+// caller's pool, know no context, and bring a client library each; this one
+// borrows a connection and gives it back.
+type driver struct {
+	ctx    context.Context // golang-migrate passes none
+	conn   *sql.Conn
+	engine engine
+	target int // the version that the running step leads to
+	onStep func(target int)
+	locked bool
+	failed bool
+}
+
+var _ database.Driver = (*driver)(nil)
+
+func (d *driver) Open(string) (database.Driver, error) {
+	return nil, errors.New("migrator: not opened by URL")
+}
+
+// Drop is refused: it would drop the application's tables too.
+func (d *driver) Drop() error { return errors.New("migrator: drop is not supported") }
+
+func (d *driver) exec(queries ...string) error {
+	for _, query := range queries {
+		if _, err := d.conn.ExecContext(d.ctx, query); err != nil {
+			d.failed = true
+			return err
+		}
+	}
+	return nil
+}
+
+// Lock waits for other migrators, and then makes sure of the version table.
+func (d *driver) Lock() error {
+	if err := d.engine.lock(d); err != nil {
+		return fmt.Errorf("lock: %w", err)
+	}
+	d.locked = true
+	return d.exec(d.engine.createVersions)
+}
+
+// Unlock lets the next one in. Where DDL is transactional, this is what commits
+// all steps, or none.
+func (d *driver) Unlock() error {
+	if !d.locked {
+		return nil
+	}
+	d.locked = false
+	return d.engine.unlock(d)
+}
+
+func (d *driver) Run(migration io.Reader) error {
+	text, err := io.ReadAll(migration)
+	if err != nil {
+		return err
+	}
+	if err := d.exec(string(text)); err != nil {
+		return err
+	}
+	d.onStep(d.target)
+	return nil
+}
+
+func (d *driver) SetVersion(version int, dirty bool) error {
+	d.target = version
+	queries := []string{"DELETE FROM " + d.engine.versions}
+	if version >= 0 || dirty {
+		queries = append(queries, fmt.Sprintf("INSERT INTO %s (version, dirty) VALUES (%d, %t)", d.engine.versions, version, dirty))
+	}
+	if d.engine.transactional {
+		return d.exec(queries...)
+	}
+	// A crash between the two must not leave a database without a version.
+	return d.exec(append(append([]string{"START TRANSACTION"}, queries...), "COMMIT")...)
+}
+
+func (d *driver) Version() (version int, dirty bool, err error) {
+	var there bool
+	if err := d.conn.QueryRowContext(d.ctx, d.engine.versionsExist).Scan(&there); err != nil || !there {
+		return database.NilVersion, false, err
+	}
+	err = d.conn.QueryRowContext(d.ctx, "SELECT version, dirty FROM "+d.engine.versions).Scan(&version, &dirty)
+	if errors.Is(err, sql.ErrNoRows) {
+		return database.NilVersion, false, nil
+	}
+	return version, dirty, err
+}
+
+// Close gives the connection back, or throws it away when it might still be in
+// a transaction or hold the lock.
+func (d *driver) Close() error {
+	if d.locked {
+		_ = d.conn.Raw(func(any) error { return sqldriver.ErrBadConn })
+	}
+	if err := d.conn.Close(); err != nil && !errors.Is(err, sql.ErrConnDone) {
+		return err
+	}
+	return nil
+}

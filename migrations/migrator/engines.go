@@ -1,0 +1,141 @@
+package migrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"time"
+
+	"github.com/sqlsessions/sessions/internal/ident"
+	"github.com/sqlsessions/sessions/migrations"
+)
+
+// An engine is what differs between databases.
+type engine struct {
+	versions       string // the version table, quoted
+	versionsExist  string
+	createVersions string
+	transactional  bool // DDL can be rolled back
+	lock, unlock   func(*driver) error
+}
+
+const cleanupTimeout = 5 * time.Second
+
+func newEngine(dialect migrations.Dialect, schema, table string, wait time.Duration) (engine, error) {
+	// The names have been checked, so they can stand in a statement as they are.
+	name := table + "_schema_migrations"
+	switch dialect {
+	case migrations.PostgreSQL:
+		return postgres(schema, name)
+	case migrations.MySQL:
+		return mysql(schema, name, wait)
+	default:
+		return sqlite(name, wait)
+	}
+}
+
+func lockID(schema, name string) uint32 {
+	h := fnv.New32a()
+	_, _ = fmt.Fprintf(h, "sessions migrations\x00%s\x00%s", schema, name)
+	return h.Sum32()
+}
+
+// postgres runs everything in one transaction. The lock belongs to that
+// transaction and not to the connection, and so it works behind PgBouncer.
+func postgres(schema, name string) (engine, error) {
+	versions, err := qualified(schema, name, `"`)
+	return engine{
+		versions:       versions,
+		versionsExist:  fmt.Sprintf("SELECT to_regclass('%s') IS NOT NULL", versions),
+		createVersions: fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (version bigint NOT NULL PRIMARY KEY, dirty boolean NOT NULL)", versions),
+		transactional:  true,
+		lock: func(d *driver) error {
+			if err := d.exec("BEGIN"); err != nil {
+				return err
+			}
+			d.locked = true // so that Close ends the transaction
+			return d.exec(fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", lockID(schema, name)))
+		},
+		unlock: endTransaction,
+	}, err
+}
+
+// sqlite does the same with the one write lock that a database has.
+func sqlite(name string, wait time.Duration) (engine, error) {
+	versions := `"` + name + `"`
+	return engine{
+		versions:       versions,
+		versionsExist:  fmt.Sprintf("SELECT count(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = '%s'", name),
+		createVersions: fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (version integer NOT NULL PRIMARY KEY, dirty boolean NOT NULL)", versions),
+		transactional:  true,
+		lock: func(d *driver) error {
+			var before int
+			if err := d.conn.QueryRowContext(d.ctx, "PRAGMA busy_timeout").Scan(&before); err != nil {
+				return err
+			}
+			return d.exec(
+				fmt.Sprintf("PRAGMA busy_timeout = %d", wait.Milliseconds()),
+				"BEGIN IMMEDIATE",
+				fmt.Sprintf("PRAGMA busy_timeout = %d", before),
+			)
+		},
+		unlock: endTransaction,
+	}, nil
+}
+
+func endTransaction(d *driver) error {
+	if !d.failed {
+		return d.exec("COMMIT")
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(d.ctx), cleanupTimeout)
+	defer cancel()
+	_, err := d.conn.ExecContext(ctx, "ROLLBACK")
+	d.locked = err != nil
+	return nil // the failure itself is reported
+}
+
+// mysql commits each DDL statement by itself, so what stops half-way is marked
+// dirty. The lock belongs to the connection.
+func mysql(schema, name string, wait time.Duration) (engine, error) {
+	versions, err := qualified(schema, name, "`")
+	database := "DATABASE()"
+	if schema != "" {
+		database = "'" + schema + "'"
+	}
+	lock := fmt.Sprintf("CONCAT('sessions:%d:', MD5(COALESCE(DATABASE(), '')))", lockID(schema, name))
+	return engine{
+		versions:       versions,
+		versionsExist:  fmt.Sprintf("SELECT COUNT(*) > 0 FROM information_schema.tables WHERE table_schema = %s AND table_name = '%s'", database, name),
+		createVersions: fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (version BIGINT NOT NULL PRIMARY KEY, dirty BOOLEAN NOT NULL) ENGINE = InnoDB", versions),
+		lock: func(d *driver) error {
+			var got *int
+			query := fmt.Sprintf("SELECT GET_LOCK(%s, %d)", lock, int(wait.Seconds()))
+			if err := d.conn.QueryRowContext(d.ctx, query).Scan(&got); err != nil {
+				return err
+			}
+			if got == nil || *got != 1 {
+				return errors.New("another migration is running")
+			}
+			return nil
+		},
+		unlock: func(d *driver) error {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(d.ctx), cleanupTimeout)
+			defer cancel()
+			_, err := d.conn.ExecContext(ctx, fmt.Sprintf("DO RELEASE_LOCK(%s)", lock))
+			d.locked = err != nil
+			return err
+		},
+	}, err
+}
+
+// qualified is ident.Table for a name that is derived from a checked one.
+func qualified(schema, name, quote string) (string, error) {
+	if schema == "" {
+		return quote + name + quote, nil
+	}
+	if err := ident.Check("schema", schema); err != nil {
+		return "", err
+	}
+	return quote + schema + quote + "." + quote + name + quote, nil
+}

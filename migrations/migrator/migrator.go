@@ -1,0 +1,176 @@
+// Package migrator runs the migrations of package migrations from a program,
+// with golang-migrate. It is a package of its own because that is a dependency
+// which a program that only uses a store should not have.
+package migrator
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/golang-migrate/migrate/v4"
+
+	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/migrations"
+)
+
+// The errors wrap one of these, which wrap [sessions.ErrSchema].
+var (
+	// ErrDirty: a migration stopped half-way, which only MySQL can leave behind.
+	ErrDirty = fmt.Errorf("%w: a migration stopped half-way", sessions.ErrSchema)
+	// ErrNewer: the database has migrations that this program does not know.
+	ErrNewer = fmt.Errorf("%w: it is newer than this program", sessions.ErrSchema)
+)
+
+// Options choose another table. The names must be those the store is given.
+type Options struct {
+	Table  string // defaults to "sessions"
+	Schema string // defaults to the one the connection is in; SQLite has none
+
+	// LockTimeout is how long to wait for another migrator.
+	// Defaults to 1 minute.
+	LockTimeout time.Duration
+
+	// OnStep is called after each step. Defaults to none.
+	OnStep func(step migrations.Step, up bool)
+}
+
+// A Migrator changes the schema of one sessions table. It borrows one
+// connection of the pool for each call and leaves the pool open. Any number of
+// processes may call it at the same time: one works and the others wait.
+type Migrator struct {
+	db      *sql.DB
+	options Options
+	steps   steps
+	engine  engine
+}
+
+// New returns a migrator. It does not touch the database. The error wraps
+// [sessions.ErrOptions].
+func New(db *sql.DB, dialect migrations.Dialect, o Options) (*Migrator, error) {
+	o.Table = cmp.Or(o.Table, migrations.DefaultTable)
+	o.LockTimeout = cmp.Or(o.LockTimeout, time.Minute)
+	list, err := migrations.Steps(dialect, o.Schema, o.Table)
+	if err != nil {
+		return nil, err
+	}
+	if dialect == migrations.SQLite && o.Schema != "" {
+		return nil, fmt.Errorf("%w: SQLite has no schemas; leave Schema out", sessions.ErrOptions)
+	}
+	engine, err := newEngine(dialect, o.Schema, o.Table, o.LockTimeout)
+	if err != nil {
+		return nil, err
+	}
+	return &Migrator{db: db, options: o, steps: list, engine: engine}, nil
+}
+
+// Status is where a database stands.
+type Status struct {
+	Version uint // of the last step that ran; 0 is none
+	Dirty   bool // that step stopped half-way
+	Latest  uint // the last step this program knows
+	Pending []migrations.Step
+}
+
+// Status reads where the database stands and changes nothing.
+func (m *Migrator) Status(ctx context.Context) (Status, error) {
+	status := Status{Latest: uint(len(m.steps))}
+	err := m.with(ctx, func(_ *migrate.Migrate, d *driver) error {
+		version, dirty, err := d.Version()
+		status.Version, status.Dirty = uint(max(version, 0)), dirty
+		return err
+	})
+	if err == nil && status.Version < status.Latest {
+		status.Pending = m.steps[status.Version:]
+	}
+	return status, err
+}
+
+// Up runs all pending steps and returns how many that were. On PostgreSQL and
+// SQLite an error leaves everything as it was.
+func (m *Migrator) Up(ctx context.Context) (int, error) {
+	return m.run(ctx, true, func(mig *migrate.Migrate) error { return mig.Up() })
+}
+
+// Down takes back the last n steps and returns how many that were. The last
+// one it takes back drops the table with all sessions in it.
+func (m *Migrator) Down(ctx context.Context, n int) (int, error) {
+	if n < 1 {
+		return 0, fmt.Errorf("%w: Down needs a number of steps of 1 or more, not %d", sessions.ErrOptions, n)
+	}
+	return m.run(ctx, false, func(mig *migrate.Migrate) error { return mig.Steps(-n) })
+}
+
+// Force notes that the database stands at a version, 0 for none, and runs nothing. It is the way
+// out of [ErrDirty], after the schema was put right by hand.
+func (m *Migrator) Force(ctx context.Context, version uint) error {
+	if version > uint(len(m.steps)) {
+		return fmt.Errorf("%w: there is no version %d; the latest is %d", sessions.ErrOptions, version, len(m.steps))
+	}
+	target := int(version)
+	if target == 0 {
+		target = -1
+	}
+	return m.with(ctx, func(mig *migrate.Migrate, _ *driver) error { return mig.Force(target) })
+}
+
+func (m *Migrator) run(ctx context.Context, up bool, do func(*migrate.Migrate) error) (ran int, err error) {
+	err = m.with(ctx, func(mig *migrate.Migrate, d *driver) error {
+		version, dirty, err := d.Version()
+		switch {
+		case err != nil:
+			return err
+		case dirty:
+			return fmt.Errorf("%w at version %d; look at the table, put it right by hand, and run `sessions migrate force %d` (done) or `force %d` (undone)",
+				ErrDirty, version, version, version-1)
+		case version > len(m.steps):
+			return fmt.Errorf("%w: it is at version %d and this program knows up to %d; use the newer program", ErrNewer, version, len(m.steps))
+		}
+		d.onStep = func(target int) {
+			ran++
+			if m.options.OnStep != nil {
+				m.options.OnStep(m.stepTo(target, up), up)
+			}
+		}
+		err = do(mig)
+		var short migrate.ErrShortLimit
+		if errors.Is(err, migrate.ErrNoChange) || errors.As(err, &short) {
+			return nil // there was less to do than asked for
+		}
+		return err
+	})
+	if err != nil && m.engine.transactional {
+		ran = 0
+	}
+	return ran, err
+}
+
+// stepTo returns the step that leads to version target.
+func (m *Migrator) stepTo(target int, up bool) migrations.Step {
+	if up {
+		return m.steps[target-1]
+	}
+	return m.steps[max(target, 0)]
+}
+
+// with runs do on a borrowed connection.
+func (m *Migrator) with(ctx context.Context, do func(*migrate.Migrate, *driver) error) error {
+	conn, err := m.db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("migrator: connect: %w", err)
+	}
+	d := &driver{ctx: ctx, conn: conn, engine: m.engine, onStep: func(int) {}}
+	defer d.Close()
+	mig, err := migrate.NewWithInstance("sessions", m.steps, "sessions", d)
+	if err != nil {
+		return fmt.Errorf("migrator: %w", err)
+	}
+	mig.LockTimeout = m.options.LockTimeout + cleanupTimeout // the database's own timeout says more
+	if err := do(mig, d); err != nil {
+		return fmt.Errorf("migrator: %w", err)
+	}
+	return nil
+}
