@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -183,7 +185,7 @@ func encodeValue(v any) (json.RawMessage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrValue, err)
 	}
-	if !utf8.Valid(raw) || hasReplacement(raw) {
+	if !utf8.Valid(raw) || badEscape(raw) {
 		return nil, fmt.Errorf("%w: a string in it is not valid UTF-8; encode binary data, for example as []byte", ErrValue)
 	}
 	if bytes.Count(raw, []byte("["))+bytes.Count(raw, []byte("{")) > maxDepth && depth(raw) > maxDepth {
@@ -192,23 +194,37 @@ func encodeValue(v any) (json.RawMessage, error) {
 	return raw, nil
 }
 
-// hasReplacement finds the escape \ufffd, which encoding/json writes for
-// bytes that are not UTF-8 (a U+FFFD that was in the string stays a character).
-func hasReplacement(raw []byte) bool {
-	for p := 0; ; p += len(`\ufffd`) {
-		i := bytes.Index(raw[p:], []byte(`\ufffd`))
+// badEscape finds \ufffd, which encoding/json writes for bytes that are not
+// UTF-8 (a U+FFFD that was in the string stays a character), and half of a
+// surrogate pair, which MySQL and MariaDB do not take for JSON.
+func badEscape(raw []byte) bool {
+	for {
+		i := bytes.IndexByte(raw, '\\')
 		if i < 0 {
 			return false
 		}
-		p += i
-		slashes := 0
-		for q := p - 1; q >= 0 && raw[q] == '\\'; q-- {
-			slashes++
+		raw = raw[i:]
+		if raw[1] != 'u' {
+			raw = raw[2:]
+			continue
 		}
-		if slashes%2 == 0 {
+		r := escaped(raw)
+		raw = raw[6:]
+		if utf16.IsSurrogate(r) {
+			if !bytes.HasPrefix(raw, []byte(`\u`)) || utf16.DecodeRune(r, escaped(raw)) == utf8.RuneError {
+				return true
+			}
+			raw = raw[6:]
+		} else if r == utf8.RuneError {
 			return true
 		}
 	}
+}
+
+// escaped returns the code unit of the \uXXXX that raw begins with.
+func escaped(raw []byte) rune {
+	n, _ := strconv.ParseUint(string(raw[2:6]), 16, 16) // valid JSON
+	return rune(n)
 }
 
 func depth(raw []byte) int {

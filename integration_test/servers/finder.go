@@ -1,0 +1,91 @@
+package servers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// finder tries the ways to a server. Its fields are the ways, so that a test
+// can take some of them away.
+type finder struct {
+	log      io.Writer
+	docker   func(context.Context, Engine, io.Writer) (*Server, error)
+	binaries func(Engine) (dir string, err error)
+	install  func(context.Context, Engine, io.Writer) error
+}
+
+func newFinder(log io.Writer) *finder {
+	return &finder{log: log, docker: startDocker, binaries: findBinaries, install: aptInstall}
+}
+
+func (f *finder) start(ctx context.Context, engine Engine) (*Server, error) {
+	s, err := fromEnvironment(ctx, engine)
+	if err != nil {
+		return nil, err
+	}
+	if s != nil {
+		f.chosen(s)
+		return s, nil
+	}
+	s, err = f.startOwned(ctx, engine)
+	if err != nil {
+		return nil, fmt.Errorf("%w\nor set %s to the URL of a server", err, urlVariable(engine))
+	}
+	return s, nil
+}
+
+func (f *finder) startOwned(ctx context.Context, engine Engine) (*Server, error) {
+	if engine != PostgreSQL && engine != MySQL {
+		return nil, fmt.Errorf("servers: unknown engine %q", engine)
+	}
+	s, dockerErr := f.docker(ctx, engine, f.log)
+	if dockerErr == nil {
+		f.chosen(s)
+		return s, nil
+	}
+	// Said even though the next way may work: who has Docker wants to know.
+	_, _ = fmt.Fprintf(f.log, "servers: %s: not from Docker: %v\n", engine, dockerErr)
+	s, localErr := f.startLocal(ctx, engine)
+	if localErr == nil {
+		f.chosen(s)
+		return s, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("servers: start %s: %w", engine, errors.Join(err, dockerErr, localErr))
+	}
+	return nil, fmt.Errorf("servers: no %s server here. Tried:\n  docker: %w\n  local: %w\n"+
+		"Start Docker (or pull %s), or install the package %s",
+		engine, dockerErr, localErr, image(engine), debianPackage(engine))
+}
+
+// startLocal starts the server binaries of this machine, which it installs
+// where they are missing.
+func (f *finder) startLocal(ctx context.Context, engine Engine) (*Server, error) {
+	dir, err := f.binaries(engine)
+	if err != nil {
+		if installErr := f.install(ctx, engine, f.log); installErr != nil {
+			return nil, fmt.Errorf("%w; apt-get: %w", err, installErr)
+		}
+		if dir, err = f.binaries(engine); err != nil {
+			return nil, fmt.Errorf("after apt-get install: %w", err)
+		}
+	}
+	if engine == PostgreSQL {
+		return startLocalPostgres(ctx, dir)
+	}
+	return startLocalMySQL(ctx, dir)
+}
+
+func (f *finder) chosen(s *Server) {
+	// A log that can't be written is no reason to have no server.
+	_, _ = fmt.Fprintf(f.log, "servers: %s: %s (%s)\n", s.engine, s.version, s.source)
+}
+
+func debianPackage(engine Engine) string {
+	if engine == PostgreSQL {
+		return "postgresql"
+	}
+	return "mariadb-server"
+}

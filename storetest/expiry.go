@@ -1,0 +1,207 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/sqlsessions/sessions"
+)
+
+func contextWithCancel(t *testing.T) (context.Context, context.CancelFunc) {
+	return context.WithCancel(t.Context())
+}
+
+func notSentinel(t *testing.T, errs map[string]error) {
+	t.Helper()
+	for name, err := range errs {
+		if err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		for _, sentinel := range []error{sessions.ErrNotFound, sessions.ErrConflict, sessions.ErrExists} {
+			if errors.Is(err, sentinel) {
+				t.Errorf("%s: %v wraps %v, which says something about the row", name, err, sentinel)
+			}
+		}
+	}
+}
+
+var expiryTests = map[string]func(*testing.T, *suite){
+	"an idle row is dead for every method": func(t *testing.T, s *suite) {
+		dead(t, s, s.createAs("alice", ttl), idle)
+	},
+	"a row at its absolute limit is dead for every method": func(t *testing.T, s *suite) {
+		dead(t, s, s.createAs("alice", sessions.TTL{Idle: 48 * time.Hour, Absolute: absolute}), absolute)
+	},
+	"a row lives until its expiry": func(t *testing.T, s *suite) {
+		r := s.create()
+		s.age(idle - time.Minute)
+		got := s.load(r.Key)
+		if !near(got.ExpiresIn, time.Minute) || !near(got.AbsoluteIn, absolute-idle+time.Minute) {
+			t.Errorf("expires in %v and %v", got.ExpiresIn, got.AbsoluteIn)
+		}
+		if got.ExpiresIn <= 0 || got.ExpiresIn > time.Minute {
+			t.Errorf("expires in %v, want up to a minute", got.ExpiresIn)
+		}
+	},
+	"creation time stands still": func(t *testing.T, s *suite) {
+		r := s.create()
+		before := s.load(r.Key).CreatedAt
+		if !near(time.Since(before), 0) {
+			t.Errorf("created at %v, which is %v ago", before, time.Since(before))
+		}
+		r.Version = s.save(r, saving)
+		s.must(s.store.Touch(t.Context(), r.Key, saving))
+		if after := s.load(r.Key).CreatedAt; !after.Equal(before) {
+			t.Errorf("created at %v, then %v", before, after)
+		}
+	},
+	"touch moves the expiry and nothing else": func(t *testing.T, s *suite) {
+		r := s.create()
+		s.age(time.Hour)
+		s.must(s.store.Touch(t.Context(), r.Key, saving))
+		got := s.load(r.Key)
+		if !near(got.ExpiresIn, idle) || !near(got.AbsoluteIn, absolute-time.Hour) {
+			t.Errorf("expires in %v and %v", got.ExpiresIn, got.AbsoluteIn)
+		}
+		if got.Version != r.Version || string(got.Data) != string(r.Data) {
+			t.Errorf("touch changed the row: %+v", got)
+		}
+		s.save(r, saving) // the version that was loaded before the touch is still good
+	},
+	"touch does not move the expiry backward": func(t *testing.T, s *suite) {
+		r := s.create()
+		s.must(s.store.Touch(t.Context(), r.Key, sessions.TTL{Idle: time.Minute}))
+		if got := s.load(r.Key); !near(got.ExpiresIn, idle) {
+			t.Errorf("expires in %v, want %v", got.ExpiresIn, idle)
+		}
+	},
+	"touch stops at the absolute limit": func(t *testing.T, s *suite) {
+		r := s.createAs("", sessions.TTL{Idle: 20 * time.Hour, Absolute: absolute})
+		s.age(19 * time.Hour)
+		s.must(s.store.Touch(t.Context(), r.Key, sessions.TTL{Idle: 20 * time.Hour}))
+		if got := s.load(r.Key); !near(got.ExpiresIn, 5*time.Hour) || got.ExpiresIn > got.AbsoluteIn {
+			t.Errorf("expires in %v, limit in %v", got.ExpiresIn, got.AbsoluteIn)
+		}
+	},
+	"touch leaves small moves alone": func(t *testing.T, s *suite) {
+		r := s.create()
+		s.age(5 * time.Minute)
+		before := s.load(r.Key).ExpiresIn
+		s.must(s.store.Touch(t.Context(), r.Key, sessions.TTL{Idle: idle, Throttle: 10 * time.Minute}))
+		if got := s.load(r.Key).ExpiresIn; got > before {
+			t.Errorf("expiry moved from %v to %v", before, got)
+		}
+		s.age(6 * time.Minute)
+		s.must(s.store.Touch(t.Context(), r.Key, sessions.TTL{Idle: idle, Throttle: 10 * time.Minute}))
+		if got := s.load(r.Key).ExpiresIn; !near(got, idle) {
+			t.Errorf("expires in %v after a move that is worth it", got)
+		}
+	},
+	"touch of a missing row makes none": func(t *testing.T, s *suite) {
+		s.must(s.store.Touch(t.Context(), newRecord().Key, saving))
+		s.count(0)
+	},
+	"save sets the expiry within the absolute limit": func(t *testing.T, s *suite) {
+		r := s.create()
+		s.age(time.Hour)
+		r.Version = s.save(r, saving)
+		if got := s.load(r.Key); !near(got.ExpiresIn, idle) || !near(got.AbsoluteIn, absolute-time.Hour) {
+			t.Errorf("expires in %v and %v", got.ExpiresIn, got.AbsoluteIn)
+		}
+		r.Version = s.save(r, sessions.TTL{Idle: 48 * time.Hour})
+		if got := s.load(r.Key); !near(got.ExpiresIn, absolute-time.Hour) || got.ExpiresIn > got.AbsoluteIn {
+			t.Errorf("expires in %v, limit in %v", got.ExpiresIn, got.AbsoluteIn)
+		}
+		s.save(r, sessions.TTL{Idle: 10 * time.Minute})
+		if got := s.load(r.Key); !near(got.ExpiresIn, 10*time.Minute) {
+			t.Errorf("expires in %v, want the 10m that were asked for", got.ExpiresIn)
+		}
+	},
+	"rekey keeps the absolute limit unless a new one is given": func(t *testing.T, s *suite) {
+		r := s.create()
+		created := s.load(r.Key).CreatedAt
+		s.age(time.Hour)
+		to := newRecord()
+		to.Version = r.Version
+		v, err := s.store.Rekey(t.Context(), r.Key, to, saving)
+		s.must(err)
+		got := s.load(to.Key)
+		if !near(got.ExpiresIn, idle) || !near(got.AbsoluteIn, absolute-time.Hour) || !near(got.CreatedAt.Sub(created), -time.Hour) {
+			t.Errorf("kept: expires in %v and %v, created %v", got.ExpiresIn, got.AbsoluteIn, got.CreatedAt)
+		}
+		anew := newRecord()
+		anew.Version = v
+		_, err = s.store.Rekey(t.Context(), to.Key, anew, sessions.TTL{Idle: idle, Absolute: 3 * time.Hour})
+		s.must(err)
+		got = s.load(anew.Key)
+		if !near(got.ExpiresIn, idle) || !near(got.AbsoluteIn, 3*time.Hour) || !near(time.Since(got.CreatedAt), 0) {
+			t.Errorf("anew: expires in %v and %v, created %v", got.ExpiresIn, got.AbsoluteIn, got.CreatedAt)
+		}
+	},
+	"the reaper's delete takes the dead, oldest first, up to a limit": func(t *testing.T, s *suite) {
+		for range 5 {
+			s.create()
+		}
+		s.age(idle + 3*time.Hour)
+		live := s.create()
+		if n, err := s.store.CountExpired(t.Context()); err != nil || n != 5 {
+			t.Fatalf("CountExpired: %d, %v; want 5", n, err)
+		}
+		if n := expired(s, 2); n != 2 {
+			t.Fatalf("deleted %d, want the limit of 2", n)
+		}
+		if n := expired(s, 100); n != 3 {
+			t.Fatalf("deleted %d, want the other 3", n)
+		}
+		if n := expired(s, 100); n != 0 {
+			t.Fatalf("deleted %d more", n)
+		}
+		s.load(live.Key)
+	},
+	"the reaper's delete spares what was touched or saved": func(t *testing.T, s *suite) {
+		touched, saved, dead := s.create(), s.create(), s.create()
+		s.age(idle - time.Minute)
+		s.must(s.store.Touch(t.Context(), touched.Key, saving))
+		s.save(saved, saving)
+		s.age(idle - time.Minute)
+		if n := expired(s, 100); n != 1 {
+			t.Errorf("deleted %d, want 1", n)
+		}
+		s.load(touched.Key)
+		s.load(saved.Key)
+		s.gone(dead.Key)
+	},
+	"the reaper's delete takes rows at the absolute limit": func(t *testing.T, s *suite) {
+		s.createAs("", sessions.TTL{Idle: 48 * time.Hour, Absolute: absolute})
+		s.age(absolute + 3*time.Hour)
+		if n := expired(s, 10); n != 1 {
+			t.Errorf("deleted %d, want 1", n)
+		}
+	},
+}
+
+// dead checks that a row whose time ends after d is dead then, reaper or not.
+func dead(t *testing.T, s *suite, r sessions.Record, d time.Duration) {
+	s.age(d)
+	s.gone(r.Key)
+	_, err := s.store.Save(t.Context(), r, saving)
+	s.is(err, sessions.ErrNotFound)
+	s.must(s.store.Touch(t.Context(), r.Key, saving))
+	to := newRecord()
+	to.Version = r.Version
+	_, err = s.store.Rekey(t.Context(), r.Key, to, ttl)
+	s.is(err, sessions.ErrNotFound)
+	s.is(s.store.DeleteHandle(t.Context(), r.Handle), sessions.ErrNotFound)
+	s.gone(r.Key)
+	s.gone(to.Key)
+	s.count(0)
+	for _, user := range []string{"", "alice"} {
+		list, err := s.store.List(t.Context(), user, "", 10)
+		s.must(err)
+		if len(list) != 0 {
+			t.Errorf("list of %q shows the dead row", user)
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package storetest
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/sqlsessions/sessions"
+)
+
+// parallel runs f n times at once and waits.
+func parallel(n int, f func(i int)) {
+	var group sync.WaitGroup
+	for i := range n {
+		group.Go(func() { f(i) })
+	}
+	group.Wait()
+}
+
+var parallelTests = map[string]func(*testing.T, *suite){
+	"of many saves of one version exactly one wins": func(t *testing.T, s *suite) {
+		r := s.create()
+		for range 10 {
+			var won, lost atomic.Int32
+			parallel(16, func(int) {
+				_, err := s.store.Save(t.Context(), r, saving)
+				switch {
+				case err == nil:
+					won.Add(1)
+				case errors.Is(err, sessions.ErrConflict):
+					lost.Add(1)
+				default:
+					t.Errorf("save: %v", err)
+				}
+			})
+			if won.Load() != 1 || lost.Load() != 15 {
+				t.Fatalf("%d won and %d lost, want 1 and 15", won.Load(), lost.Load())
+			}
+			r.Version = s.load(r.Key).Version
+		}
+	},
+	"of many creates of one key exactly one wins": func(t *testing.T, s *suite) {
+		for range 5 {
+			key := newRecord().Key
+			var won atomic.Int32
+			parallel(16, func(int) {
+				r := newRecord()
+				r.Key = key
+				err := s.store.Create(t.Context(), r, ttl)
+				if err == nil {
+					won.Add(1)
+				} else if !errors.Is(err, sessions.ErrExists) {
+					t.Errorf("create: %v", err)
+				}
+			})
+			if won.Load() != 1 {
+				t.Fatalf("%d won", won.Load())
+			}
+		}
+	},
+	"a delete ends the row whatever writes at the same time": func(t *testing.T, s *suite) {
+		for range 20 {
+			r := s.create()
+			rekeyed := make([]sessions.Record, 8)
+			parallel(9, func(i int) {
+				if i == 8 {
+					if err := s.store.DeleteHandle(t.Context(), r.Handle); err != nil {
+						t.Errorf("delete: %v", err)
+					}
+					return
+				}
+				rekeyed[i] = newRecord()
+				rekeyed[i].Handle, rekeyed[i].Version = r.Handle, r.Version
+				_, saveErr := s.store.Save(t.Context(), r, saving)
+				touchErr := s.store.Touch(t.Context(), r.Key, saving)
+				_, rekeyErr := s.store.Rekey(t.Context(), r.Key, rekeyed[i], saving)
+				if touchErr != nil {
+					t.Errorf("touch: %v", touchErr)
+				}
+				for _, err := range []error{saveErr, rekeyErr} {
+					if err != nil && !errors.Is(err, sessions.ErrNotFound) && !errors.Is(err, sessions.ErrConflict) {
+						t.Errorf("save or rekey: %v", err)
+					}
+				}
+			})
+			s.gone(r.Key)
+			for _, to := range rekeyed {
+				s.gone(to.Key)
+			}
+		}
+	},
+	"two reapers share the work": func(t *testing.T, s *suite) {
+		const rows = 60
+		for range rows {
+			s.create()
+		}
+		s.age(idle + 3*3600e9)
+		live := s.create()
+		var total atomic.Int64
+		parallel(4, func(int) {
+			for {
+				n, err := s.store.DeleteExpired(t.Context(), 7)
+				if err != nil {
+					t.Errorf("delete expired: %v", err)
+				}
+				if total.Add(int64(n)); n == 0 || err != nil {
+					return
+				}
+			}
+		})
+		total.Add(int64(expired(s, rows))) // what one reaper held when the others looked
+		if total.Load() != rows {
+			t.Errorf("deleted %d rows in all, want %d, each once", total.Load(), rows)
+		}
+		s.load(live.Key)
+	},
+	"the reaper and traffic do not stop each other": func(t *testing.T, s *suite) {
+		var live []sessions.Record
+		for range 8 {
+			live = append(live, s.createAs("alice", ttl))
+		}
+		for range 40 {
+			s.createAs("bob", sessions.TTL{Idle: idle / 2, Absolute: absolute})
+		}
+		s.age(idle / 2)
+		parallel(len(live)+2, func(i int) {
+			if i >= len(live) {
+				for range 10 {
+					if _, err := s.store.DeleteExpired(t.Context(), 5); err != nil {
+						t.Errorf("delete expired: %v", err)
+					}
+				}
+				return
+			}
+			for range 10 {
+				v, err := s.store.Save(t.Context(), live[i], saving)
+				if err != nil {
+					t.Errorf("save: %v", err)
+					return
+				}
+				live[i].Version = v
+				if err := s.store.Touch(t.Context(), live[i].Key, saving); err != nil {
+					t.Errorf("touch: %v", err)
+				}
+			}
+		})
+		s.count(len(live))
+	},
+}

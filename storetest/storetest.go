@@ -1,0 +1,139 @@
+// Package storetest checks that a store keeps the contract of
+// [sessions.Store]. A store of your own passes when this does:
+//
+//	func TestStore(t *testing.T) {
+//		storetest.Run(t, storetest.Harness{New: ..., Age: ...})
+//	}
+package storetest
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/sqlsessions/sessions"
+)
+
+// A Harness is how the suite gets at the store under test.
+type Harness struct {
+	// New returns a store with no rows in it. Each test calls it once, and tests
+	// run one after the other.
+	New func(t *testing.T) sessions.Store
+
+	// Age makes all rows of the store older by d, as if d had passed: it moves
+	// every time that the store keeps back by d.
+	Age func(t *testing.T, store sessions.Store, d time.Duration)
+
+	// Break makes every call of the store fail, as when the database is
+	// closed. The store is not used for anything else afterwards.
+	Break func(t *testing.T, store sessions.Store)
+}
+
+// Run runs the suite, each rule as a subtest.
+func Run(t *testing.T, h Harness) {
+	for _, group := range []map[string]func(*testing.T, *suite){rowTests, expiryTests, byteTests, bulkTests, parallelTests} {
+		for name, test := range group {
+			t.Run(name, func(t *testing.T) {
+				test(t, &suite{T: t, Harness: h, store: h.New(t)})
+			})
+		}
+	}
+}
+
+// suite is one test's view of the store. Its methods end the test on errors.
+type suite struct {
+	*testing.T
+	Harness
+	store sessions.Store
+}
+
+const (
+	idle     = 2 * time.Hour
+	absolute = 24 * time.Hour
+)
+
+var ttl = sessions.TTL{Idle: idle, Absolute: absolute}
+
+// saving is the TTL of a statement that keeps the absolute limit.
+var saving = sessions.TTL{Idle: idle}
+
+func newRecord() sessions.Record {
+	var b [48]byte
+	_, _ = rand.Read(b[:])
+	return sessions.Record{Key: sessions.RowKey(b[:32]), Handle: hex.EncodeToString(b[32:]), Data: []byte(`{"a":1}`)}
+}
+
+func (s *suite) age(d time.Duration) { s.Helper(); s.Age(s.T, s.store, d) }
+
+func (s *suite) create() sessions.Record {
+	s.Helper()
+	return s.createAs("", ttl)
+}
+
+func (s *suite) createAs(user string, ttl sessions.TTL) sessions.Record {
+	s.Helper()
+	r := newRecord()
+	r.User = user
+	s.must(s.store.Create(s.Context(), r, ttl))
+	r.Version = 1
+	return r
+}
+
+func (s *suite) must(err error) {
+	s.Helper()
+	if err != nil {
+		s.Fatalf("unexpected error: %v", err)
+	}
+}
+
+func (s *suite) load(key sessions.RowKey) sessions.Record {
+	s.Helper()
+	r, err := s.store.Load(s.Context(), key)
+	s.must(err)
+	return r
+}
+
+func (s *suite) save(r sessions.Record, ttl sessions.TTL) sessions.Version {
+	s.Helper()
+	v, err := s.store.Save(s.Context(), r, ttl)
+	s.must(err)
+	return v
+}
+
+func (s *suite) gone(key sessions.RowKey) {
+	s.Helper()
+	_, err := s.store.Load(s.Context(), key)
+	s.is(err, sessions.ErrNotFound)
+}
+
+func (s *suite) is(err, want error) {
+	s.Helper()
+	if !errors.Is(err, want) {
+		s.Fatalf("got error %v, want one that wraps %v", err, want)
+	}
+}
+
+func (s *suite) count(want int) {
+	s.Helper()
+	n, err := s.store.Count(s.Context())
+	s.must(err)
+	if n != want {
+		s.Fatalf("the store counts %d live rows, want %d", n, want)
+	}
+}
+
+// near reports whether d is want, give or take what a slow machine takes for
+// a few statements.
+func near(d, want time.Duration) bool {
+	const slack = time.Minute
+	return d > want-slack && d < want+slack
+}
+
+func expired(s *suite, limit int) int {
+	s.Helper()
+	n, err := s.store.DeleteExpired(s.Context(), limit)
+	s.must(err)
+	return n
+}
