@@ -65,7 +65,7 @@ const (
 	// primary key. The minute is a margin for a replica that takes over with another clock.
 	expired        = `reap_after <= ` + now + ` - INTERVAL 1 MINUTE AND expires_at <= ` + now + ` - INTERVAL 1 MINUTE`
 	selectExpired  = "SELECT `key` FROM $TABLE WHERE " + expired + ` ORDER BY reap_after LIMIT ? FOR UPDATE SKIP LOCKED`
-	deleteSelected = "DELETE FROM $TABLE WHERE `key` IN ($KEYS) AND expires_at <= " + now + ` - INTERVAL 1 MINUTE`
+	deleteSelected = "DELETE s FROM $TABLE AS s FORCE INDEX (PRIMARY) WHERE s.`key` IN ($KEYS) AND s.expires_at <= " + now + ` - INTERVAL 1 MINUTE`
 	countExpired   = `SELECT COUNT(*) FROM $TABLE WHERE ` + expired
 
 	count    = `SELECT COUNT(*) FROM $TABLE WHERE expires_at > ` + now

@@ -51,12 +51,12 @@ const (
 	deleteHandle = `DELETE FROM $TABLE WHERE "handle" = ?1 AND expires_at > ` + now
 	// A comma can't be in a handle.
 	deleteUser = `DELETE FROM $TABLE WHERE "user_id" = ?1 AND instr(',' || ?2 || ',', ',' || "handle" || ',') = 0`
-	deleteAll  = `DELETE FROM $TABLE WHERE "key" IN (SELECT "key" FROM $TABLE LIMIT ?1)`
+	deleteAll  = `DELETE FROM $TABLE WHERE rowid IN (SELECT rowid FROM $TABLE LIMIT ?1)`
 
 	// The bucket finds, the expiry decides. The minute is a margin for a clock
 	// that is set back.
 	expired       = `reap_after <= ` + now + ` - 60000 AND expires_at <= ` + now + ` - 60000`
-	deleteExpired = `DELETE FROM $TABLE WHERE "key" IN (SELECT "key" FROM $TABLE WHERE ` + expired + ` ORDER BY reap_after LIMIT ?1)`
+	deleteExpired = `DELETE FROM $TABLE WHERE rowid IN (SELECT rowid FROM $TABLE WHERE ` + expired + ` ORDER BY reap_after LIMIT ?1)`
 	countExpired  = `SELECT count(*) FROM $TABLE WHERE ` + expired
 
 	count    = `SELECT count(*) FROM $TABLE WHERE expires_at > ` + now

@@ -1,5 +1,6 @@
 -- The key is the SHA-256 of the cookie's id: who reads the table can't log in.
--- Times are milliseconds since 1970, UTC.
+-- Times are milliseconds since 1970, UTC. A table with rowid keeps rows in the
+-- order they came, so that those which die together lie together.
 CREATE TABLE "sessions" (
     "key"                 BLOB    NOT NULL PRIMARY KEY,
     "handle"              TEXT    NOT NULL UNIQUE,
@@ -10,4 +11,4 @@ CREATE TABLE "sessions" (
     "absolute_expires_at" INTEGER NOT NULL,
     "expires_at"          INTEGER NOT NULL,
     "reap_after"          INTEGER NOT NULL
-) WITHOUT ROWID;
+);

@@ -1,0 +1,158 @@
+package integration_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/migrations"
+)
+
+const backlog = 200_000
+
+// fill inserts n rows that expired hours ago, by SQL alone.
+func (tab *table) fill(t testing.TB, n int) {
+	t.Helper()
+	insert := map[migrations.Dialect]string{
+		migrations.PostgreSQL: `INSERT INTO %s SELECT sha256(i::text::bytea), 'old' || i, NULL, '{"a":1}', 1,
+			now() - interval '9 days', now() - interval '2 days', now() - interval '2 days', date_trunc('hour', now()) - interval '47 hours'
+			FROM generate_series(1, %d) AS i`,
+		migrations.MySQL: `INSERT INTO %s WITH RECURSIVE
+			d AS (SELECT 0 AS i UNION ALL SELECT i + 1 FROM d WHERE i < 999)
+			SELECT UNHEX(SHA2(a.i * 1000 + b.i, 256)), CONCAT('old', a.i * 1000 + b.i), NULL, '{"a":1}', 1,
+			UTC_TIMESTAMP(6) - INTERVAL 9 DAY, UTC_TIMESTAMP(6) - INTERVAL 2 DAY, UTC_TIMESTAMP(6) - INTERVAL 2 DAY, UTC_TIMESTAMP - INTERVAL 47 HOUR
+			FROM d AS a JOIN d AS b WHERE a.i * 1000 + b.i < %d`,
+		migrations.SQLite: `WITH RECURSIVE d(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM d WHERE i < %[2]d)
+			INSERT INTO %[1]s SELECT randomblob(32), 'old' || i, NULL, '{"a":1}', 1,
+			(unixepoch() - 777600) * 1000, (unixepoch() - 172800) * 1000, (unixepoch() - 172800) * 1000, (unixepoch() - 169200) * 1000 FROM d`,
+	}[tab.dialect]
+	_, err := tab.db.ExecContext(t.Context(), fmt.Sprintf(insert, tab.name, n))
+	check(t, err)
+}
+
+// A backlog goes in batches while traffic goes on; two reapers share it.
+func TestReapBacklogUnderTraffic(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		tab := b.newTable(t)
+		tab.fill(t, backlog)
+		a := newApp(t, tab)
+		user := a.browser(t)
+		user.ok("/set?v=alive")
+
+		reapers := [2]*sessions.Reaper{}
+		var largest atomic.Int64
+		for i := range reapers {
+			reapers[i] = &sessions.Reaper{Store: tab.store, BatchSize: 2000, OnBatch: func(n int, _ time.Duration) {
+				largest.Store(max(largest.Load(), int64(n)))
+			}}
+		}
+		if n, err := reapers[0].DryRun(t.Context()); n != backlog || err != nil {
+			t.Fatalf("dry run: %d, %v; want %d", n, err, backlog)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		requests := make(chan int)
+		go func() {
+			n := 0
+			for ; ctx.Err() == nil; n++ {
+				user.ok("/count")
+			}
+			requests <- n
+		}()
+		start := time.Now()
+		parallel(2, func(i int) {
+			if _, err := reapers[i].Sweep(t.Context()); err != nil {
+				t.Errorf("sweep: %v", err)
+			}
+		})
+		took := time.Since(start)
+		_, err := reapers[0].Sweep(t.Context()) // what one held when the other ended
+		check(t, err)
+		stop()
+		served := <-requests
+
+		first, second := reapers[0].Stats().Deleted, reapers[1].Stats().Deleted
+		t.Logf("%d and %d rows in %v, %d requests served meanwhile", first, second, took.Round(time.Millisecond), served)
+		if first+second != backlog {
+			t.Errorf("deleted %d rows, want %d, each once", first+second, backlog)
+		}
+		if first == 0 || second == 0 {
+			t.Error("one reaper did all the work")
+		}
+		if largest.Load() > 2000 {
+			t.Errorf("a batch of %d rows", largest.Load())
+		}
+		if n := tab.rows(t); n != 1 {
+			t.Errorf("%d rows are left, want the user's", n)
+		}
+		if got, want := user.ok("/count"), fmt.Sprint(served+1); got != want {
+			t.Errorf("the user counts %s, want %s", got, want)
+		}
+	})
+}
+
+// A row that somebody holds is passed over, not waited for.
+func TestReaperPassesOverLockedRows(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		if b.dialect == migrations.SQLite {
+			return // it locks the whole database, and nobody holds that for long
+		}
+		tab := b.newTable(t)
+		tab.fill(t, 100)
+		tx, err := tab.db.BeginTx(t.Context(), nil)
+		check(t, err)
+		defer func() { _ = tx.Rollback() }()
+		_, err = tx.ExecContext(t.Context(), "UPDATE "+tab.name+" SET version = version + 1 WHERE handle IN ('old3', 'old4')")
+		check(t, err)
+		reaper := &sessions.Reaper{Store: tab.store, Timeout: 20 * time.Second}
+		if n, err := reaper.Sweep(t.Context()); n != 98 || err != nil {
+			t.Errorf("deleted %d, %v; want the 98 that nobody holds", n, err)
+		}
+	})
+}
+
+// Run stops when its context ends, in the middle of its work too, and goes on
+// after an error.
+func TestReaperRun(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		tab := b.newTable(t)
+		tab.fill(t, 5000)
+		log := &lockedBuffer{}
+		ctx, stop := context.WithCancel(t.Context())
+		batches := make(chan int)
+		reaper := &sessions.Reaper{
+			Store: tab.store, Interval: time.Millisecond, BatchSize: 100,
+			OnBatch: func(n int, _ time.Duration) { batches <- n },
+			Logger:  slog.New(slog.NewTextHandler(log, nil)),
+		}
+		ended := make(chan error)
+		go func() { ended <- reaper.Run(ctx) }()
+		<-batches
+		<-batches
+		stop()
+		for open := true; open; {
+			select {
+			case <-batches:
+			case err := <-ended:
+				open = false
+				if !errors.Is(err, context.Canceled) {
+					t.Errorf("Run returned %v", err)
+				}
+			}
+		}
+		if n := tab.rows(t); n == 0 || n == 5000 {
+			t.Errorf("%d rows are left of 5000: it did not stop in the middle", n)
+		}
+		if strings.Contains(log.String(), "level=ERROR") {
+			t.Errorf("stopping is no error: %s", log.String())
+		}
+		a := &app{table: tab}
+		a.noConnectionInUse(t)
+	})
+}

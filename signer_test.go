@@ -1,0 +1,96 @@
+package sessions
+
+import (
+	"bytes"
+	"encoding/base64"
+	"strings"
+	"testing"
+)
+
+func testSigner() *signer {
+	return newSigner("session", [][]byte{bytes.Repeat([]byte("new"), 11), bytes.Repeat([]byte("old"), 11)})
+}
+
+func TestSignerRoundTrip(t *testing.T) {
+	t.Parallel()
+	s := testSigner()
+	for range 1000 {
+		v := newID()
+		got, old, ok := s.decode(s.encode(v))
+		if got != v || old || !ok {
+			t.Fatalf("decode returned the id: %v, old %v, ok %v", got == v, old, ok)
+		}
+	}
+}
+
+// Browsers never send these; whoever sends them tries something.
+func TestSignerRefusesLineBreaksInside(t *testing.T) {
+	t.Parallel()
+	s := testSigner()
+	value := s.encode(newID())
+	for i := range len(value) {
+		for _, brk := range []string{"\n", "\r"} {
+			inserted := value[:i] + brk + value[i:]
+			replaced := value[:i] + brk + value[i+1:]
+			shifted := value[:i] + brk + value[i:len(value)-1]
+			for _, bad := range []string{inserted, replaced, shifted} {
+				if _, _, ok := s.decode(bad); ok {
+					t.Errorf("a line break at %d was accepted", i)
+				}
+			}
+		}
+	}
+}
+
+// The name is part of what is signed, with a separator that no name can hold.
+func TestSignerIsBoundToTheName(t *testing.T) {
+	t.Parallel()
+	secrets := [][]byte{bytes.Repeat([]byte("new"), 11)}
+	value := newSigner("session", secrets).encode(newID())
+	for _, name := range []string{"", "Session", "sessio", "session2", "__Host-session"} {
+		if _, _, ok := newSigner(name, secrets).decode(value); ok {
+			t.Errorf("the cookie %q takes a value of the cookie session", name)
+		}
+	}
+}
+
+// What a reader of the database has is of no use as a cookie.
+func TestRowKeyIsNotTheID(t *testing.T) {
+	t.Parallel()
+	v := newID()
+	key := v.key()
+	if len(key) != 32 || strings.Contains(string(key), string(v[:4])) {
+		t.Error("the key shows the id")
+	}
+	s := testSigner()
+	asID := base64.RawURLEncoding.EncodeToString([]byte(key))
+	value := s.encode(v)
+	if _, _, ok := s.decode(asID + value[encodedLength:]); ok {
+		t.Error("the key of the row passes for the id")
+	}
+}
+
+func FuzzDecodeCookie(f *testing.F) {
+	s := testSigner()
+	good := s.encode(newID())
+	old := (&signer{macs: s.macs[1:], info: s.info}).encode(newID())
+	for _, seed := range []string{"", ".", good, old, good + "=", good[:86], strings.ToUpper(good), `"` + good + `"`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		v, isOld, ok := s.decode(value)
+		if !ok {
+			if v != (id{}) || isOld {
+				t.Error("a refused value left something behind")
+			}
+			return
+		}
+		which := 0
+		if isOld {
+			which = 1
+		}
+		if again := (&signer{macs: s.macs[which:], info: s.info}).encode(v); again != value {
+			t.Errorf("%q is accepted, and spelled %q", value, again)
+		}
+	})
+}
