@@ -9,6 +9,8 @@ import (
 	"io"
 
 	"github.com/golang-migrate/migrate/v4/database"
+
+	"github.com/sqlsessions/sessions/migrations"
 )
 
 // driver is what golang-migrate works through. Its own drivers close the
@@ -19,7 +21,8 @@ type driver struct {
 	conn   *sql.Conn
 	engine engine
 	target int // the version that the running step leads to
-	onStep func(target int)
+	step   func(target int) migrations.Step
+	onStep func(migrations.Step)
 	locked bool
 	failed bool
 }
@@ -67,10 +70,11 @@ func (d *driver) Run(migration io.Reader) error {
 	if err != nil {
 		return err
 	}
+	step := d.step(d.target)
 	if err := d.exec(string(text)); err != nil {
-		return err
+		return fmt.Errorf("step %d (%s): %w", step.Version, step.Title, err)
 	}
-	d.onStep(d.target)
+	d.onStep(step)
 	return nil
 }
 

@@ -126,13 +126,16 @@ func (m *Migrator) run(ctx context.Context, up bool, do func(*migrate.Migrate) e
 		case dirty:
 			return fmt.Errorf("%w at version %d; look at the table, put it right by hand, and run `sessions migrate force %d` (done) or `force %d` (undone)",
 				ErrDirty, version, version, version-1)
+		case !up && version < 1:
+			return nil // there is nothing left to take back
 		case version > len(m.steps):
 			return fmt.Errorf("%w: it is at version %d and this program knows up to %d; use the newer program", ErrNewer, version, len(m.steps))
 		}
-		d.onStep = func(target int) {
+		d.step = func(target int) migrations.Step { return m.stepTo(target, up) }
+		d.onStep = func(step migrations.Step) {
 			ran++
 			if m.options.OnStep != nil {
-				m.options.OnStep(m.stepTo(target, up), up)
+				m.options.OnStep(step, up)
 			}
 		}
 		err = do(mig)
@@ -162,7 +165,7 @@ func (m *Migrator) with(ctx context.Context, do func(*migrate.Migrate, *driver) 
 	if err != nil {
 		return fmt.Errorf("migrator: connect: %w", err)
 	}
-	d := &driver{ctx: ctx, conn: conn, engine: m.engine, onStep: func(int) {}}
+	d := &driver{ctx: ctx, conn: conn, engine: m.engine}
 	defer d.Close()
 	mig, err := migrate.NewWithInstance("sessions", m.steps, "sessions", d)
 	if err != nil {
