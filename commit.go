@@ -34,7 +34,7 @@ func (s *Session) save(ctx context.Context) error {
 	s.saving.Lock()
 	defer s.saving.Unlock()
 	c, err := s.begin()
-	if c == nil {
+	if err != nil || c.nothing() {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.manager.options.Timeout)
@@ -42,7 +42,7 @@ func (s *Session) save(ctx context.Context) error {
 	return s.manager.storeError("save", s.finish(c, c.run(ctx)))
 }
 
-// begin takes the pending changes, or returns nil where there is nothing to do.
+// begin takes the pending changes.
 func (s *Session) begin() (*commit, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,12 +50,11 @@ func (s *Session) begin() (*commit, error) {
 		return nil, s.err
 	}
 	c := &commit{manager: s.manager, state: s.state, changes: s.pending, cookie: s.cookie, due: s.touchDue()}
-	if !c.changes.any() && !c.due {
-		return nil, nil
-	}
 	s.pending = changes{}
 	return c, nil
 }
+
+func (c *commit) nothing() bool { return !c.changes.any() && !c.due }
 
 // finish takes over what the commit made, and lays over it what the handler
 // changed meanwhile. A commit that failed hands its changes back.
@@ -87,16 +86,18 @@ func (s *Session) finish(c *commit, err error) error {
 }
 
 // then returns the changes of c followed by those of later.
-func (c changes) then(later changes) changes {
+func (c *changes) then(later changes) changes {
 	if later.destroyed {
 		later.drop = cmp.Or(later.drop, c.drop)
 		return later
 	}
-	c.ops = append(c.ops, later.ops...)
-	c.user = c.user || later.user
-	c.renew = max(c.renew, later.renew)
-	c.touch = c.touch || later.touch
-	return c
+	return changes{
+		ops:   append(c.ops, later.ops...),
+		user:  c.user || later.user,
+		renew: max(c.renew, later.renew),
+		touch: c.touch || later.touch,
+		drop:  c.drop, destroyed: c.destroyed,
+	}
 }
 
 func (c *commit) run(ctx context.Context) error {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -49,10 +50,8 @@ func checkName(name string) error {
 // holdsInterface reports whether decoding into t can put a number into an
 // interface. It runs once a key, so that reading a value need not reflect.
 func holdsInterface(t reflect.Type, seen []reflect.Type) bool {
-	for _, s := range seen {
-		if s == t {
-			return false
-		}
+	if slices.Contains(seen, t) {
+		return false
 	}
 	seen = append(seen, t)
 	switch t.Kind() {

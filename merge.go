@@ -67,8 +67,8 @@ func (s *Session) record(o op) {
 	case opClear, opReset:
 		ops = slices.DeleteFunc(ops, func(p op) bool { return p.kind != opReset })
 	}
-	s.state.now = o.apply(s.state.now)
-	s.pending.ops = append(ops, o)
+	ops = append(ops, o)
+	s.state.now, s.pending.ops = o.apply(s.state.now), ops
 	s.generation++
 }
 

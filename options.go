@@ -157,7 +157,7 @@ func (o Options) withDefaults() Options {
 }
 
 // validate reports everything that is wrong, not just the first thing.
-func (o *Options) validate() error {
+func (o Options) validate() error {
 	var errs []error
 	check := func(bad bool, format string, args ...any) {
 		if bad {

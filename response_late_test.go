@@ -54,7 +54,9 @@ func TestLateChangeThatCannotBeKeptCutsTheConnection(t *testing.T) {
 			store, log := newSpy(), new(logBook)
 			m := newManager(t, store, func(o *sessions.Options) {
 				o.Logger = log.logger()
-				o.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { t.Error("the error handler ran after the header had left") }
+				o.ErrorHandler = func(http.ResponseWriter, *http.Request, error) {
+					t.Error("the error handler ran after the header had left")
+				}
 			})
 			srv, client := newServer(t, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				s := sessions.FromContext(r.Context())

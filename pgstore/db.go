@@ -43,7 +43,7 @@ func (d sqlDB) queryRow(ctx context.Context, query string, args ...any) row {
 }
 
 func (d sqlDB) query(ctx context.Context, query string, args ...any) (rows, error) {
-	return d.QueryContext(ctx, query, args...) //nolint:rowserrcheck,sqlclosecheck // read to the end and checked by the caller, which closes them
+	return d.QueryContext(ctx, query, args...) //nolint:rowserrcheck // read to the end and checked by the caller, which closes them
 }
 
 type pool struct{ *pgxpool.Pool }

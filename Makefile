@@ -1,0 +1,51 @@
+# Targets for those who work on the project; `make` alone lists them.
+
+GOFUMPT       = go run mvdan.cc/gofumpt@v0.12.0
+GOLANGCI_LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# integration_test is a module outside go.work: testcontainers needs a newer
+# Go and would move everybody's versions.
+INTEGRATION = cd integration_test && GOWORK=off
+
+.PHONY: help
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+.PHONY: test
+test: unit integration ## Run everything, on real databases that it provides itself
+
+.PHONY: unit
+unit: ## Run what needs no database server
+	go vet ./... ./cmd/sessions/... ./examples/...
+	go test -race ./... ./cmd/sessions/... ./examples/...
+
+.PHONY: integration
+integration: ## Run what needs PostgreSQL and MySQL or MariaDB
+	$(INTEGRATION) go vet ./...
+	$(INTEGRATION) go test -race -timeout 30m ./...
+	$(INTEGRATION) go test -run 'TestReapBacklogUnderTraffic/sqlite' .
+
+.PHONY: bench
+bench: ## Measure the middleware over a store that does nothing
+	go test -run '^$$' -bench . -benchmem -count 6 .
+
+.PHONY: lint
+lint: ## Check formatting and run the linters
+	@test -z "$$($(GOFUMPT) -l . | tee /dev/stderr)" || (echo "run make fmt" && false)
+	$(GOLANGCI_LINT) run ./... ./cmd/sessions/... ./examples/...
+	$(INTEGRATION) $(GOLANGCI_LINT) run --config ../.golangci.yml ./...
+
+.PHONY: fmt
+fmt: ## Format all Go files
+	$(GOFUMPT) -w .
+
+# The CLI and the examples ask for a version of the root that is not published
+# yet, which go.work supplies and `go mod tidy` does not look at.
+.PHONY: tidy
+tidy: ## Tidy all modules
+	go mod tidy
+	$(INTEGRATION) go mod tidy
+	for module in cmd/sessions examples; do ( cd $$module && \
+		go mod edit -replace github.com/sqlsessions/sessions=$(CURDIR) && \
+		GOWORK=off go mod tidy; \
+		go mod edit -dropreplace github.com/sqlsessions/sessions ) || exit 1; done

@@ -1,0 +1,164 @@
+package sessions_test
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+
+	"github.com/sqlsessions/sessions"
+)
+
+// enders are the ways in which a session's id dies while another request runs.
+var enders = map[string]func(t *testing.T, v *visitor){
+	"Destroy":         func(_ *testing.T, v *visitor) { v.visit(func(s *sessions.Session) { s.Destroy() }) },
+	"Regenerate":      func(_ *testing.T, v *visitor) { v.visit(func(s *sessions.Session) { s.Regenerate() }) },
+	"RegenerateEmpty": func(_ *testing.T, v *visitor) { v.visit(func(s *sessions.Session) { s.RegenerateEmpty() }) },
+	"SetUser":         func(_ *testing.T, v *visitor) { v.visit(func(s *sessions.Session) { s.SetUser("eve") }) },
+	"Revoke": func(t *testing.T, v *visitor) {
+		if err := v.manager.Revoke(t.Context(), look(v, (*sessions.Session).Handle)); err != nil {
+			t.Error(err)
+		}
+	},
+	"RevokeUser": func(t *testing.T, v *visitor) {
+		if n, err := v.manager.RevokeUser(t.Context(), "ann"); n != 1 || err != nil {
+			t.Error(n, err)
+		}
+	},
+	"RevokeAll": func(t *testing.T, v *visitor) {
+		if n, err := v.manager.RevokeAll(t.Context()); n != 1 || err != nil {
+			t.Error(n, err)
+		}
+	},
+}
+
+// slowRequests change the session in ways that a naive save brings it back by.
+var slowRequests = map[string]func(*sessions.Session){
+	"Set":             func(s *sessions.Session) { count.Set(s, 99) },
+	"Update":          func(s *sessions.Session) { count.Update(s, func(n int) int { return n + 98 }) },
+	"Clear":           func(s *sessions.Session) { s.Clear() },
+	"Regenerate":      func(s *sessions.Session) { s.Regenerate() },
+	"RegenerateEmpty": func(s *sessions.Session) { s.RegenerateEmpty() },
+	"SetUser":         func(s *sessions.Session) { s.SetUser("bob") },
+	"SetMaxAge":       func(s *sessions.Session) { s.Cookie().SetMaxAge(9999 * 3600e9) },
+}
+
+func TestNoResurrection(t *testing.T) {
+	t.Parallel()
+	for ender, end := range enders {
+		for slow, change := range slowRequests {
+			t.Run(slow+" against "+ender, func(t *testing.T) {
+				t.Parallel()
+				var got error
+				m := newManager(t, sessions.NewMemoryStore(0), func(o *sessions.Options) {
+					o.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+						got = err
+						sessions.DefaultErrorHandler(w, r, err)
+					}
+				})
+				v := loggedIn(t, m)
+				v.visit(func(s *sessions.Session) { s.SetUser("ann") })
+				old := v.twin()
+				rows := 0
+				res := old.twin().visit(func(s *sessions.Session) {
+					end(t, v)
+					rows, _ = m.Count(t.Context())
+					change(s)
+				})
+				wantStatus(t, res, http.StatusConflict)
+				if !errors.Is(got, sessions.ErrEnded) {
+					t.Errorf("the error is %v", got)
+				}
+				if c := ours(t, res); c != nil {
+					t.Errorf("a cookie came: %v", c)
+				}
+				wantRows(t, m, rows)
+				if old.alive() {
+					t.Error("the old id works again")
+				}
+				if rows == 1 { // the one with the new id
+					if got := value(v, count); got == 99 {
+						t.Error("the change went to the session with the new id")
+					}
+				}
+			})
+		}
+	}
+}
+
+// Whoever changed nothing is not bothered, and brings nothing back either.
+func TestAReaderDoesNotMindTheEnd(t *testing.T) {
+	t.Parallel()
+	for ender, end := range enders {
+		for what, f := range map[string]func(*sessions.Session){
+			"reads":   func(s *sessions.Session) { count.Get(s) },
+			"touches": func(s *sessions.Session) { s.Touch() },
+		} {
+			m := newManager(t, sessions.NewMemoryStore(0))
+			v := loggedIn(t, m)
+			v.visit(func(s *sessions.Session) { s.SetUser("ann") })
+			old := v.twin()
+			res := old.twin().visit(func(s *sessions.Session) { end(t, v); f(s) })
+			if res.StatusCode != http.StatusOK || old.alive() {
+				t.Errorf("%s against %s: status %d, old id alive: %v", what, ender, res.StatusCode, old.alive())
+			}
+		}
+	}
+}
+
+func TestDestroyTwiceInParallelIsNoError(t *testing.T) {
+	t.Parallel()
+	for ender, end := range enders {
+		m := newManager(t, sessions.NewMemoryStore(0))
+		v := loggedIn(t, m)
+		v.visit(func(s *sessions.Session) { s.SetUser("ann") })
+		old := v.twin()
+		res := old.twin().visit(func(s *sessions.Session) { end(t, v); s.Destroy() })
+		if c := ours(t, res); res.StatusCode != http.StatusOK || c == nil || c.MaxAge >= 0 {
+			t.Errorf("after %s: status %d, cookie %v; want 200 and a deletion", ender, res.StatusCode, c)
+		}
+	}
+}
+
+func TestAFailedDestroyIsReported(t *testing.T) {
+	t.Parallel()
+	store := newSpy()
+	v := loggedIn(t, newManager(t, store))
+	store.reset(failing(errDown, "delete"))
+	res := v.visit(func(s *sessions.Session) { s.Destroy() })
+	wantStatus(t, res, http.StatusServiceUnavailable)
+	if c := ours(t, res); c != nil {
+		t.Errorf("the cookie was cleared although the session lives: %v", c)
+	}
+	store.reset(nil)
+	if got := value(v, count); got != 1 {
+		t.Errorf("count is %d, want 1", got)
+	}
+}
+
+func TestAClientThatHangsUpStopsNeitherSaveNorLogout(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		f    func(*sessions.Session)
+		rows int
+	}{
+		"save":   {func(s *sessions.Session) { count.Set(s, 2) }, 1},
+		"logout": {func(s *sessions.Session) { s.Destroy() }, 0},
+	} {
+		m := newManager(t, sessions.NewMemoryStore(0))
+		v := loggedIn(t, m)
+		r, rec := request("http://example.com/")
+		r.Header.Set("Cookie", cookieName+"="+v.cookie)
+		ctx, hangUp := contextWithCancel(t)
+		m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			c.f(sessions.FromContext(r.Context()))
+			hangUp()
+		})).ServeHTTP(rec, r.WithContext(ctx))
+		if rec.Code != http.StatusOK {
+			t.Errorf("%s: status %d", what, rec.Code)
+		}
+		wantRows(t, m, c.rows)
+		if c.rows == 1 && value(v, count) != 2 {
+			t.Errorf("%s: the change is lost", what)
+		}
+	}
+}

@@ -1,0 +1,243 @@
+package sessions_test
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sqlsessions/sessions"
+)
+
+func TestNewKeyRefusesBadNames(t *testing.T) {
+	t.Parallel()
+	for name, ok := range map[string]bool{
+		"a":                            true,
+		"user id":                      true,
+		"日本":                           true,
+		`"quoted\`:                     true,
+		"a$":                           true,
+		strings.Repeat("n", 128):       true,
+		"":                             false,
+		"$":                            false,
+		"$cookie":                      false,
+		"a\nb":                         false,
+		"a\x00":                        false,
+		"\x7f":                         false,
+		"\u0085":                       false,
+		"\xff":                         false,
+		strings.Repeat("n", 129):       false,
+		strings.Repeat("ü", 64) + "ab": false,
+	} {
+		func() {
+			defer func() {
+				if got := recover(); (got == nil) != ok {
+					t.Errorf("%.20q: panic %v, want the name allowed: %v", name, got, ok)
+				}
+			}()
+			if k := sessions.NewKey[int](name); k.Name() != name {
+				t.Errorf("Name is %q, want %q", k.Name(), name)
+			}
+		}()
+	}
+}
+
+func TestKeysOfEveryNameAreStored(t *testing.T) {
+	t.Parallel()
+	v := newVisitor(t, newManager(t, sessions.NewMemoryStore(0)))
+	names := []string{"a", "user id", "日本", `"quoted\`, "</script>", "\ufffd", "A", "a "}
+	v.visit(func(s *sessions.Session) {
+		for _, n := range names {
+			sessions.NewKey[string](n).Set(s, "value of "+n)
+		}
+	})
+	v.visit(func(s *sessions.Session) {
+		for _, n := range names {
+			if got, ok := sessions.NewKey[string](n).Get(s); got != "value of "+n || !ok {
+				t.Errorf("%q holds %q, %v", n, got, ok)
+			}
+		}
+		if got := s.Keys(); !slices.Equal(got, names) {
+			t.Errorf("Keys are %q, want %q", got, names)
+		}
+	})
+}
+
+func TestGetLookupHasPopDelete(t *testing.T) {
+	t.Parallel()
+	v := newVisitor(t, newManager(t, sessions.NewMemoryStore(0)))
+	check := func(when string, s *sessions.Session, want string, there bool) {
+		got, ok := name.Get(s)
+		looked, err := name.Lookup(s)
+		if got != want || looked != want || ok != there || (err == nil) != there || name.Has(s) != there {
+			t.Errorf("%s: Get %q, %v; Lookup %q, %v; Has %v; want %q, %v", when, got, ok, looked, err, name.Has(s), want, there)
+		}
+		if !there && !errors.Is(err, sessions.ErrAbsent) {
+			t.Errorf("%s: Lookup returns %v", when, err)
+		}
+	}
+	v.visit(func(s *sessions.Session) {
+		check("new", s, "", false)
+		name.Set(s, "ann")
+		check("set", s, "ann", true)
+	})
+	v.visit(func(s *sessions.Session) {
+		check("next request", s, "ann", true)
+		if got, ok := name.Pop(s); got != "ann" || !ok {
+			t.Errorf("Pop returns %q, %v", got, ok)
+		}
+		check("popped", s, "", false)
+		if got, ok := name.Pop(s); got != "" || ok {
+			t.Errorf("the second Pop returns %q, %v", got, ok)
+		}
+	})
+	v.visit(func(s *sessions.Session) {
+		check("request after Pop", s, "", false)
+		name.Set(s, "")
+		check("set to empty", s, "", true)
+		name.Delete(s)
+		check("deleted", s, "", false)
+		name.Delete(s)
+	})
+}
+
+func TestAValueOfAnotherType(t *testing.T) {
+	t.Parallel()
+	number := sessions.NewKey[int]("name") // the same value as name
+	v := newVisitor(t, newManager(t, sessions.NewMemoryStore(0)))
+	v.visit(func(s *sessions.Session) { name.Set(s, "hunter2") })
+	v.visit(func(s *sessions.Session) {
+		if got, ok := number.Get(s); got != 0 || ok {
+			t.Errorf("Get returns %d, %v", got, ok)
+		}
+		_, err := number.Lookup(s)
+		if !errors.Is(err, sessions.ErrValue) || errors.Is(err, sessions.ErrAbsent) || !strings.Contains(err.Error(), `"name"`) {
+			t.Errorf("Lookup returns %v", err)
+		}
+		if strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "string") {
+			t.Errorf("the error tells the value: %v", err)
+		}
+		if !number.Has(s) {
+			t.Error("Has is false for a value of another type")
+		}
+		if got := number.Update(s, func(n int) int { return n + 1 }); got != 1 {
+			t.Errorf("Update began with %d, want 0", got-1)
+		}
+	})
+	if got := value(v, number); got != 1 {
+		t.Errorf("stored %d, want 1", got)
+	}
+}
+
+// roundTrip stores v in one request and reads it in the next.
+func roundTrip[T any](t *testing.T, what string, v T) {
+	t.Helper()
+	k := sessions.NewKey[T]("k")
+	visitor := newVisitor(t, newManager(t, sessions.NewMemoryStore(0)))
+	visitor.visit(func(s *sessions.Session) { k.Set(s, v) })
+	visitor.visit(func(s *sessions.Session) {
+		if got, err := k.Lookup(s); err != nil || !reflect.DeepEqual(got, v) {
+			t.Errorf("%s: %#v came back as %#v, %v", what, v, got, err)
+		}
+	})
+}
+
+func TestValuesComeBackAsTheyWere(t *testing.T) {
+	t.Parallel()
+	type inner struct {
+		Any  any            `json:"any"`
+		Map  map[string]any `json:"map"`
+		List []any          `json:"list"`
+	}
+	type outer struct {
+		ID    int64
+		Inner *inner
+		More  []map[string]inner
+	}
+	const odd = 1<<53 + 1
+	roundTrip(t, "smallest int64", int64(math.MinInt64))
+	roundTrip(t, "largest int64", int64(math.MaxInt64))
+	roundTrip(t, "largest uint64", uint64(math.MaxUint64))
+	roundTrip(t, "2^53+1", int64(odd))
+	roundTrip(t, "float", math.MaxFloat64)
+	roundTrip(t, "smallest float", math.SmallestNonzeroFloat64)
+	roundTrip(t, "bytes", []byte{0, 255, 128})
+	roundTrip(t, "time", time.Date(2026, 2, 3, 4, 5, 6, 789, time.UTC))
+	roundTrip(t, "nil slice", []string(nil))
+	roundTrip(t, "nil pointer", (*int)(nil))
+	roundTrip(t, "text", "a\x00\ufffd\u2028<&>😀")
+	roundTrip[any](t, "number in any", json.Number("9007199254740993"))
+	roundTrip[any](t, "decimal in any", json.Number("1.10"))
+	roundTrip(t, "numbers in a map", map[string]any{"a": json.Number("9007199254740993"), "b": []any{json.Number("1e2")}})
+	num := json.Number("9223372036854775807")
+	in := inner{Any: num, Map: map[string]any{"x": num, "y": map[string]any{"z": num}}, List: []any{num, "s", nil, true}}
+	roundTrip(t, "numbers deep in structs", outer{ID: odd, Inner: &in, More: []map[string]inner{{"m": in}}})
+	type node struct {
+		Value any
+		Next  *node
+	}
+	roundTrip(t, "recursive type", node{json.Number("1"), &node{json.Number("9007199254740993"), nil}})
+}
+
+func TestUpdateReturnsWhatItStored(t *testing.T) {
+	t.Parallel()
+	v := newVisitor(t, newManager(t, sessions.NewMemoryStore(0)))
+	add := func(n int) int { return n + 2 }
+	v.visit(func(s *sessions.Session) {
+		if got := count.Update(s, add); got != 2 {
+			t.Errorf("the first Update returns %d, want 2", got)
+		}
+		if got := count.Update(s, add); got != 4 {
+			t.Errorf("the second Update returns %d, want 4", got)
+		}
+	})
+	v.visit(func(s *sessions.Session) {
+		if got := count.Update(s, add); got != 6 {
+			t.Errorf("in the next request Update returns %d, want 6", got)
+		}
+	})
+	if got := value(v, count); got != 6 {
+		t.Errorf("stored %d, want 6", got)
+	}
+}
+
+func TestUpdateRefusesWhatSetRefuses(t *testing.T) {
+	t.Parallel()
+	k := sessions.NewKey[float64]("ratio")
+	v := loggedIn(t, newManager(t, sessions.NewMemoryStore(0)))
+	res := v.visit(func(s *sessions.Session) {
+		k.Update(s, func(float64) float64 { return math.NaN() })
+		if !errors.Is(s.Err(), sessions.ErrValue) {
+			t.Errorf("Err is %v", s.Err())
+		}
+	})
+	wantStatus(t, res, 500)
+	if value(v, k) != 0 || value(v, count) != 1 {
+		t.Error("something was stored")
+	}
+}
+
+func TestSetUserRefusesWhatNoDatabaseKeeps(t *testing.T) {
+	t.Parallel()
+	for user, ok := range map[string]bool{
+		"ann": true, "日本": true, strings.Repeat("u", 255): true,
+		strings.Repeat("u", 256): false, "a\x00b": false, "\xff": false,
+	} {
+		v := loggedIn(t, newManager(t, sessions.NewMemoryStore(0)))
+		res := v.visit(func(s *sessions.Session) { s.SetUser(user) })
+		if (res.StatusCode == 200) != ok {
+			t.Errorf("%.10q: status %d, want it accepted: %v", user, res.StatusCode, ok)
+		}
+		want := ""
+		if ok {
+			want = user
+		}
+		if got := look(v, (*sessions.Session).User); got != want {
+			t.Errorf("user is %.10q, want %.10q", got, want)
+		}
+	}
+}

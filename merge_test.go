@@ -1,0 +1,281 @@
+package sessions_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/sqlsessions/sessions"
+)
+
+// together runs n requests of one browser so that all have loaded the session
+// before the first one saves.
+func together(v *visitor, n int, f func(i int, s *sessions.Session)) {
+	var loaded, done sync.WaitGroup
+	loaded.Add(n)
+	for i := range n {
+		done.Go(func() {
+			res := v.twin().visit(func(s *sessions.Session) {
+				loaded.Done()
+				loaded.Wait()
+				f(i, s)
+			})
+			if res.StatusCode != http.StatusOK {
+				v.tb.Errorf("request %d: status %d", i, res.StatusCode)
+			}
+		})
+	}
+	done.Wait()
+}
+
+func TestParallelRequestsEachKeepTheirKey(t *testing.T) {
+	t.Parallel()
+	const n = 200
+	v := loggedIn(t, newManager(t, sessions.NewMemoryStore(0)))
+	key := func(i int) sessions.Key[int] { return sessions.NewKey[int](fmt.Sprint("key ", i)) }
+	together(v, n, func(i int, s *sessions.Session) { key(i).Set(s, i) })
+	v.visit(func(s *sessions.Session) {
+		for i := range n {
+			if got, ok := key(i).Get(s); got != i || !ok {
+				t.Errorf("key %d holds %d, %v", i, got, ok)
+			}
+		}
+		if got := len(s.Keys()); got != n+1 {
+			t.Errorf("%d keys, want %d", got, n+1)
+		}
+	})
+}
+
+func TestParallelUpdatesAreAllApplied(t *testing.T) {
+	t.Parallel()
+	const n = 200
+	v := loggedIn(t, newManager(t, sessions.NewMemoryStore(0)))
+	together(v, n, func(_ int, s *sessions.Session) { count.Update(s, func(c int) int { return c + 1 }) })
+	if got := value(v, count); got != n+1 {
+		t.Errorf("the counter ended at %d, want %d", got, n+1)
+	}
+}
+
+func TestUpdatesOfOneRequestInParallel(t *testing.T) {
+	t.Parallel()
+	const n = 200
+	v := loggedIn(t, newManager(t, sessions.NewMemoryStore(0)))
+	v.serve(func(_ http.ResponseWriter, r *http.Request) {
+		s := sessions.FromContext(r.Context())
+		var done sync.WaitGroup
+		for i := range n {
+			done.Go(func() {
+				count.Update(s, func(c int) int { return c + 1 })
+				if i%10 == 0 {
+					if err := s.Save(r.Context()); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		done.Wait()
+	})
+	if got := value(v, count); got != n+1 {
+		t.Errorf("the counter ended at %d, want %d", got, n+1)
+	}
+}
+
+// A change is one thing that a request does, for the session and for a model
+// of it.
+type change struct {
+	kind string
+	key  string
+	n    int
+}
+
+func (c change) do(s *sessions.Session) {
+	k := sessions.NewKey[int](c.key)
+	switch c.kind {
+	case "set":
+		k.Set(s, c.n)
+	case "delete":
+		k.Delete(s)
+	case "clear":
+		s.Clear()
+	case "update":
+		k.Update(s, func(old int) int { return 3*old + c.n })
+	}
+}
+
+func (c change) model(m map[string]int) {
+	switch c.kind {
+	case "set":
+		m[c.key] = c.n
+	case "delete":
+		delete(m, c.key)
+	case "clear":
+		clear(m)
+	case "update":
+		m[c.key] = 3*m[c.key] + c.n
+	}
+}
+
+func randomChanges(rnd *rand.Rand, mark int) []change {
+	var all []change
+	for range 1 + rnd.IntN(6) {
+		all = append(all, change{
+			kind: []string{"set", "delete", "update", "update", "set", "clear"}[rnd.IntN(6)],
+			key:  string(rune('a' + rnd.IntN(4))),
+			n:    mark*100 + rnd.IntN(3),
+		})
+	}
+	return all
+}
+
+// Two requests load the same session; the second to save finds the first's
+// changes, and must end as if it had begun after it. A change that changed nothing
+// when it was made has no say, so the model of the second leaves those out.
+func TestMergeAgreesWithAModel(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(2000) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		v := loggedIn(t, newManager(t, sessions.NewMemoryStore(0)))
+		start := map[string]int{"count": 1}
+		for _, k := range []string{"a", "b", "c"} {
+			start[k] = rnd.IntN(3)
+		}
+		v.visit(func(s *sessions.Session) {
+			for k, n := range start {
+				sessions.NewKey[int](k).Set(s, n)
+			}
+		})
+		first, second := randomChanges(rnd, 1), randomChanges(rnd, 2)
+		v.visit(func(s *sessions.Session) {
+			for _, c := range second {
+				c.do(s)
+			}
+			v.twin().visit(func(s *sessions.Session) {
+				for _, c := range first {
+					c.do(s)
+				}
+			})
+		})
+		want, seen := maps.Clone(start), maps.Clone(start)
+		for _, c := range first {
+			c.model(want)
+		}
+		touched := map[string]bool{}
+		for _, c := range second {
+			old, there := seen[c.key]
+			c.model(seen)
+			idle := c.kind == "set" && there && old == c.n || c.kind == "delete" && !there
+			if c.kind == "clear" {
+				touched["*"] = true
+			}
+			if idle && !touched[c.key] && !touched["*"] {
+				continue
+			}
+			touched[c.key] = true
+			c.model(want)
+		}
+		if maps.Equal(seen, start) { // all in all the second changed nothing and wrote nothing
+			want = maps.Clone(start)
+			for _, c := range first {
+				c.model(want)
+			}
+		}
+		got := look(v, func(s *sessions.Session) map[string]int {
+			m := map[string]int{}
+			for _, k := range s.Keys() {
+				m[k], _ = sessions.NewKey[int](k).Get(s)
+			}
+			return m
+		})
+		if !maps.Equal(got, want) {
+			t.Fatalf("seed %d: from %v, first %v, second %v: got %v, want %v", seed, start, first, second, got, want)
+		}
+	}
+}
+
+func TestAnEqualValueWritesNothing(t *testing.T) {
+	t.Parallel()
+	store := newSpy()
+	list := sessions.NewKey[[]string]("list")
+	v := loggedIn(t, newManager(t, store))
+	v.visit(func(s *sessions.Session) { list.Set(s, []string{"a", "b"}) })
+	for what, f := range map[string]func(*sessions.Session){
+		"set again":          func(s *sessions.Session) { count.Set(s, 1); list.Set(s, []string{"a", "b"}) },
+		"updated to itself":  func(s *sessions.Session) { count.Update(s, func(n int) int { return n }) },
+		"there and back":     func(s *sessions.Session) { count.Set(s, 9); count.Set(s, 1) },
+		"deleted and set":    func(s *sessions.Session) { count.Delete(s); count.Set(s, 1) },
+		"set and deleted":    func(s *sessions.Session) { name.Set(s, "x"); name.Delete(s) },
+		"absent key deleted": func(s *sessions.Session) { name.Delete(s); name.Pop(s) },
+		"same user":          func(s *sessions.Session) { s.SetUser("") },
+		"only read":          func(s *sessions.Session) { list.Get(s); s.Keys(); s.Handle(); s.ExpiresAt(); s.CreatedAt() },
+		"cleared and refilled": func(s *sessions.Session) {
+			s.Clear()
+			list.Set(s, []string{"a", "b"})
+			count.Set(s, 1)
+		},
+	} {
+		store.reset(nil)
+		v.visit(f)
+		if all, loads := store.count(), store.count("load"); all != loads {
+			t.Errorf("%s: %d calls beside the load", what, all-loads)
+		}
+	}
+}
+
+func TestUpdateRunsAgainOnTheOtherRequestsValue(t *testing.T) {
+	t.Parallel()
+	v := loggedIn(t, newManager(t, sessions.NewMemoryStore(0)))
+	var saw []int
+	v.visit(func(s *sessions.Session) {
+		count.Update(s, func(n int) int {
+			saw = append(saw, n)
+			name.Get(s) // reading is allowed, and must not lock up
+			s.User()
+			return n + 1
+		})
+		v.twin().visit(func(s *sessions.Session) { count.Set(s, 40) })
+	})
+	if got := value(v, count); got != 41 || !slices.Equal(saw, []int{1, 40}) {
+		t.Errorf("the counter ended at %d, f saw %v; want 41 and [1 40]", got, saw)
+	}
+}
+
+func TestConflictForEverIsAnErrorAfterBoundedTries(t *testing.T) {
+	t.Parallel()
+	for op, f := range map[string]func(*sessions.Session){
+		"save":  func(s *sessions.Session) { count.Set(s, 2) },
+		"rekey": func(s *sessions.Session) { s.Regenerate() },
+	} {
+		t.Run(op, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var got error
+				store := newSpy()
+				m := newManager(t, store, func(o *sessions.Options) {
+					o.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+						got = err
+						sessions.DefaultErrorHandler(w, r, err)
+					}
+				})
+				v := loggedIn(t, m)
+				store.reset(failing(sessions.ErrConflict, op))
+				wantStatus(t, v.visit(f), http.StatusServiceUnavailable)
+				if !errors.Is(got, sessions.ErrConflict) {
+					t.Errorf("the error is %v", got)
+				}
+				if n := store.count(op); n < 10 || n > 100 {
+					t.Errorf("%d tries", n)
+				}
+				store.reset(nil)
+				if got := value(v, count); got != 1 {
+					t.Errorf("count is %d, want 1", got)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,253 @@
+package sessions_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/sqlsessions/sessions"
+)
+
+func contextWithCancel(t *testing.T) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	return ctx, cancel
+}
+
+func TestSetUserRegenerates(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, sessions.NewMemoryStore(0))
+	v := loggedIn(t, m)
+	handle := look(v, (*sessions.Session).Handle)
+	for _, user := range []string{"ann", "bob", ""} {
+		old := v.twin()
+		v.visit(func(s *sessions.Session) { s.SetUser(user); s.SetUser(user) })
+		if v.cookie == old.cookie || old.alive() {
+			t.Errorf("user %q: the id before the login still works", user)
+		}
+		if got := look(v, (*sessions.Session).User); got != user {
+			t.Errorf("user is %q, want %q", got, user)
+		}
+		if value(v, count) != 1 || look(v, (*sessions.Session).Handle) != handle {
+			t.Errorf("user %q: data or handle changed", user)
+		}
+		before := v.cookie
+		v.visit(func(s *sessions.Session) { s.SetUser(user) })
+		if v.cookie != before {
+			t.Errorf("user %q: the same user again made a new id", user)
+		}
+	}
+	wantRows(t, m, 1)
+}
+
+// Whatever else happens to the session in the request, a new id stays new.
+func TestNothingCancelsARegeneration(t *testing.T) {
+	t.Parallel()
+	for what, f := range map[string]func(*sessions.Session){
+		"Set":             func(s *sessions.Session) { count.Set(s, 2) },
+		"Set the same":    func(s *sessions.Session) { count.Set(s, 1) },
+		"Clear":           func(s *sessions.Session) { s.Clear() },
+		"Touch":           func(s *sessions.Session) { s.Touch() },
+		"RegenerateEmpty": func(s *sessions.Session) { s.RegenerateEmpty() },
+		"Regenerate":      func(s *sessions.Session) { s.Regenerate() },
+		"Save":            func(s *sessions.Session) { _ = s.Save(context.Background()) },
+		"login, logout":   func(s *sessions.Session) { s.SetUser("ann"); s.SetUser("") },
+		"Destroy":         func(s *sessions.Session) { s.Destroy(); count.Set(s, 1) },
+	} {
+		for order := range 2 {
+			m := newManager(t, sessions.NewMemoryStore(0))
+			v := loggedIn(t, m)
+			old := v.twin()
+			v.visit(func(s *sessions.Session) {
+				if order == 0 {
+					s.Regenerate()
+				}
+				f(s)
+				if order == 1 {
+					s.Regenerate()
+				}
+			})
+			if v.cookie == old.cookie || old.alive() || !v.alive() {
+				t.Errorf("%s, order %d: new cookie %v, old alive %v, new alive %v", what, order, v.cookie != old.cookie, old.alive(), v.alive())
+			}
+			wantRows(t, m, 1)
+		}
+	}
+}
+
+func TestRegenerateEmptyDropsDataUserAndHandle(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, sessions.NewMemoryStore(0))
+	v := loggedIn(t, m)
+	v.visit(func(s *sessions.Session) { s.SetUser("ann"); s.Cookie().SetMaxAge(time.Hour) })
+	handle, old := look(v, (*sessions.Session).Handle), v.twin()
+	var inRequest string
+	v.visit(func(s *sessions.Session) {
+		name.Set(s, "before")
+		s.RegenerateEmpty()
+		count.Update(s, func(n int) int { return n + 10 })
+		inRequest = s.Handle()
+	})
+	v.visit(func(s *sessions.Session) {
+		if n, _ := count.Get(s); n != 10 || s.User() != "" || !slices.Equal(s.Keys(), []string{"count"}) || s.Cookie().MaxAge() != 0 {
+			t.Errorf("count %d, user %q, keys %q, max age %v", n, s.User(), s.Keys(), s.Cookie().MaxAge())
+		}
+		if s.Handle() == handle || s.Handle() != inRequest {
+			t.Errorf("handle %q, was %q, and %q in the request", s.Handle(), handle, inRequest)
+		}
+	})
+	if old.alive() {
+		t.Error("the old id still works")
+	}
+	if err := m.Revoke(t.Context(), handle); !errors.Is(err, sessions.ErrNotFound) {
+		t.Errorf("the old handle is still known: %v", err)
+	}
+	wantRows(t, m, 1)
+}
+
+func TestReloadForgetsAndReadsAnew(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, sessions.NewMemoryStore(0))
+	v := loggedIn(t, m)
+	v.serve(func(_ http.ResponseWriter, r *http.Request) {
+		s := sessions.FromContext(r.Context())
+		name.Set(s, "forgotten")
+		count.Set(s, 50)
+		sessions.NewKey[any]("bad").Set(s, func() {})
+		v.twin().visit(func(s *sessions.Session) { count.Set(s, 2) })
+		if err := s.Reload(r.Context()); err != nil {
+			t.Error(err)
+		}
+		if n, _ := count.Get(s); n != 2 || name.Has(s) || s.Err() != nil {
+			t.Errorf("count %d, name there %v, Err %v", n, name.Has(s), s.Err())
+		}
+	})
+	if got := value(v, count); got != 2 {
+		t.Errorf("count is %d, want 2", got)
+	}
+	v.serve(func(_ http.ResponseWriter, r *http.Request) {
+		s := sessions.FromContext(r.Context())
+		count.Set(s, 3)
+		v.twin().visit(func(s *sessions.Session) { s.Destroy() })
+		if err := s.Reload(r.Context()); !errors.Is(err, sessions.ErrEnded) {
+			t.Errorf("Reload of a session that is gone returns %v", err)
+		}
+		if n, _ := count.Get(s); n != 3 {
+			t.Errorf("a failed Reload forgot the change: count %d", n)
+		}
+	})
+	newVisitor(t, m).serve(func(_ http.ResponseWriter, r *http.Request) {
+		s := sessions.FromContext(r.Context())
+		count.Set(s, 1)
+		if err := s.Reload(r.Context()); err != nil || count.Has(s) {
+			t.Errorf("Reload of a new session: %v, value there %v", err, count.Has(s))
+		}
+	})
+	wantRows(t, m, 0)
+}
+
+func TestASaveThatFailedCanBeTriedAgain(t *testing.T) {
+	t.Parallel()
+	for op, f := range map[string]func(*sessions.Session){
+		"create": func(s *sessions.Session) { s.Destroy(); count.Set(s, 2) },
+		"save":   func(s *sessions.Session) { count.Update(s, func(n int) int { return n + 1 }) },
+		"rekey":  func(s *sessions.Session) { s.Regenerate(); count.Set(s, 2) },
+		"delete": func(s *sessions.Session) { s.Destroy(); count.Set(s, 2) },
+	} {
+		store := newSpy()
+		m := newManager(t, store)
+		v := loggedIn(t, m)
+		store.reset(failing(errDown, op))
+		res := v.serve(func(_ http.ResponseWriter, r *http.Request) {
+			s := sessions.FromContext(r.Context())
+			f(s)
+			if err := s.Save(r.Context()); !errors.Is(err, errDown) || !errors.Is(err, sessions.ErrUnavailable) {
+				t.Errorf("%s: Save returns %v", op, err)
+			}
+			store.reset(nil)
+			name.Set(s, "later")
+		})
+		wantStatus(t, res, http.StatusOK)
+		if value(v, count) != 2 || value(v, name) != "later" {
+			t.Errorf("%s: count %d, name %q", op, value(v, count), value(v, name))
+		}
+		wantRows(t, m, 1)
+	}
+}
+
+func TestLoadByCookieValue(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, sessions.NewMemoryStore(0))
+	v := loggedIn(t, m)
+	s, err := m.Load(t.Context(), v.cookie)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count.Set(s, 2)
+	if err := s.Save(t.Context()); err != nil || value(v, count) != 2 {
+		t.Errorf("Save returns %v, count is %d", err, value(v, count))
+	}
+	s.SetUser("ann")
+	if err := s.Save(t.Context()); !errors.Is(err, sessions.ErrTooLate) {
+		t.Errorf("a new id without a response: %v", err)
+	}
+	if !v.alive() || look(v, (*sessions.Session).User) != "" {
+		t.Error("the refused login left something behind")
+	}
+	s.Destroy()
+	if err := s.Save(t.Context()); err != nil || v.alive() {
+		t.Errorf("Destroy: %v, alive %v", err, v.alive())
+	}
+	count.Set(s, 3)
+	if err := s.Save(t.Context()); !errors.Is(err, sessions.ErrTooLate) {
+		t.Errorf("a new session without a response: %v", err)
+	}
+	wantRows(t, m, 0)
+}
+
+func TestListAndRevoke(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, sessions.NewMemoryStore(0))
+	var handles []string
+	for _, user := range []string{"ann", "ann", "bob", ""} {
+		v := loggedIn(t, m)
+		v.visit(func(s *sessions.Session) { s.SetUser(user) })
+		handles = append(handles, look(v, (*sessions.Session).Handle))
+	}
+	list := func(user string) (got []string) {
+		for s, err := range m.SessionsOf(t.Context(), user) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, s.Handle())
+		}
+		return got
+	}
+	if got, want := list("ann"), slices.Sorted(slices.Values(handles[:2])); !slices.Equal(got, want) {
+		t.Errorf("listed %q, want %q", got, want)
+	}
+	for _, err := range m.SessionsOf(t.Context(), "") {
+		if !errors.Is(err, sessions.ErrOptions) {
+			t.Errorf("SessionsOf nobody yields %v", err)
+		}
+	}
+	if _, err := m.RevokeUser(t.Context(), ""); !errors.Is(err, sessions.ErrOptions) {
+		t.Errorf("RevokeUser of nobody returns %v", err)
+	}
+	if n, err := m.RevokeUser(t.Context(), "ann", handles[0], handles[2]); n != 1 || err != nil {
+		t.Errorf("RevokeUser ended %d, %v; want 1", n, err)
+	}
+	if got := list("ann"); !slices.Equal(got, handles[:1]) {
+		t.Errorf("left %q, want %q", got, handles[:1])
+	}
+	if err := m.Revoke(t.Context(), handles[2]); err != nil {
+		t.Error(err)
+	}
+	if err := m.Revoke(t.Context(), handles[2]); !errors.Is(err, sessions.ErrNotFound) {
+		t.Errorf("the second Revoke returns %v", err)
+	}
+	wantRows(t, m, 2)
+}
