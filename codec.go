@@ -17,7 +17,7 @@ import (
 type document []member
 
 type member struct {
-	name   string
+	name   []byte
 	quoted []byte // the name as it stands in the JSON text
 	raw    json.RawMessage
 }
@@ -27,9 +27,12 @@ type member struct {
 // value is one of them.
 const maxDepth = 30
 
+// reserved holds for what this package keeps beside the values.
+func (m *member) reserved() bool { return len(m.name) > 0 && m.name[0] == '$' }
+
 func (d document) index(name string) int {
 	for i := range d {
-		if d[i].name == name {
+		if string(d[i].name) == name {
 			return i
 		}
 	}
@@ -51,7 +54,7 @@ func (d document) with(name string, raw json.RawMessage) document {
 		return d
 	}
 	quoted, _ := json.Marshal(name) // a string always encodes
-	return append(d, member{name: name, quoted: quoted, raw: raw})
+	return append(d, member{name: []byte(name), quoted: quoted, raw: raw})
 }
 
 func (d document) without(name string) document {
@@ -69,8 +72,8 @@ func (d document) equal(e document) bool {
 	}
 	for i := range d {
 		j := i
-		if e[j].name != d[i].name {
-			if j = e.index(d[i].name); j < 0 {
+		if !bytes.Equal(e[j].name, d[i].name) {
+			if j = e.index(string(d[i].name)); j < 0 {
 				return false
 			}
 		}
@@ -110,14 +113,14 @@ func decodeDocument(data []byte) (document, error) {
 	if data[p] != '{' {
 		return nil, errDamaged
 	}
-	var doc document
+	doc := make(document, 0, 8)
 	for p = skipSpace(data, p+1); data[p] != '}'; p = skipSpace(data, p) {
 		if data[p] == ',' {
 			p = skipSpace(data, p+1)
 		}
 		quoted := data[p:skipValue(data, p)]
 		name, err := unquote(quoted)
-		if err != nil || doc.index(name) >= 0 {
+		if err != nil || doc.index(string(name)) >= 0 {
 			return nil, errDamaged // readers disagree on which duplicate wins
 		}
 		p = skipSpace(data, p+len(quoted))
@@ -129,13 +132,13 @@ func decodeDocument(data []byte) (document, error) {
 	return doc, nil
 }
 
-func unquote(quoted []byte) (string, error) {
+func unquote(quoted []byte) ([]byte, error) {
 	if bytes.IndexByte(quoted, '\\') < 0 {
-		return string(quoted[1 : len(quoted)-1]), nil
+		return quoted[1 : len(quoted)-1], nil
 	}
 	var s string
 	err := json.Unmarshal(quoted, &s)
-	return s, err
+	return []byte(s), err
 }
 
 func skipSpace(data []byte, p int) int {

@@ -208,7 +208,7 @@ func FuzzDecodeDocument(f *testing.F) {
 			t.Fatalf("%q became %q, which decodes to something else: %v", data, text, err)
 		}
 		for _, m := range d {
-			if raw, ok := again.get(m.name); !ok || string(raw) != string(m.raw) {
+			if raw, ok := again.get(string(m.name)); !ok || string(raw) != string(m.raw) {
 				t.Fatalf("member %q became %q", m.raw, raw)
 			}
 		}

@@ -117,13 +117,13 @@ type candidate struct {
 	old bool // signed with a secret that is being phased out
 }
 
-// read returns the different ids that correctly signed cookies of this name
+// read returns the different ids that the correctly signed ones of cookies
 // carry. Order says nothing: whoever can set a cookie for a parent domain or a
 // longer path decides it (RFC 6265bis, section 8.6).
-func (s *signer) read(r *http.Request, name string) []candidate {
+func (s *signer) read(cookies []*http.Cookie) []candidate {
 	var found []candidate
 next:
-	for _, c := range r.CookiesNamed(name) {
+	for _, c := range cookies {
 		v, old, ok := s.decode(c.Value)
 		if !ok || c.Quoted {
 			continue

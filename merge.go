@@ -9,7 +9,6 @@ import (
 	"hash/maphash"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -41,7 +40,7 @@ func (o *op) apply(d document) document {
 	case opDelete:
 		return d.without(o.name)
 	case opClear:
-		return slices.DeleteFunc(d, func(m member) bool { return !strings.HasPrefix(m.name, "$") })
+		return slices.DeleteFunc(d, func(m member) bool { return !m.reserved() })
 	default:
 		return nil
 	}

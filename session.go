@@ -182,8 +182,8 @@ func (s *Session) Keys() []string {
 	defer s.mu.Unlock()
 	var names []string
 	for _, m := range s.state.now {
-		if !strings.HasPrefix(m.name, "$") {
-			names = append(names, m.name)
+		if !m.reserved() {
+			names = append(names, string(m.name))
 		}
 	}
 	return names

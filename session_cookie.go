@@ -1,7 +1,6 @@
 package sessions
 
 import (
-	"strings"
 	"time"
 )
 
@@ -65,7 +64,7 @@ func (m *Manager) idle(d document) time.Duration {
 // hasValues reports whether there is anything but what this package keeps.
 func (d document) hasValues() bool {
 	for i := range d {
-		if !strings.HasPrefix(d[i].name, "$") {
+		if !d[i].reserved() {
 			return true
 		}
 	}

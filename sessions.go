@@ -120,7 +120,8 @@ func (m *Manager) owns(ctx context.Context) bool {
 // open returns the session that the request's cookies name, or a new one. An
 // id that the store does not know is forgotten: nobody can choose theirs.
 func (m *Manager) open(r *http.Request) (*Session, error) {
-	s := &Session{manager: m, presented: len(r.CookiesNamed(m.options.Cookie.Name)) > 0}
+	cookies := r.CookiesNamed(m.options.Cookie.Name)
+	s := &Session{manager: m, presented: len(cookies) > 0}
 	s.cookie, s.secure = m.cookieFor(r)
 	if !s.presented {
 		return s, nil
@@ -128,7 +129,7 @@ func (m *Manager) open(r *http.Request) (*Session, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), m.options.Timeout)
 	defer cancel()
 	live := 0
-	for _, c := range m.signer.read(r, m.options.Cookie.Name) {
+	for _, c := range m.signer.read(cookies) {
 		st, err := m.load(ctx, c.id.key())
 		if errors.Is(err, ErrNotFound) {
 			continue

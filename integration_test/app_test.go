@@ -96,7 +96,7 @@ func (a *app) mux() *http.ServeMux {
 		http.Redirect(w, r, "/read", http.StatusSeeOther)
 	})
 	handle("/add", func(s *sessions.Session, w http.ResponseWriter, r *http.Request) {
-		sessions.NewKey[int]("key " + r.FormValue("k")).Set(s, 1)
+		sessions.NewKey[int]("key "+r.FormValue("k")).Set(s, 1)
 	})
 	handle("/count", func(s *sessions.Session, w http.ResponseWriter, r *http.Request) {
 		n := counter.Update(s, func(n int) int { return n + 1 })
