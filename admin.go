@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -54,10 +55,11 @@ func (m *Manager) list(ctx context.Context, user string) iter.Seq2[*Session, err
 // first that the handle is one that [Manager.SessionsOf] yields for the user who
 // asks. The error wraps [ErrNotFound] when there is no such session.
 func (m *Manager) Revoke(ctx context.Context, handle string) error {
-	if err := m.store.DeleteHandle(ctx, handle); err != nil {
-		return fmt.Errorf("sessions: revoke: %w", err)
+	err := m.store.DeleteHandle(ctx, handle)
+	if errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("sessions: revoke: %w", ErrNotFound)
 	}
-	return nil
+	return m.storeError("revoke", err)
 }
 
 // RevokeUser ends all sessions of a user, but for those with the handles given

@@ -27,8 +27,8 @@ type Reaper struct {
 	// give or take a tenth. Defaults to 5 minutes.
 	Interval time.Duration
 
-	// BatchSize is how many rows one statement deletes at the most.
-	// Defaults to 1000.
+	// BatchSize is how many rows one statement deletes at the most, up to
+	// 10,000. Defaults to 1000.
 	BatchSize int
 
 	// Timeout bounds one batch. Defaults to 30 seconds.
@@ -52,6 +52,9 @@ type ReaperStats struct {
 	Failures int64 // passes that an error stopped
 }
 
+// maxBatch keeps a batch within the parameters that one statement may have.
+const maxBatch = 10_000
+
 // maxBackoff bounds the pause after a failed sweep, unless Interval is longer.
 const maxBackoff = 10 * time.Minute
 
@@ -65,6 +68,9 @@ func (r *Reaper) Stats() ReaperStats {
 // fleet that starts together does not sweep together. After an error the pause doubles
 // each time.
 func (r *Reaper) Run(ctx context.Context) error {
+	if err := r.validate(); err != nil {
+		return err
+	}
 	interval := cmp.Or(r.Interval, 5*time.Minute)
 	pause := time.Duration(rand.Int64N(int64(min(interval, 10*time.Second)) + 1))
 	for backoff := time.Second; ; {
@@ -98,8 +104,8 @@ func (r *Reaper) Sweep(ctx context.Context) (deleted int, err error) {
 			r.failures.Add(1)
 		}
 	}()
-	if r.Store == nil {
-		return 0, fmt.Errorf("%w: Reaper.Store is nil", ErrOptions)
+	if err := r.validate(); err != nil {
+		return 0, err
 	}
 	size := cmp.Or(r.BatchSize, 1000)
 	for {
@@ -125,14 +131,26 @@ func (r *Reaper) Sweep(ctx context.Context) (deleted int, err error) {
 
 // DryRun returns how many rows a sweep would delete by now.
 func (r *Reaper) DryRun(ctx context.Context) (int, error) {
-	if r.Store == nil {
-		return 0, fmt.Errorf("%w: Reaper.Store is nil", ErrOptions)
+	if err := r.validate(); err != nil {
+		return 0, err
 	}
 	n, err := r.Store.CountExpired(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("sessions: reaper: %w", err)
 	}
 	return n, nil
+}
+
+func (r *Reaper) validate() error {
+	switch {
+	case r.Store == nil:
+		return fmt.Errorf("%w: Reaper.Store is nil", ErrOptions)
+	case r.BatchSize < 0 || r.BatchSize > maxBatch:
+		return fmt.Errorf("%w: Reaper.BatchSize is %d; use 1 to %d, or 0 for the default", ErrOptions, r.BatchSize, maxBatch)
+	case r.Interval < 0 || r.Timeout < 0:
+		return fmt.Errorf("%w: Reaper.Interval is %v and Timeout %v; use positive times, or 0 for the defaults", ErrOptions, r.Interval, r.Timeout)
+	}
+	return nil
 }
 
 func (r *Reaper) batch(ctx context.Context, size int) (int, error) {

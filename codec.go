@@ -186,7 +186,7 @@ func skipString(data []byte, p int) int {
 func encodeValue(v any) (json.RawMessage, error) {
 	raw, err := json.Marshal(v)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrValue, err)
+		return nil, marshalError(err)
 	}
 	if !utf8.Valid(raw) || badEscape(raw) {
 		return nil, fmt.Errorf("%w: a string in it is not valid UTF-8; encode binary data, for example as []byte", ErrValue)
@@ -195,6 +195,20 @@ func encodeValue(v any) (json.RawMessage, error) {
 		return nil, fmt.Errorf("%w: nested more than %d levels deep", ErrValue, maxDepth)
 	}
 	return raw, nil
+}
+
+// marshalError leaves out what may quote the value, which may be a secret.
+func marshalError(err error) error {
+	var kind *json.UnsupportedTypeError
+	var number *json.UnsupportedValueError
+	var marshaler *json.MarshalerError
+	switch {
+	case errors.As(err, &marshaler):
+		return fmt.Errorf("%w: the MarshalJSON or MarshalText of %v failed or returned no JSON", ErrValue, marshaler.Type)
+	case errors.As(err, &kind), errors.As(err, &number):
+		return fmt.Errorf("%w: %w", ErrValue, err)
+	}
+	return fmt.Errorf("%w: it does not encode as JSON", ErrValue)
 }
 
 // badEscape finds \ufffd, which encoding/json writes for bytes that are not

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -49,6 +50,9 @@ func (s *Session) begin() (*commit, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
+	if !s.state.stored() && s.pending.any() {
+		s.handleLocked() // so that it is the same before, while and after the row is made
+	}
 	c := &commit{manager: s.manager, state: s.state, changes: s.pending, cookie: s.cookie, due: s.touchDue()}
 	s.pending = changes{}
 	return c, nil
@@ -65,20 +69,33 @@ func (s *Session) finish(c *commit, err error) error {
 		s.pending = c.changes.then(s.pending)
 		return err
 	}
+	c.state.base = c.state.now
+	for !s.pending.destroyed && len(s.pending.ops) > 0 {
+		ops, generation := slices.Clone(s.pending.ops), s.generation
+		s.mu.Unlock() // the function of an Update may look at the session
+		now, err := replay(c.state.base, ops)
+		s.mu.Lock()
+		if s.generation != generation {
+			continue
+		}
+		if err != nil {
+			s.err = cmp.Or(s.err, err)
+		} else {
+			c.state.now = now
+		}
+		break
+	}
 	if s.pending.destroyed {
 		if c.state.stored() {
 			s.pending.drop = c.state.row.Key
 		}
 		return nil
 	}
-	c.state.base = c.state.now
-	if len(s.pending.ops) > 0 {
-		if c.state.now, err = replay(c.state.base, s.pending.ops); err != nil {
-			return err
-		}
-	}
 	if s.pending.user {
-		c.state.user, c.state.handle = s.state.user, s.state.handle
+		c.state.user = s.state.user
+	}
+	if s.pending.renew == renewEmpty {
+		c.state.handle = s.state.handle
 	}
 	s.state = c.state
 	s.sendCookie = s.sendCookie || c.sendCookie
@@ -112,12 +129,17 @@ func (c *commit) run(ctx context.Context) error {
 		return c.create(ctx)
 	case c.changes.renew != renewNone:
 		return c.merged(ctx, c.rekey)
-	case !c.state.now.equal(c.state.base):
+	case c.dirty():
 		return c.merged(ctx, c.update)
 	case c.due || c.changes.touch:
 		return c.touch(ctx)
 	}
 	return nil
+}
+
+// dirty reports whether the row holds something else than it should.
+func (c *commit) dirty() bool {
+	return c.state.user != c.state.row.User || !c.state.now.equal(c.state.base)
 }
 
 // create inserts a new session, if there is something in it.
@@ -170,9 +192,7 @@ func (c *commit) writeNewID(ttl TTL, write func(*Record) error) error {
 	if err != nil {
 		return err
 	}
-	if row.Handle = c.state.handle; row.Handle == "" {
-		row.Handle = newHandle()
-	}
+	row.Handle = c.state.handle
 	err = ErrExists
 	for try := 0; try < maxCollisions && errors.Is(err, ErrExists); try++ {
 		c.state.id = newID()
@@ -186,7 +206,7 @@ func (c *commit) writeNewID(ttl TTL, write func(*Record) error) error {
 		row.CreatedAt, row.AbsoluteIn = time.Now(), ttl.Absolute
 	}
 	c.wrote(row, ttl)
-	c.state.handle, c.sendCookie = row.Handle, true
+	c.sendCookie = true
 	return nil
 }
 
@@ -236,5 +256,5 @@ func (c *commit) wrote(row Record, ttl TTL) {
 	row.ExpiresIn = min(ttl.Idle, row.AbsoluteIn)
 	c.state.row = row
 	// A cookie that the browser keeps by a clock of its own has to follow.
-	c.sendCookie = c.sendCookie || c.due && c.manager.maxAge(c.state.now) > 0
+	c.sendCookie = c.sendCookie || c.manager.maxAge(c.state.now) > 0
 }

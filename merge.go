@@ -163,22 +163,18 @@ func (c *commit) merged(ctx context.Context, write func(context.Context) error) 
 // rebase loads the row again and puts the commit's changes on top of it. It
 // reports whether they still change anything.
 func (c *commit) rebase(ctx context.Context) (changed bool, err error) {
-	row, err := c.manager.store.Load(ctx, c.state.row.Key)
+	theirs, err := c.manager.load(ctx, c.state.row.Key)
 	if err != nil {
 		return false, err
 	}
-	base, err := decodeDocument(row.Data)
-	if err != nil {
-		return false, fmt.Errorf("sessions: merge with row %q: %w", row.Handle, err)
-	}
-	now, err := replay(base, c.changes.ops)
+	now, err := replay(theirs.base, c.changes.ops)
 	if err != nil {
 		return false, err
 	}
 	st := &c.state
-	st.row, st.base, st.now = row, base, now
+	st.row, st.base, st.now = theirs.row, theirs.base, now
 	if !c.changes.user {
-		st.user = row.User
+		st.user = theirs.user
 	}
-	return c.changes.renew != renewNone || !now.equal(base), nil
+	return c.changes.renew != renewNone || c.dirty(), nil
 }

@@ -62,7 +62,8 @@ type Options struct {
 	Skip func(*http.Request) bool
 
 	// ErrorHandler answers a request whose session could not be loaded or saved,
-	// once, in place of the handler's answer. Defaults to [DefaultErrorHandler].
+	// once, in place of the handler's answer. Where it writes nothing,
+	// [DefaultErrorHandler] answers, which is also the default.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
 	// Logger gets what an operator must know; never an id or a secret.

@@ -52,7 +52,8 @@ func (c *CookieOptions) validateDomain(check func(bool, string, ...any)) {
 	_, err := netip.ParseAddr(d)
 	check(err == nil, "Cookie.Domain %q is an address; leave Domain out", d)
 	check(strings.HasPrefix(d, "."), "Cookie.Domain %q begins with a dot; drop the dot, subdomains are included anyway", d)
-	check(strings.ContainsFunc(d, notDomain) || len(d) > 253,
+	// What net/http does not take it leaves out of the header and says nothing.
+	check(len(d) > 253 || strings.ContainsFunc(d, notDomain) || (&http.Cookie{Name: "a", Domain: d}).Valid() != nil,
 		"Cookie.Domain %q is not a host name; use letters, digits, - and dots, without port or scheme (punycode for others)", d)
 	check(!strings.Contains(strings.Trim(d, "."), "."), "Cookie.Domain %q has one label, which browsers refuse; leave Domain out", d)
 }

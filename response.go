@@ -57,6 +57,24 @@ func (w *responseWriter) begin() error {
 	return nil
 }
 
+// answered notes whether an error handler wrote anything.
+type answered struct {
+	http.ResponseWriter
+	wrote bool
+}
+
+func (a *answered) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+func (a *answered) WriteHeader(status int) {
+	a.wrote = true
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *answered) Write(b []byte) (int, error) {
+	a.wrote = true
+	return a.ResponseWriter.Write(b)
+}
+
 // fail takes back what the handler did to the header and lets the error
 // handler answer, on the writer below this one.
 func (w *responseWriter) fail(err error) {
@@ -118,18 +136,18 @@ func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if w.state == responseFailed {
 		return nil, nil, w.failure
 	}
-	if w.state == responseOpen {
-		open := w.session.closeCookie()
-		if err := w.session.save(w.request.Context()); err != nil {
-			w.session.reopenCookie(open)
-			return nil, nil, fmt.Errorf("sessions: hijack: %w", err)
+	before := w.session.closeCookie()
+	err := w.session.save(w.request.Context())
+	if err == nil {
+		var conn net.Conn
+		var buf *bufio.ReadWriter
+		if conn, buf, err = http.NewResponseController(w.ResponseWriter).Hijack(); err == nil {
+			w.state = responseBegun
+			return conn, buf, nil
 		}
 	}
-	conn, buf, err := http.NewResponseController(w.ResponseWriter).Hijack()
-	if err == nil {
-		w.state = responseBegun
-	}
-	return conn, buf, err
+	w.session.reopenCookie(before) // the handler can still answer
+	return nil, nil, fmt.Errorf("sessions: hijack: %w", err)
 }
 
 // end saves what the handler changed after the header left.

@@ -112,6 +112,10 @@ func (s *Session) Err() error {
 func (s *Session) Handle() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.handleLocked()
+}
+
+func (s *Session) handleLocked() string {
 	if s.state.handle == "" {
 		s.state.handle = newHandle()
 	}
@@ -256,7 +260,7 @@ func (s *Session) Save(ctx context.Context) error { return s.save(ctx) }
 
 // Reload forgets what the request changed since the last save and reads the
 // session anew. The error wraps [ErrEnded] when it is gone; then nothing is
-// forgotten. A new session becomes empty.
+// forgotten. A new session becomes empty, and a Destroy stands.
 func (s *Session) Reload(ctx context.Context) error {
 	s.saving.Lock()
 	defer s.saving.Unlock()
@@ -273,7 +277,8 @@ func (s *Session) Reload(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state, s.pending, s.err = fresh, changes{}, nil
+	s.state, s.err = fresh, nil
+	s.pending = changes{drop: s.pending.drop, destroyed: s.pending.destroyed}
 	s.generation++
 	return nil
 }

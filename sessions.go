@@ -221,7 +221,11 @@ func (m *Manager) fail(w http.ResponseWriter, r *http.Request, err error) {
 		level = slog.LevelInfo
 	}
 	m.options.Logger.Log(r.Context(), level, "sessions: a request was answered by the error handler", "error", err)
-	m.options.ErrorHandler(w, r, err)
+	answer := &answered{ResponseWriter: w}
+	m.options.ErrorHandler(answer, r, err)
+	if !answer.wrote { // or net/http would take silence for a 200
+		DefaultErrorHandler(w, r, err)
+	}
 }
 
 // logWithheld spares a developer the search for the cookie that never comes.

@@ -2,8 +2,6 @@ package sessions
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
 	"time"
 )
 
@@ -11,15 +9,6 @@ import (
 // the cookie's id. A store treats it as opaque bytes, compares it byte by byte, and
 // never logs it: it formats as a placeholder.
 type RowKey string
-
-// Format prints a placeholder for every verb.
-func (RowKey) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[session key]")) }
-
-// LogValue returns a placeholder.
-func (RowKey) LogValue() slog.Value { return slog.StringValue("[session key]") }
-
-// MarshalText returns a placeholder.
-func (RowKey) MarshalText() ([]byte, error) { return []byte("[session key]"), nil }
 
 // A Version tells one state of a row from the next. Only the store that made
 // it can read anything into it.

@@ -55,7 +55,7 @@ func (s *Store) deleteExpiredOnce(ctx context.Context, limit int) (int, error) {
 }
 
 func selectKeys(ctx context.Context, tx *sql.Tx, query string, limit int) (keys []any, err error) {
-	rows, err := tx.QueryContext(ctx, query, min(limit, maxKeys))
+	rows, err := tx.QueryContext(ctx, query, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -69,9 +69,6 @@ func selectKeys(ctx context.Context, tx *sql.Tx, query string, limit int) (keys 
 	}
 	return keys, rows.Err()
 }
-
-// maxKeys is how many parameters one statement may have.
-const maxKeys = 65_535
 
 // CountExpired implements [sessions.Store].
 func (s *Store) CountExpired(ctx context.Context) (n int, err error) {

@@ -1,0 +1,109 @@
+package sessions_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/sqlsessions/sessions"
+
+func goTool(t *testing.T, args ...string) []string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", args...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go %s: %v", strings.Join(args, " "), err)
+	}
+	return strings.Fields(string(out))
+}
+
+func ofModule(pkg string) bool { return pkg == module || strings.HasPrefix(pkg, module+"/") }
+
+func TestTheRootImportsTheStandardLibraryAlone(t *testing.T) {
+	t.Parallel()
+	deps := goTool(t, "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".")
+	if !slices.Equal(deps, []string{module}) {
+		t.Errorf("the root depends on %v", deps)
+	}
+}
+
+// Linking "testing" adds its flags to every program.
+func TestNoPackageButStoretestImportsTesting(t *testing.T) {
+	t.Parallel()
+	packages := goTool(t, "list", "-f", "{{.ImportPath}}:{{join .Imports \",\"}}", "./...")
+	checked := 0
+	for _, line := range packages {
+		path, imports, _ := strings.Cut(line, ":")
+		if !ofModule(path) {
+			t.Errorf("%s is no package of this module", path)
+		}
+		if path == module+"/storetest" {
+			continue
+		}
+		checked++
+		for imported := range strings.SplitSeq(imports, ",") {
+			if imported == "testing" || strings.HasPrefix(imported, "testing/") || imported == module+"/storetest" {
+				t.Errorf("%s imports %s", path, imported)
+			}
+		}
+	}
+	if checked < 5 {
+		t.Errorf("only %d packages were listed: %v", checked, packages)
+	}
+}
+
+// Stores know the root, the root knows no store, and nobody knows a command.
+func TestImportArrows(t *testing.T) {
+	t.Parallel()
+	for _, line := range goTool(t, "list", "-f", "{{.ImportPath}}:{{join .Imports \",\"}}", "./...") {
+		path, imports, _ := strings.Cut(line, ":")
+		for imported := range strings.SplitSeq(imports, ",") {
+			if !ofModule(imported) || imported == module {
+				continue
+			}
+			short := strings.TrimPrefix(imported, module+"/")
+			if strings.HasPrefix(short, "cmd/") || strings.HasPrefix(short, "examples") || path == module ||
+				strings.HasSuffix(short, "store") && strings.HasSuffix(path, "store") {
+				t.Errorf("%s imports %s", path, imported)
+			}
+		}
+	}
+}
+
+func TestTheModuleCanBeRequired(t *testing.T) {
+	t.Parallel()
+	var mod struct {
+		Module  struct{ Path string }
+		Replace []any
+		Exclude []any
+	}
+	if err := json.Unmarshal([]byte(strings.Join(goTool(t, "mod", "edit", "-json"), " ")), &mod); err != nil {
+		t.Fatal(err)
+	}
+	if mod.Module.Path != module || mod.Replace != nil || mod.Exclude != nil {
+		t.Errorf("go.mod: module %q, replace %v, exclude %v", mod.Module.Path, mod.Replace, mod.Exclude)
+	}
+}
+
+// Ids and signatures come from crypto/rand, and are compared in constant time.
+func TestSecretsAreMadeAndComparedWithCare(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("cookie.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(source)
+	if !strings.Contains(text, `"crypto/rand"`) || strings.Contains(text, "math/rand") {
+		t.Error("cookie.go does not take its random bytes from crypto/rand alone")
+	}
+	if strings.Contains(text, "bytes.Equal") || strings.Contains(text, "bytes.Compare") || !strings.Contains(text, "hmac.Equal(") ||
+		regexp.MustCompile(`\b(sum|want|mac)(\[:\])? (==|!=) `).MatchString(text) {
+		t.Error("cookie.go compares a signature in variable time")
+	}
+}

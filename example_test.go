@@ -1,0 +1,157 @@
+package sessions_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"time"
+
+	"github.com/sqlsessions/sessions"
+)
+
+var (
+	visits = sessions.NewKey[int]("visits")
+	theme  = sessions.NewKey[string]("theme")
+)
+
+// newExampleManager keeps sessions in memory; a program uses pgstore,
+// mysqlstore or sqlitestore, and reads its secret from its configuration.
+func newExampleManager() *sessions.Manager {
+	manager, err := sessions.New(sessions.NewMemoryStore(0), sessions.Options{
+		Secrets: [][]byte{[]byte("32 random bytes, never these ...")},
+	})
+	if err != nil {
+		panic(err)
+	}
+	return manager
+}
+
+// send plays a browser: it makes a request with these cookies, and returns the
+// cookies that it has afterwards.
+func send(h http.Handler, path string, cookies ...*http.Cookie) []*http.Cookie {
+	r := httptest.NewRequest(http.MethodGet, "https://example.com"+path, http.NoBody)
+	for _, c := range cookies {
+		r.AddCookie(c)
+	}
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, r)
+	fmt.Println(strings.TrimSpace(fmt.Sprint("GET ", path, ": ", rec.Code, " ", rec.Body)))
+	if sent := rec.Result().Cookies(); len(sent) > 0 {
+		return sent
+	}
+	return cookies
+}
+
+func ExampleManager() {
+	manager := newExampleManager()
+	mux := http.NewServeMux()
+	mux.HandleFunc("/dark", func(w http.ResponseWriter, r *http.Request) {
+		theme.Set(sessions.FromContext(r.Context()), "dark")
+		_, _ = fmt.Fprint(w, "as you like")
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		chosen, ok := theme.Get(sessions.FromContext(r.Context()))
+		if !ok {
+			chosen = "light"
+		}
+		_, _ = fmt.Fprint(w, "a ", chosen, " page")
+	})
+	h := manager.Handler(mux)
+
+	cookies := send(h, "/")
+	cookies = send(h, "/dark", cookies...)
+	cookies = send(h, "/", cookies...)
+	fmt.Println(cookies[0].Name, cookies[0].HttpOnly, cookies[0].Secure)
+	// Output:
+	// GET /: 200 a light page
+	// GET /dark: 200 as you like
+	// GET /: 200 a dark page
+	// __Host-session true true
+}
+
+func ExampleKey_Update() {
+	h := newExampleManager().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := visits.Update(sessions.FromContext(r.Context()), func(n int) int { return n + 1 })
+		_, _ = fmt.Fprint(w, "visit ", n)
+	}))
+	cookies := send(h, "/")
+	cookies = send(h, "/", cookies...)
+	send(h, "/", cookies...)
+	// Output:
+	// GET /: 200 visit 1
+	// GET /: 200 visit 2
+	// GET /: 200 visit 3
+}
+
+// A login on two devices, and "log out everywhere else" on one of them.
+func ExampleSession_SetUser() {
+	manager := newExampleManager()
+	mux := http.NewServeMux()
+	mux.HandleFunc("/login", func(_ http.ResponseWriter, r *http.Request) {
+		sessions.FromContext(r.Context()).SetUser("ann") // gives the session a new id, too
+	})
+	mux.HandleFunc("/who", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprintf(w, "%q", sessions.FromContext(r.Context()).User())
+	})
+	mux.HandleFunc("/logout-others", func(w http.ResponseWriter, r *http.Request) {
+		s := sessions.FromContext(r.Context())
+		n, err := manager.RevokeUser(r.Context(), s.User(), s.Handle())
+		_, _ = fmt.Fprint(w, n, " ended, error ", err)
+	})
+	h := manager.Handler(mux)
+
+	laptop, phone := send(h, "/login"), send(h, "/login")
+	send(h, "/logout-others", phone...)
+	send(h, "/who", phone...)
+	send(h, "/who", laptop...)
+	// Output:
+	// GET /login: 200
+	// GET /login: 200
+	// GET /logout-others: 200 1 ended, error <nil>
+	// GET /who: 200 "ann"
+	// GET /who: 200 ""
+}
+
+// "Remember me": this session's cookie outlives the browser.
+func ExampleSessionCookie_SetMaxAge() {
+	h := newExampleManager().Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		s := sessions.FromContext(r.Context())
+		s.SetUser("ann")
+		if r.FormValue("remember") == "yes" {
+			s.Cookie().SetMaxAge(14 * 24 * time.Hour)
+		}
+	}))
+	fmt.Println(send(h, "/login")[0].MaxAge)
+	fmt.Println(send(h, "/login?remember=yes")[0].MaxAge)
+	// Output:
+	// GET /login: 200
+	// 0
+	// GET /login?remember=yes: 200
+	// 1209600
+}
+
+// A program runs "go reaper.Run(ctx)"; a cron job calls Sweep.
+func ExampleReaper() {
+	store := sessions.NewMemoryStore(0)
+	ctx := context.Background()
+	for i, ttl := range []time.Duration{time.Nanosecond, time.Nanosecond, time.Hour} {
+		_ = store.Create(ctx, sessions.Record{Key: sessions.RowKey(rune(i)), Handle: fmt.Sprint(i)}, sessions.TTL{Idle: ttl, Absolute: time.Hour})
+	}
+	for { // two have expired when the clock has moved on
+		if n, _ := store.Count(ctx); n == 1 {
+			break
+		}
+	}
+	reaper := &sessions.Reaper{Store: store}
+	due, err := reaper.DryRun(ctx)
+	fmt.Println(due, err)
+	deleted, err := reaper.Sweep(ctx)
+	fmt.Println(deleted, err)
+	fmt.Printf("%+v\n", reaper.Stats())
+	// Output:
+	// 2 <nil>
+	// 2 <nil>
+	// {Deleted:2 Sweeps:1 Failures:0}
+}

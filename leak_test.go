@@ -1,0 +1,194 @@
+package sessions_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sqlsessions/sessions"
+)
+
+// keyKeeper is a store that writes down the keys it sees.
+type keyKeeper struct {
+	*spy
+	mu   sync.Mutex
+	keys map[sessions.RowKey]sessions.Record
+}
+
+func (k *keyKeeper) Create(ctx context.Context, r sessions.Record, ttl sessions.TTL) error {
+	k.keep(r)
+	return k.spy.Create(ctx, r, ttl)
+}
+
+func (k *keyKeeper) Rekey(ctx context.Context, from sessions.RowKey, r sessions.Record, ttl sessions.TTL) (sessions.Version, error) {
+	k.keep(r)
+	return k.spy.Rekey(ctx, from, r, ttl)
+}
+
+func (k *keyKeeper) keep(r sessions.Record) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.keys[r.Key] = r
+}
+
+// secrets are byte strings that must not be seen, in any of their spellings.
+type secrets map[string]string
+
+func (s secrets) add(what string, raw []byte) {
+	s[what] = string(raw)
+	s[what+", hex"] = hex.EncodeToString(raw)
+	s[what+", base64"] = base64.RawStdEncoding.EncodeToString(raw)
+	s[what+", base64url"] = base64.RawURLEncoding.EncodeToString(raw)
+	s[what+", %v"] = strings.Trim(fmt.Sprint(raw), "[]")
+	s[what+", %#v"] = strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%#v", raw), "[]byte{"), "}")
+	s[what+", %q"] = strings.Trim(fmt.Sprintf("%q", raw), `"`)
+	s[what+", JSON"] = strings.Trim(string(must(json.Marshal(string(raw)))), `"`)
+}
+
+func (s secrets) addCookie(what, value string) {
+	id, mac, _ := strings.Cut(value, ".")
+	s.add(what+": the id", must(base64.RawURLEncoding.DecodeString(id)))
+	s.add(what+": the signature", must(base64.RawURLEncoding.DecodeString(mac)))
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func (s secrets) check(tb testing.TB, where, text string) {
+	tb.Helper()
+	low := strings.ToLower(text)
+	for what, secret := range s {
+		if strings.Contains(text, secret) || strings.Contains(what, ", hex") && strings.Contains(low, secret) {
+			tb.Errorf("%s shows %s", where, what)
+		}
+	}
+}
+
+// traffic runs what a manager meets in its life and returns the secrets that
+// were in play, and all text that came out of it beside the cookies.
+func traffic(t *testing.T) (secrets, string) {
+	t.Helper()
+	log := new(logBook)
+	store := &keyKeeper{spy: newSpy(), keys: map[sessions.RowKey]sessions.Record{}}
+	var out strings.Builder
+	m := newManager(t, store, func(o *sessions.Options) {
+		o.Logger = log.logger()
+		o.Secrets = [][]byte{secretA, secretB}
+		o.MaxBytes = 1000
+		o.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			_, _ = fmt.Fprintf(&out, "%v\n%+v\n%#v\n%q\n", err, err, err, err)
+			sessions.DefaultErrorHandler(w, r, err)
+		}
+	})
+	found := secrets{}
+	found.add("secret A", secretA)
+	found.add("secret B", secretB)
+	v := newVisitor(t, m)
+	run := func(hook func(string) error, f func(*sessions.Session)) {
+		store.reset(hook)
+		res := v.visit(f)
+		store.reset(nil)
+		_, _ = out.WriteString(body(t, res))
+		if v.cookie != "" {
+			found.addCookie(fmt.Sprint("cookie ", len(found)), v.cookie)
+		}
+	}
+	set := func(s *sessions.Session) { count.Update(s, func(n int) int { return n + 1 }) }
+	run(nil, set)
+	run(nil, func(s *sessions.Session) { s.SetUser("ann") })
+	run(nil, func(s *sessions.Session) { s.Regenerate(); s.Cookie().SetMaxAge(time.Hour) })
+	for _, op := range []string{"load", "save", "rekey", "delete", "create"} {
+		run(failing(errDown, op), set)
+		run(failing(errDown, op), func(s *sessions.Session) { s.Regenerate(); set(s) })
+		run(failing(errDown, op), func(s *sessions.Session) { s.Destroy(); set(s) })
+		run(nil, set)
+	}
+	run(failing(sessions.ErrExists, "rekey"), func(s *sessions.Session) { s.Regenerate() })
+	run(nil, func(s *sessions.Session) { name.Set(s, strings.Repeat("x", 2000)) })
+	run(nil, func(s *sessions.Session) { name.Set(s, "\xff") })
+	run(nil, func(s *sessions.Session) { v.twin().visit(func(s *sessions.Session) { s.Destroy() }); set(s) })
+	run(nil, set)
+	for _, r := range store.keys { // rows that can't be read
+		if row, err := store.Load(t.Context(), r.Key); err == nil {
+			row.Data = []byte(`{"broken`)
+			_, _ = store.Save(t.Context(), row, sessions.TTL{Idle: time.Hour})
+		}
+	}
+	run(nil, func(*sessions.Session) {})
+	run(nil, set)
+	withHeader(t, m, cookieName+"="+v.cookie+"; "+cookieName+"="+loggedIn(t, m).cookie) // two live ones
+	withHeader(t, m, cookieName+"="+v.cookie+"x")
+	_, err := m.Load(t.Context(), v.cookie+"x")
+	_, _ = fmt.Fprintln(&out, err)
+	v.serve(func(w http.ResponseWriter, r *http.Request) {
+		defer func() { _, _ = fmt.Fprintln(&out, recover()) }()
+		w.WriteHeader(http.StatusOK)
+		sessions.FromContext(r.Context()).Regenerate()
+	})
+	for key := range store.keys {
+		found.add("row key", []byte(key))
+	}
+	if len(store.keys) < 5 || len(log.lines(t, "ERROR")) < 10 || len(log.lines(t, "WARN")) == 0 {
+		t.Fatalf("%d keys; the traffic is not what it should be:\n%s", len(store.keys), log.text())
+	}
+	return found, log.text() + out.String()
+}
+
+func TestNeitherLogNorErrorsNorAnswersShowASecret(t *testing.T) {
+	t.Parallel()
+	found, text := traffic(t)
+	found.check(t, "the log or an answer", text)
+	if t.Failed() {
+		t.Log(text)
+	}
+}
+
+// formats are the ways in which a value gets into a log by accident.
+func formats(t *testing.T, v any) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%X", "%q", "% x", "%d"} {
+		all[verb] = fmt.Sprintf(verb, v)
+	}
+	if b, err := json.Marshal(v); err == nil {
+		all["json.Marshal"] = string(b)
+	}
+	log := new(logBook)
+	log.logger().Info("message", "value", v)
+	all["slog"] = log.text()
+	return all
+}
+
+func TestARowKeyPrintsAsAPlaceholder(t *testing.T) {
+	t.Parallel()
+	key := sessions.RowKey("0123456789 row key 0123456789 key")
+	found := secrets{}
+	found.add("the key", []byte(key))
+	for what, v := range map[string]any{
+		"RowKey":   key,
+		"*RowKey":  &key,
+		"Record":   sessions.Record{Key: key},
+		"*Record":  &sessions.Record{Key: key},
+		"[]":       []sessions.RowKey{key},
+		"in a map": map[string]sessions.RowKey{"key": key},
+		"error":    fmt.Errorf("load %s: %q", key, key),
+	} {
+		for verb, text := range formats(t, v) {
+			found.check(t, what+" by "+verb, text)
+			if what == "RowKey" && !strings.Contains(text, "[session key]") {
+				t.Errorf("by %s a RowKey prints as %q", verb, text)
+			}
+		}
+	}
+}
