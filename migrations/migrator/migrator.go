@@ -70,7 +70,7 @@ func New(db *sql.DB, dialect migrations.Dialect, o Options) (*Migrator, error) {
 // Status is where a database stands.
 type Status struct {
 	Version uint // of the last step that ran; 0 is none
-	Dirty   bool // that step stopped half-way
+	Dirty   bool // that step stopped half-way, or is running
 	Latest  uint // the last step this program knows
 	Pending []migrations.Step
 }
@@ -119,13 +119,10 @@ func (m *Migrator) Force(ctx context.Context, version uint) error {
 
 func (m *Migrator) run(ctx context.Context, up bool, do func(*migrate.Migrate) error) (ran int, err error) {
 	err = m.with(ctx, func(mig *migrate.Migrate, d *driver) error {
-		version, dirty, err := d.Version()
+		version, _, err := d.Version() // dirty is looked at under the lock: it may be a migration that runs
 		switch {
 		case err != nil:
 			return err
-		case dirty:
-			return fmt.Errorf("%w at version %d; look at the table, put it right by hand, and run `sessions migrate force %d` (done) or `force %d` (undone)",
-				ErrDirty, version, version, version-1)
 		case !up && version < 1:
 			return nil // there is nothing left to take back
 		case version > len(m.steps):
@@ -140,8 +137,14 @@ func (m *Migrator) run(ctx context.Context, up bool, do func(*migrate.Migrate) e
 		}
 		err = do(mig)
 		var short migrate.ErrShortLimit
-		if errors.Is(err, migrate.ErrNoChange) || errors.As(err, &short) {
+		var stopped migrate.ErrDirty
+		switch {
+		case errors.Is(err, migrate.ErrNoChange), errors.As(err, &short):
 			return nil // there was less to do than asked for
+		case errors.As(err, &stopped):
+			v := stopped.Version
+			return fmt.Errorf("%w at version %d; look at the table, put it right by hand, and run `sessions migrate force %d` (done) or `force %d` (undone)",
+				ErrDirty, v, v, v-1)
 		}
 		return err
 	})
