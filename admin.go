@@ -64,6 +64,8 @@ func (m *Manager) Revoke(ctx context.Context, handle string) error {
 
 // RevokeUser ends all sessions of a user, but for those with the handles given
 // (usually the one that asks), and returns how many it ended: "log out everywhere".
+// A request that ends its own session this way should call [Session.Destroy] too,
+// or what it stores afterwards meets [ErrEnded].
 func (m *Manager) RevokeUser(ctx context.Context, user string, except ...string) (int, error) {
 	if user == "" {
 		return 0, fmt.Errorf("%w: RevokeUser needs a user; RevokeAll ends everybody's sessions", ErrOptions)

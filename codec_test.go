@@ -130,6 +130,10 @@ func TestValuesThatAreRefused(t *testing.T) {
 		"behind a backslash":         `\` + "\xff",
 		"deep inside":                []any{map[string]any{"a": []string{"ok", "\xff"}}},
 		"json.RawMessage":            json.RawMessage("\"\xff\""),
+		"half a pair":                json.RawMessage(`"\ud800"`),
+		"half a pair, then another":  json.RawMessage(`["\\\udc00\ud800"]`),
+		"half a pair, then a letter": json.RawMessage(`{"\ud83d\u0041":1}`),
+		"half a pair at the end":     json.RawMessage(`"\ude00x"`),
 		"json.RawMessage, no JSON":   json.RawMessage(`{"a":`),
 		"json.RawMessage, two":       json.RawMessage(`1 2`),
 		"json.Number":                json.Number("1x"),
@@ -153,9 +157,11 @@ func TestValuesThatAreKept(t *testing.T) {
 	t.Parallel()
 	for what, v := range map[string]any{
 		"30 levels":              nested(30),
+		"30 levels, wide":        []any{nested(29), nested(29)},
 		"brackets in a string":   strings.Repeat("[{", 100),
 		"brackets, quoted quote": `"` + strings.Repeat("[", 100) + `\"`,
 		"wide":                   make([][]any, 100),
+		"whole pairs":            json.RawMessage(`"\ud83d\ude00\uD83D\uDE00\u00e9\\ud800"`),
 		"U+FFFD itself":          "a\ufffdb",
 		"the text \\ufffd":       `\ufffd`,
 		"the text \\\\ufffd":     `\\ufffd \\\ufffd`,

@@ -174,7 +174,7 @@ func (c *commit) rekey(ctx context.Context) error {
 		return c.manager.store.Delete(ctx, from)
 	}
 	ttl := c.ttl()
-	if c.changes.renew == renewEmpty {
+	if c.changes.renew >= renewLogin {
 		ttl.Absolute = c.manager.options.Lifetime
 	}
 	return c.writeNewID(ttl, func(row *Record) (err error) {

@@ -69,7 +69,7 @@ func TestGoldenSetCookieLines(t *testing.T) {
 		"rounded up":  {sessions.CookieOptions{MaxAge: 1500 * time.Millisecond}, "__Host-session=", "; Path=/", "; Max-Age=2", "; HttpOnly; Secure; SameSite=Lax"},
 		"the longest": {sessions.CookieOptions{MaxAge: 400 * 24 * time.Hour}, "__Host-session=", "; Path=/", "; Max-Age=34560000", "; HttpOnly; Secure; SameSite=Lax"},
 	} {
-		m := newManager(t, sessions.NewMemoryStore(0), func(o *sessions.Options) { o.Cookie = c.options })
+		m := newManager(t, sessions.NewMemoryStore(0), func(o *sessions.Options) { o.Cookie, o.Lifetime = c.options, 400*24*time.Hour })
 		set := setCookie(t, m, "", func(s *sessions.Session) { count.Set(s, 1) })
 		value, attributes, _ := strings.Cut(strings.TrimPrefix(set, c.front), ";")
 		if !strings.HasPrefix(set, c.front) || len(value) != 87 || ";"+attributes != c.scope+c.expiry+c.rest {

@@ -49,6 +49,10 @@ func (s secrets) add(what string, raw []byte) {
 	s[what+", %v"] = strings.Trim(fmt.Sprint(raw), "[]")
 	s[what+", %#v"] = strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%#v", raw), "[]byte{"), "}")
 	s[what+", %q"] = strings.Trim(fmt.Sprintf("%q", raw), `"`)
+	log := new(logBook)
+	log.logger().Info("m", "v", string(raw))
+	_, logged, _ := strings.Cut(log.text(), `"v":"`)
+	s[what+", slog"] = strings.TrimSuffix(logged, "\"}\n")
 	s[what+", JSON"] = strings.Trim(string(must(json.Marshal(string(raw)))), `"`)
 }
 
@@ -190,5 +194,43 @@ func TestARowKeyPrintsAsAPlaceholder(t *testing.T) {
 				t.Errorf("by %s a RowKey prints as %q", verb, text)
 			}
 		}
+	}
+}
+
+// fmt prints unexported fields without asking their Format methods.
+func TestManagerOptionsAndSessionPrintNoSecret(t *testing.T) {
+	t.Parallel()
+	found := secrets{}
+	found.add("a secret", secretA)
+	store := &keyKeeper{spy: newSpy(), keys: map[sessions.RowKey]sessions.Record{}}
+	options := sessions.Options{Secrets: [][]byte{secretA}, Cookie: sessions.CookieOptions{Secure: sessions.SecureAuto}}
+	m, err := sessions.New(store, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := loggedIn(t, m)
+	found.addCookie("the cookie", v.cookie)
+	for key := range store.keys {
+		found.add("the row key", []byte(key))
+	}
+	v.visit(func(s *sessions.Session) {
+		for what, value := range map[string]any{"*Manager": m, "Options": options, "*Options": &options, "*Session": s, "*SessionCookie": s.Cookie()} {
+			for verb, text := range formats(t, value) {
+				found.check(t, what+" by "+verb, text)
+			}
+		}
+	})
+}
+
+// encoding/json quotes a json.Number that is none.
+func TestARefusedValueIsNotLogged(t *testing.T) {
+	t.Parallel()
+	log := new(logBook)
+	v := newVisitor(t, newManager(t, sessions.NewMemoryStore(0), func(o *sessions.Options) { o.Logger = log.logger() }))
+	v.visit(func(s *sessions.Session) {
+		sessions.NewKey[any]("n").Set(s, map[string]any{"pin": json.Number("hunter2")})
+	})
+	if strings.Contains(log.text(), "hunter2") {
+		t.Errorf("the value is in the log: %s", log.text())
 	}
 }

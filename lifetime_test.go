@@ -49,13 +49,13 @@ func TestIdleLimitToTheInstant(t *testing.T) {
 func TestAbsoluteLimitToTheInstant(t *testing.T) {
 	t.Parallel()
 	for what, busy := range map[string]func(*sessions.Session){
-		"reading":        nothing,
-		"touching":       func(s *sessions.Session) { s.Touch() },
-		"writing":        func(s *sessions.Session) { count.Update(s, func(n int) int { return n + 1 }) },
-		"regenerating":   func(s *sessions.Session) { s.Regenerate() },
-		"changing hands": func(s *sessions.Session) { s.SetUser(s.User() + "x") },
-		"clearing":       func(s *sessions.Session) { s.Clear() },
-		"remembering":    func(s *sessions.Session) { s.Cookie().SetMaxAge(s.Cookie().MaxAge() + day) },
+		"reading":      nothing,
+		"touching":     func(s *sessions.Session) { s.Touch() },
+		"writing":      func(s *sessions.Session) { count.Update(s, func(n int) int { return n + 1 }) },
+		"regenerating": func(s *sessions.Session) { s.Regenerate() },
+		"logging out":  func(s *sessions.Session) { s.SetUser("") },
+		"clearing":     func(s *sessions.Session) { s.Clear() },
+		"remembering":  func(s *sessions.Session) { s.Cookie().SetMaxAge(s.Cookie().MaxAge() + day) },
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
@@ -83,24 +83,36 @@ func TestAbsoluteLimitToTheInstant(t *testing.T) {
 	}
 }
 
-func TestRegenerateEmptyRestartsTheAbsoluteLimit(t *testing.T) {
+func TestLoginRestartsTheAbsoluteLimit(t *testing.T) {
 	t.Parallel()
-	timed(t, func(o *sessions.Options) { o.IdleTimeout = o.Lifetime }, func(t *testing.T, v *visitor, _ *spy) {
-		time.Sleep(9 * time.Hour)
-		v.visit(func(s *sessions.Session) { s.RegenerateEmpty() })
-		start := time.Now()
-		if got := look(v, (*sessions.Session).CreatedAt); !got.Equal(start) {
-			t.Errorf("CreatedAt is %v off", got.Sub(start))
-		}
-		time.Sleep(10*time.Hour - 1)
-		if !v.alive() {
-			t.Error("dead before its own absolute limit")
-		}
-		time.Sleep(1)
-		if v.alive() {
-			t.Error("alive at its absolute limit")
-		}
-	})
+	for what, renew := range map[string]func(*sessions.Session){
+		"a login":                          func(s *sessions.Session) { s.SetUser("ann") },
+		"another user":                     func(s *sessions.Session) { s.Regenerate(); s.SetUser("bob") },
+		"RegenerateEmpty":                  func(s *sessions.Session) { s.RegenerateEmpty() },
+		"RegenerateEmpty then Regenerate":  func(s *sessions.Session) { s.RegenerateEmpty(); s.Regenerate() },
+		"RegenerateEmpty then a login":     func(s *sessions.Session) { s.RegenerateEmpty(); s.SetUser("ann") },
+		"RegenerateEmpty after Regenerate": func(s *sessions.Session) { s.Regenerate(); s.RegenerateEmpty(); count.Set(s, 2) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			timed(t, func(o *sessions.Options) { o.IdleTimeout = o.Lifetime }, func(t *testing.T, v *visitor, _ *spy) {
+				time.Sleep(9 * time.Hour)
+				v.visit(renew)
+				start := time.Now()
+				if got := look(v, (*sessions.Session).CreatedAt); !got.Equal(start) {
+					t.Errorf("CreatedAt is %v off", got.Sub(start))
+				}
+				time.Sleep(10*time.Hour - 1)
+				if !v.alive() {
+					t.Error("dead before its own absolute limit")
+				}
+				time.Sleep(1)
+				if v.alive() {
+					t.Error("alive at its absolute limit")
+				}
+			})
+		})
+	}
 }
 
 func TestTouchesAreThrottled(t *testing.T) {
@@ -213,8 +225,8 @@ func TestRememberMeEndsAtTheLifetime(t *testing.T) {
 	t.Parallel()
 	timed(t, nil, func(t *testing.T, v *visitor, _ *spy) {
 		res := v.visit(func(s *sessions.Session) { s.Cookie().SetMaxAge(1000 * day) })
-		if c := ours(t, res); c == nil || c.MaxAge != 400*86400 {
-			t.Errorf("cookie %v, want Max-Age cut at 400 days", c)
+		if c := ours(t, res); c == nil || c.MaxAge != 10*3600 {
+			t.Errorf("cookie %v, want Max-Age cut at the absolute limit", c)
 		}
 		time.Sleep(10*time.Hour - 1)
 		if !v.alive() {
@@ -265,6 +277,32 @@ func TestAnExpiredSessionIsNotBroughtBackBySlowRequests(t *testing.T) {
 					t.Error("the id works again")
 				}
 				wantRows(t, v.manager, 0)
+			})
+		})
+	}
+}
+
+// A save and an explicit Touch move the expiry in the store, so that no touch is
+// due; the cookie that the browser keeps by its own clock must follow all the same.
+func TestCookieIsSentAgainWhenASaveMovesTheExpiry(t *testing.T) {
+	t.Parallel()
+	for what, busy := range map[string]func(*sessions.Session){
+		"Set":   func(s *sessions.Session) { count.Update(s, func(n int) int { return n + 1 }) },
+		"Touch": func(s *sessions.Session) { s.Touch() },
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			timed(t, func(o *sessions.Options) { o.Cookie.MaxAge = time.Hour }, func(t *testing.T, v *visitor, _ *spy) {
+				browserDrops := time.Now().Add(time.Hour)
+				for range 240 { // one request each 30 seconds, for two hours
+					time.Sleep(30 * time.Second)
+					if !time.Now().Before(browserDrops) {
+						t.Fatal("the browser has dropped the cookie of a session in use")
+					}
+					if c := ours(t, v.visit(busy)); c != nil {
+						browserDrops = time.Now().Add(time.Duration(c.MaxAge) * time.Second)
+					}
+				}
 			})
 		})
 	}

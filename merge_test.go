@@ -245,6 +245,51 @@ func TestUpdateRunsAgainOnTheOtherRequestsValue(t *testing.T) {
 	}
 }
 
+// Another goroutine of the request changes the value while f runs.
+func TestUpdateNoticesAChangeMadeWhileFRan(t *testing.T) {
+	t.Parallel()
+	v := loggedIn(t, newManager(t, sessions.NewMemoryStore(0)))
+	var saw []int
+	v.visit(func(s *sessions.Session) {
+		got := count.Update(s, func(n int) int {
+			if saw = append(saw, n); len(saw) == 1 {
+				var other sync.WaitGroup
+				other.Go(func() { count.Update(s, func(n int) int { return n + 10 }) })
+				other.Wait()
+			}
+			return n + 1
+		})
+		if got != 12 || !slices.Equal(saw, []int{1, 11}) {
+			t.Errorf("Update returns %d, f saw %v; want 12 and [1 11]", got, saw)
+		}
+	})
+	if got := value(v, count); got != 12 {
+		t.Errorf("the counter ended at %d, want 12", got)
+	}
+}
+
+// Somebody at a database console may change the user of a row; a merge does
+// not change it back.
+func TestAMergeKeepsTheStoredUser(t *testing.T) {
+	t.Parallel()
+	store := sessions.NewMemoryStore(0)
+	v := loggedIn(t, newManager(t, store))
+	wantStatus(t, v.visit(func(s *sessions.Session) {
+		rows, err := store.List(t.Context(), "", "", 10)
+		if err != nil || len(rows) != 1 {
+			t.Fatal(len(rows), err)
+		}
+		rows[0].User = "ann"
+		if _, err := store.Save(t.Context(), rows[0], sessions.TTL{Idle: 3600e9}); err != nil {
+			t.Fatal(err)
+		}
+		count.Set(s, 2)
+	}), http.StatusOK)
+	if got := look(v, (*sessions.Session).User); got != "ann" || value(v, count) != 2 {
+		t.Errorf("user %q, count %d; want ann and 2", got, value(v, count))
+	}
+}
+
 func TestConflictForEverIsAnErrorAfterBoundedTries(t *testing.T) {
 	t.Parallel()
 	for op, f := range map[string]func(*sessions.Session){

@@ -29,7 +29,8 @@ type Options struct {
 	IdleTimeout time.Duration
 
 	// Lifetime is the absolute timeout: it ends a session this long after it was
-	// made, however busy it is. At most 400 days. Defaults to 30 days.
+	// made or somebody logged in, however busy it is. At most 400 days.
+	// Defaults to 30 days.
 	Lifetime time.Duration
 
 	// TouchInterval is how far the expiry must have fallen behind before a

@@ -71,6 +71,12 @@ func TestOptionsThatAreRefused(t *testing.T) {
 		{"Cookie.Domain", "punycode", func(o *o) { o.Cookie.Domain = "exämple.com" }},
 		{"Cookie.Domain", "host name", func(o *o) { o.Cookie.Domain = "example.com\r\n" }},
 		{"Cookie.Domain", "host name", func(o *o) { o.Cookie.Domain = strings.Repeat("abcdefghi.", 25) + "long" }},
+		// net/http drops these from the header and says nothing.
+		{"Cookie.Domain", "host name", func(o *o) { o.Cookie.Domain = "a..example.com" }},
+		{"Cookie.Domain", "host name", func(o *o) { o.Cookie.Domain = "-a.example.com" }},
+		{"Cookie.Domain", "host name", func(o *o) { o.Cookie.Domain = "a-.example.com" }},
+		{"Cookie.Domain", "host name", func(o *o) { o.Cookie.Domain = "1.2" }},
+		{"Cookie.Domain", "host name", func(o *o) { o.Cookie.Domain = strings.Repeat("a", 64) + ".example.com" }},
 		{"Cookie.Domain", "one label", func(o *o) { o.Cookie.Domain = "localhost" }},
 		{"Cookie.MaxAge", "use 0", func(o *o) { o.Cookie.MaxAge = -1 }},
 		{"Cookie.MaxAge", "400 days", func(o *o) { o.Cookie.MaxAge = 1<<63 - 1 }},

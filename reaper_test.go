@@ -89,7 +89,7 @@ func TestRunSweepsAtTheIntervalWithJitter(t *testing.T) {
 func TestRunStopsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		for _, when := range []time.Duration{0, time.Second, time.Minute + 5*time.Second} {
+		for _, when := range []time.Duration{0, 15 * time.Second, time.Minute + 5*time.Second} {
 			store := &sweeper{took: time.Hour} // hangs, unless its context ends
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error)
@@ -276,4 +276,29 @@ func TestStatsWhileRunning(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestReaperRefusesBadOptions(t *testing.T) {
+	t.Parallel()
+	for field, r := range map[string]*sessions.Reaper{
+		"BatchSize is -1":       {BatchSize: -1},
+		"BatchSize is 10001":    {BatchSize: 10_001},
+		"Interval is -1s":       {Interval: -time.Second},
+		"Timeout -1s":           {Timeout: -time.Second},
+		"Interval is -1ns":      {Interval: -1},
+		"BatchSize is -1000000": {BatchSize: -1_000_000, Interval: time.Hour},
+	} {
+		store := &sweeper{}
+		r.Store = store
+		_, sweepErr := r.Sweep(t.Context())
+		_, dryErr := r.DryRun(t.Context())
+		for _, err := range []error{r.Run(t.Context()), sweepErr, dryErr} {
+			if !errors.Is(err, sessions.ErrOptions) || !strings.Contains(err.Error(), field) {
+				t.Errorf("%s: the error is %v", field, err)
+			}
+		}
+		if len(store.times) != 0 {
+			t.Errorf("%s: %d sweeps", field, len(store.times))
+		}
+	}
 }

@@ -191,7 +191,11 @@ func (s *Session) writeHeader(h http.Header) {
 	case !s.dropCookie:
 		return
 	}
-	cookie := o.Cookie.cookie(value, s.manager.maxAge(st.now), s.secure)
+	maxAge := s.manager.maxAge(st.now)
+	if st.stored() { // no use in keeping it longer than the session can live
+		maxAge = min(maxAge, st.row.AbsoluteIn)
+	}
+	cookie := o.Cookie.cookie(value, maxAge, s.secure)
 	prefix := o.Cookie.Name + "="
 	lines := slices.DeleteFunc(h["Set-Cookie"], func(line string) bool { return strings.HasPrefix(line, prefix) })
 	h["Set-Cookie"] = append(lines, cookie.String())
@@ -238,7 +242,8 @@ func (s *Session) changed() bool {
 
 // DefaultErrorHandler answers 409 when the session ended while the request ran,
 // 500 for what the handler has to mend ([ErrValue], [ErrTooLarge],
-// [ErrTooLate]), and 503 when the store could not load or save. The client is not
+// [ErrTooLate]), and 503 when the store could not load or save, or other requests
+// got there first every time ([ErrConflict]). The client is not
 // told the reason; [Options.Logger] was.
 func DefaultErrorHandler(w http.ResponseWriter, r *http.Request, err error) {
 	status := http.StatusServiceUnavailable

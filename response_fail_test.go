@@ -221,3 +221,22 @@ func TestTooLargeKeepsTheOldRow(t *testing.T) {
 	wantStatus(t, newVisitor(t, m).visit(func(s *sessions.Session) { name.Set(s, exact+"y") }), http.StatusInternalServerError)
 	wantRows(t, m, 1)
 }
+
+// An error handler that only logs leaves the answer to the default one.
+func TestAFailedSaveIsNever200(t *testing.T) {
+	t.Parallel()
+	store := newSpy()
+	m := newManager(t, store, func(o *sessions.Options) {
+		o.ErrorHandler = func(http.ResponseWriter, *http.Request, error) {}
+	})
+	store.reset(failing(errDown, "create"))
+	srv, client := newServer(t, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		count.Set(sessions.FromContext(r.Context()), 1)
+		w.WriteHeader(http.StatusOK)
+		w.Header().Set("X-Handler", "noise")
+	})))
+	res := get(t, client, srv.URL)
+	if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("X-Handler") != "" {
+		t.Errorf("status %d, header %v; want 503 and nothing of the handler", res.StatusCode, res.Header)
+	}
+}

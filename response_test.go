@@ -2,6 +2,7 @@ package sessions_test
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -258,4 +259,23 @@ func TestSendfileIsKept(t *testing.T) {
 	if w.readFrom != 1 || w.writes != 0 || w.Body.Len() != 100_000 {
 		t.Errorf("ReadFrom %d, Write %d times, %d bytes; want 1, 0, 100000", w.readFrom, w.writes, w.Body.Len())
 	}
+}
+
+// HTTP/2 does not support Hijack; the header has not left, so the handler can
+// still answer in the ordinary way.
+func TestACookieCanStillBeSetAfterHijackFailed(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, sessions.NewMemoryStore(0))
+	w := &innerWriter{ResponseRecorder: httptest.NewRecorder(), hijackErr: http.ErrNotSupported}
+	m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, _, err := http.NewResponseController(w).Hijack(); !errors.Is(err, http.ErrNotSupported) {
+			t.Errorf("Hijack returns %v", err)
+		}
+		count.Set(sessions.FromContext(r.Context()), 1)
+		w.WriteHeader(http.StatusOK)
+	})).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", http.NoBody))
+	if w.Code != http.StatusOK || len(w.Result().Cookies()) != 1 {
+		t.Errorf("status %d, cookies %v; want 200 and one", w.Code, w.Result().Cookies())
+	}
+	wantRows(t, m, 1)
 }

@@ -69,7 +69,8 @@ type renewal int
 const (
 	renewNone renewal = iota
 	renewKeep
-	renewEmpty
+	renewLogin // anew in age too
+	renewEmpty // and in everything else
 )
 
 func (s *Session) peek(name string) (json.RawMessage, int) {
@@ -163,6 +164,8 @@ func (s *Session) User() string {
 // application knows the user by, so that it can be listed and revoked. "" makes it
 // nobody's. A session that changes hands gets a new id, as with
 // [Session.Regenerate]: whoever planted the old one in the browser gains nothing.
+// Where it becomes somebody's, [Options.Lifetime] begins anew. The values stay:
+// call [Session.RegenerateEmpty] first where one user's must not become another's.
 func (s *Session) SetUser(user string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -177,7 +180,11 @@ func (s *Session) SetUser(user string) {
 	}
 	s.state.user = user
 	s.pending.user = true
-	s.regenerateLocked(renewKeep)
+	if user == "" {
+		s.regenerateLocked(renewKeep)
+	} else {
+		s.regenerateLocked(renewLogin)
+	}
 }
 
 // Keys returns the names that have a value, in the order they were first set.

@@ -251,3 +251,32 @@ func TestListAndRevoke(t *testing.T) {
 	}
 	wantRows(t, m, 2)
 }
+
+// Else the browser drops the cookie, the row lives, and whoever has a copy of
+// the cookie stays logged in.
+func TestReloadDoesNotUndoADestroy(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, sessions.NewMemoryStore(0))
+	v := loggedIn(t, m)
+	copied := v.twin()
+	res := v.serve(func(_ http.ResponseWriter, r *http.Request) {
+		s := sessions.FromContext(r.Context())
+		s.Destroy()
+		if err := s.Reload(r.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	if c := ours(t, res); c != nil && c.MaxAge < 0 && copied.alive() {
+		t.Error("the browser was told to drop the cookie, and the session lives on")
+	}
+}
+
+func TestRevokeWrapsErrUnavailable(t *testing.T) {
+	t.Parallel()
+	store := newSpy()
+	m := newManager(t, store)
+	store.reset(failing(errDown, "delete handle"))
+	if err := m.Revoke(t.Context(), "handle"); !errors.Is(err, sessions.ErrUnavailable) || !errors.Is(err, errDown) {
+		t.Errorf("Revoke returns %v", err)
+	}
+}

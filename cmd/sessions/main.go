@@ -1,10 +1,15 @@
+// Command sessions makes and migrates the table that sessions are kept in, and
+// deletes expired sessions from it. Run `sessions help`.
 package main
 
 import (
-	"fmt"
-
-	"github.com/sqlsessions/sessions"
-	_ "modernc.org/sqlite"
+	"context"
+	"os"
 )
 
-func main() { fmt.Println(sessions.ErrAbsent) }
+func main() {
+	ctx, stop := untilSignal(context.Background())
+	command, err := newRoot().ExecuteContextC(ctx)
+	stop()
+	os.Exit(report(os.Stderr, command, err))
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/migrations/migrator"
+)
+
+// maxBatch keeps one statement, and the locks it holds, short.
+const maxBatch = 10_000
+
+// A cleanup is the flags of the command and what it works on.
+type cleanup struct {
+	*app
+	once, dryRun bool
+	every        time.Duration
+	batch        int
+}
+
+func newCleanup(a *app) *cobra.Command {
+	c := &cleanup{app: a}
+	cmd := &cobra.Command{
+		Use:   "cleanup",
+		Short: "Delete expired sessions",
+		Long: `Deletes expired sessions, batch by batch. It needs one of --once, --every and
+--dry-run.
+
+Expired sessions are dead whether or not their rows are still there: cleaning up
+is for disk space alone. A row is kept for up to about an hour after it expired.
+Any number of machines may clean up the same table; they share the work.`,
+		Example: `  sessions cleanup --dry-run
+  sessions cleanup --once
+  sessions cleanup --every 5m`,
+		Args: cobra.NoArgs,
+		RunE: asFailure(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
+			if err := c.check(cmd); err != nil {
+				return err
+			}
+			d, err := c.connect(ctx, false, nil)
+			if err != nil {
+				return err
+			}
+			defer d.db.Close()
+			if err := d.fits(ctx); err != nil {
+				return err
+			}
+			switch reaper := c.reaper(d); {
+			case c.dryRun:
+				return c.count(ctx, d, reaper, cmd.OutOrStdout())
+			case c.once:
+				return c.sweep(ctx, d, reaper, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			default:
+				return c.run(ctx, d, reaper, cmd.ErrOrStderr())
+			}
+		}),
+	}
+	cmd.Flags().BoolVar(&c.once, "once", false, "delete what has expired, print how many, and exit")
+	cmd.Flags().DurationVar(&c.every, "every", 0, "delete again and again, at this `interval`, such as 5m, until SIGINT or SIGTERM")
+	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "print how many would be deleted, and delete none")
+	cmd.Flags().IntVar(&c.batch, "batch-size", 1000, fmt.Sprintf("how many `rows` one statement deletes at the most, 1 to %d", maxBatch))
+	for _, name := range []string{"every", "batch-size"} {
+		// The flags were just defined, which is the one thing this can fail on.
+		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
+	}
+	return cmd
+}
+
+func (c *cleanup) check(cmd *cobra.Command) error {
+	modes := 0
+	for _, given := range []bool{c.once, c.dryRun, cmd.Flags().Changed("every")} {
+		if given {
+			modes++
+		}
+	}
+	switch {
+	case modes != 1:
+		return usagef("cleanup needs exactly one of --once, --every 5m and --dry-run")
+	case !c.once && !c.dryRun && c.every <= 0:
+		return usagef("--every must be more than 0, as in --every 5m")
+	case c.batch < 1 || c.batch > maxBatch:
+		return usagef("--batch-size must be 1 to %d", maxBatch)
+	}
+	return nil
+}
+
+// fits checks the schema where the migrator made it. A table that was made by
+// other means, or a user who may not read the version table, is no reason to
+// stop: where the table does not fit, the store says so.
+func (d *database) fits(ctx context.Context) error {
+	ctx, cancel := d.limit(ctx)
+	defer cancel()
+	status, err := d.migrator.Status(ctx)
+	switch {
+	case err != nil || status.Version == 0 && !status.Dirty:
+		return nil
+	case status.Dirty:
+		return d.explain(migrator.ErrDirty)
+	case status.Version > status.Latest:
+		return d.explain(migrator.ErrNewer)
+	case status.Version < status.Latest:
+		return fmt.Errorf("the schema of table %s is at version %d and this program needs %d: run %s", d.tableName(), status.Version, status.Latest, d.again("migrate up"))
+	}
+	return nil
+}
+
+func (c *cleanup) reaper(d *database) *sessions.Reaper {
+	return &sessions.Reaper{Store: d.store, Interval: c.every, BatchSize: c.batch, Timeout: c.timeout}
+}
+
+func (c *cleanup) count(ctx context.Context, d *database, reaper *sessions.Reaper, out io.Writer) error {
+	ctx, cancel := c.limitIfAsked(ctx)
+	defer cancel()
+	n, err := reaper.DryRun(ctx)
+	if err != nil {
+		return d.explain(err)
+	}
+	_, err = fmt.Fprintf(out, "%s would be deleted\n", plural(n, "expired session"))
+	return err
+}
+
+// sweep is --once. A signal does not cut a batch short, but stops it after that.
+func (c *cleanup) sweep(ctx context.Context, d *database, reaper *sessions.Reaper, out, errOut io.Writer) error {
+	show, err := c.progress(ctx, reaper, errOut)
+	if err != nil {
+		return d.explain(err)
+	}
+	sweep, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	reaper.OnBatch = func(n int, _ time.Duration) {
+		show.add(n)
+		if ctx.Err() != nil {
+			stop()
+		}
+	}
+	n, err := reaper.Sweep(sweep)
+	show.end()
+	var by interrupted
+	switch {
+	case err == nil:
+		_, err = fmt.Fprintf(out, "deleted %s\n", plural(n, "expired session"))
+		return err
+	case errors.As(context.Cause(ctx), &by):
+		return &exitError{by.exitCode(), fmt.Errorf("%w after it deleted %s; run it again for the rest", by, plural(n, "expired session"))}
+	case n > 0:
+		return fmt.Errorf("%w; it deleted %s before", d.explain(err), plural(n, "expired session"))
+	}
+	return d.explain(err)
+}
+
+// run is --every. A batch that a signal cuts short is undone by the database.
+func (c *cleanup) run(ctx context.Context, d *database, reaper *sessions.Reaper, errOut io.Writer) error {
+	if _, err := reaper.DryRun(ctx); err != nil { // what fails from the start is not for retrying
+		return d.explain(err)
+	}
+	level := slog.LevelInfo
+	if c.quiet {
+		level = slog.LevelWarn
+	}
+	logger := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: level}))
+	reaper.Logger = logger
+	logger.Info("sessions: cleanup: started", "database", d.name, "at", d.where, "table", d.tableName(), "every", c.every)
+	err := reaper.Run(ctx)
+	var by interrupted
+	if !errors.As(context.Cause(ctx), &by) {
+		return d.explain(err)
+	}
+	stats := reaper.Stats()
+	logger.Info("sessions: cleanup: "+by.Error(), "deleted", stats.Deleted, "sweeps", stats.Sweeps, "failures", stats.Failures)
+	return nil
+}

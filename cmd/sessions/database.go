@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/migrations"
+	"github.com/sqlsessions/sessions/migrations/migrator"
+	"github.com/sqlsessions/sessions/mysqlstore"
+	"github.com/sqlsessions/sessions/pgstore"
+	"github.com/sqlsessions/sessions/sqlitestore"
+)
+
+// A database is the one that the command works on, and its sessions table.
+type database struct {
+	*app
+	address
+	db       *sql.DB
+	store    sessions.Store
+	migrator *migrator.Migrator
+}
+
+// connect opens the database and makes sure that it answers. create lets it make
+// a SQLite file; onStep is told of migrations as they run.
+func (a *app) connect(ctx context.Context, create bool, onStep func(migrations.Step, bool)) (*database, error) {
+	addr, err := parseURL(a.databaseURL())
+	if err != nil {
+		return nil, err
+	}
+	if a.timeout <= 0 {
+		return nil, usagef("--timeout must be more than 0, as in --timeout 30s")
+	}
+	if addr.file != "" && a.schema != "" {
+		return nil, usagef("--schema is not for SQLite, which has no schemas")
+	}
+	if addr.file != "" && !create {
+		if _, err := os.Stat(addr.file); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("there is no file %s; %s makes it", addr.file, a.again("migrate up"))
+		}
+	}
+	db, err := addr.open(create)
+	if err != nil {
+		return nil, err
+	}
+	d := &database{app: a, address: addr, db: db}
+	if err := d.use(ctx, onStep); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// use makes what works on the table, and the first connection.
+func (d *database) use(ctx context.Context, onStep func(migrations.Step, bool)) (err error) {
+	d.migrator, err = migrator.New(d.db, d.dialect, migrator.Options{Table: d.table, Schema: d.schema, OnStep: onStep})
+	if err != nil {
+		return err
+	}
+	switch d.dialect {
+	case migrations.PostgreSQL:
+		d.store, err = pgstore.New(d.db).With(pgstore.Options{Table: d.table, Schema: d.schema})
+	case migrations.MySQL:
+		d.store, err = mysqlstore.New(d.db).With(mysqlstore.Options{Table: d.table, Schema: d.schema})
+	default:
+		d.store, err = sqlitestore.New(d.db).With(sqlitestore.Options{Table: d.table})
+	}
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	if err := d.ping(ctx); err != nil {
+		return d.explain(err)
+	}
+	return nil
+}
+
+// ping connects. SQLite's busy timeout does not cover the switch to WAL, which
+// fails at once while another process is making the same file.
+func (d *database) ping(ctx context.Context) error {
+	for {
+		err := d.db.PingContext(ctx)
+		if sqliteCode(err) != sqlite3.SQLITE_BUSY {
+			return err
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// sqliteCode is the primary result code of an error of SQLite's, or 0.
+func sqliteCode(err error) int {
+	var coded *sqlite.Error
+	if errors.As(err, &coded) {
+		return coded.Code() & 0xff
+	}
+	return 0
+}
+
+// limit bounds a command that is over in no time unless something is wrong.
+func (a *app) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, a.timeout)
+}
+
+// limitIfAsked bounds a command that may take long for good reason.
+func (a *app) limitIfAsked(ctx context.Context) (context.Context, context.CancelFunc) {
+	if a.timeoutSet {
+		return a.limit(ctx)
+	}
+	return context.WithCancel(ctx)
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// closedPort returns an address on which nobody listens.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	check(t, err)
+	check(t, listener.Close())
+	return listener.Addr().String()
+}
+
+// Errors say what is wrong and what to do, and never have the password in them,
+// whichever way the URL is broken.
+func TestURLsThatFail(t *testing.T) {
+	const password = "Tr0ub4dor"
+	at := closedPort(t)
+	garbled := "percent-encode"
+	for url, text := range map[string]string{
+		"":                                  "DATABASE_URL",
+		"postgres://bob:Tr0ub4dor@AT/app":   "can't reach PostgreSQL at AT",
+		"postgresql://bob:Tr0ub4dor@AT/app": "can't reach PostgreSQL at AT",
+		"POSTGRES://bob:Tr0ub4dor@AT/app":   "can't reach PostgreSQL at AT",
+		"postgres://bob@AT/app?password=Tr0ub4dor":                        "can't reach PostgreSQL at AT",
+		"postgres://bob:Tr0ub4dor@AT,AT/app":                              "can't reach PostgreSQL at AT",
+		"postgres://bob:Tr0ub4dor@/app?host=/nonexistent":                 "can't reach PostgreSQL at /nonexistent",
+		"postgres://bob:Tr0ub4dor%zz@AT/app":                              garbled,
+		"postgres://bob:Tr0ub/4dor@AT/app":                                garbled,
+		"postgres://bob:Tr0ub4dor@127.0.0.1:port/app":                     garbled,
+		"postgres://bob:Tr0ub4dor":                                        garbled,
+		"postgres://bob:Tr0ub4dor@AT/app?sslmode=bogus":                   "sslmode is invalid",
+		"postgres://bob@AT/app?sslmode=bogus&pass%77ord=Tr0ub4dor":        "sslmode is invalid",
+		"postgres://bob:Tr0ub4dor@AT/app?connect_timeout=x":               "connect_timeout",
+		"postgres:bob:Tr0ub4dor@AT/app":                                   "slashes of postgres://",
+		"mysql://bob:Tr0ub4dor@AT/app":                                    "can't reach MySQL at AT",
+		"mariadb://bob:Tr0ub4dor@AT/app?parseTime=true":                   "can't reach MySQL at AT",
+		"mysql://bob:Tr0ub4dor@/app?socket=/nonexistent/my.sock":          "can't reach MySQL at /nonexistent/my.sock",
+		"mysql://bob:Tr0ub4dor@AT/app?tls=bogus":                          "bogus",
+		"mysql://bob:Tr0ub4dor%zz@AT/app":                                 garbled,
+		"mysql://bob:Tr0ub/4dor@AT/app":                                   garbled,
+		"mysql://bob:Tr0ub4dor@127.0.0.1:port/app":                        garbled,
+		"bob:Tr0ub4dor@tcp(AT)/app":                                       "must begin with postgres://",
+		"host=h user=bob password=Tr0ub4dor":                              "must begin with postgres://",
+		"Tr0ub4dor":                                                       "must begin with postgres://",
+		"oracle://bob:Tr0ub4dor@AT/app":                                   `unknown scheme "oracle"`,
+		"sqlite://bob:Tr0ub4dor@AT/app":                                   "three slashes",
+		"sqlite::memory:":                                                 "in memory",
+		"sqlite:x.db?mode=memory":                                         "in memory",
+		"sqlite:":                                                         "names no file",
+		"sqlite:100%.db":                                                  "%25",
+		"sqlite:" + filepath.Join(t.TempDir(), "no", "such", "folder.db"): "can't open",
+	} {
+		url, text = strings.ReplaceAll(url, "AT", at), strings.ReplaceAll(text, "AT", at)
+		byVariable := run(t, url, "migrate", "up", "--timeout", "20s")
+		byVariable.wantError(t, exitFailure, text)
+		if strings.Contains(byVariable.err, password) || strings.Contains(byVariable.err, "4dor") {
+			t.Errorf("%s: the password is in %s", url, byVariable.err)
+		}
+		if byFlag := run(t, "", "--database-url", url, "migrate", "up", "--timeout", "20s"); byFlag != byVariable {
+			t.Errorf("%s: by the flag\n%+v\nby the variable\n%+v", url, byFlag, byVariable)
+		}
+	}
+}
+
+// People paste URLs in the wrong place.
+func TestArgumentsWithPasswords(t *testing.T) {
+	for _, args := range [][]string{
+		{"postgres://bob:Tr0ub4dor@h/db"},
+		{"migrate", "postgres://bob:Tr0ub 4dor@h/db"},
+		{"migrate", "up", "bob:Tr0ub4dor@tcp(h)/db"},
+		{"migrate", "down", "postgres://h/db?password=Tr0ub4dor"},
+		{"migrate", "force", "mysql://bob:Tr0ub4dor@h/db"},
+		{"migrate", "up", "--datbase-url=postgres://bob:Tr0ub4dor@h/db"},
+		{"migrate", "up", "-dpostgres://bob:Tr0ub4dor@h/db"},
+		{"migrate", "up", "--timeout", "postgres://bob:Tr0ub4dor@h/db"},
+		{"migrate", "print", "--dialect", "postgres://bob:Tr0ub4dor@h/db"},
+		{"migrate", "print", "--dialect", "postgres", "--table", "postgres://bob:Tr0ub4dor@h/db"},
+		{"cleanup", "mysql://bob:Tr0ub4dor@h/db"},
+		{"completion", "mysql://bob:Tr0ub4dor@h/db"},
+		{"help", "mysql://bob:Tr0ub4dor@h/db"},
+		{"version", "mysql://bob:Tr0ub4dor@h/db"},
+	} {
+		if r := run(t, "", args...); r.code != exitUsage || strings.Contains(r.out+r.err, "4dor") {
+			t.Errorf("%v: %+v", args, r)
+		}
+	}
+}
+
+func TestSQLiteFilesThatFail(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "text.db")
+	check(t, os.WriteFile(path, []byte(strings.Repeat("not a database\n", 100)), 0o600))
+	run(t, "sqlite://"+path, "migrate", "status").wantError(t, exitFailure, path+" is not a SQLite database")
+	run(t, "sqlite:"+t.TempDir(), "migrate", "status").wantError(t, exitFailure, "can't open")
+
+	db, url := migrated(t)
+	conn, err := db.Conn(t.Context())
+	check(t, err)
+	defer conn.Close()
+	_, err = conn.ExecContext(t.Context(), "BEGIN IMMEDIATE")
+	check(t, err)
+	run(t, url+"?_pragma=busy_timeout(1)", "migrate", "up", "--timeout", "100ms").wantError(t, exitFailure)
+	_, err = conn.ExecContext(t.Context(), "ROLLBACK")
+	check(t, err)
+	_, err = conn.ExecContext(t.Context(), "ALTER TABLE sessions RENAME COLUMN reap_after TO reap")
+	check(t, err)
+	run(t, url, "cleanup", "--once").wantError(t, exitFailure, "columns do not fit", "reap_after")
+}

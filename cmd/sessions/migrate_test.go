@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sqlsessions/sessions/migrations"
+)
+
+const (
+	applied = "applied 1: create sessions\napplied 2: index sessions user\napplied 3: index sessions reap\n"
+	table   = "VERSION  STEP                 STATE\n1        create sessions      applied\n2        index sessions user  applied\n3        index sessions reap  "
+)
+
+func TestLifeOfATable(t *testing.T) {
+	path, url := newFile(t)
+	run(t, url, "migrate", "up").want(t, 0, applied+"sessions is at version 3\n")
+	run(t, url, "migrate", "up").want(t, 0, "nothing to do: version 3 is the latest\n")
+	run(t, url, "migrate", "version").want(t, 0, "3\n")
+	run(t, url, "migrate", "status").want(t, 0, table+"applied\n\nup to date: sessions is at version 3.\n")
+	db := open(t, path)
+	if mode := query[string](t, db, "PRAGMA journal_mode"); mode != "wal" {
+		t.Errorf("journal mode %s", mode)
+	}
+
+	run(t, url, "migrate", "down").want(t, 0, "took back 3: index sessions reap\nsessions is at version 2\n")
+	run(t, url, "migrate", "status").want(t, exitPending, table+"pending\n\n1 step pending: run `sessions migrate up`.\n")
+	run(t, url, "cleanup", "--once").wantError(t, exitFailure, "version 2", "needs 3", "`sessions migrate up`")
+	run(t, url, "migrate", "up").want(t, 0, "applied 3: index sessions reap\nsessions is at version 3\n")
+
+	insert(t, db, 2, time.Hour)
+	insert(t, db, 3, -time.Hour)
+	run(t, url, "migrate", "down", "2").want(t, 0, "took back 3: index sessions reap\ntook back 2: index sessions user\nsessions is at version 1\n")
+	for _, n := range []string{"1", "5"} {
+		run(t, url, "migrate", "down", n).wantError(t, exitUsage, "drops table sessions with 2 live sessions", "--yes")
+	}
+	if n := query[int](t, db, "SELECT count(*) FROM sessions"); n != 5 {
+		t.Errorf("%d rows are left", n)
+	}
+	run(t, url, "migrate", "down", "5", "--yes").want(t, 0, "took back 1: create sessions\nsessions is dropped, with 2 live sessions\n")
+	run(t, url, "migrate", "version").want(t, 0, "0\n")
+	run(t, url, "migrate", "down").want(t, 0, "nothing to take back: no step has run\n")
+	run(t, url, "cleanup", "--once").wantError(t, exitFailure, "table sessions is missing", "`sessions migrate up`")
+	run(t, url, "migrate", "up", "--quiet").want(t, 0, applied+"sessions is at version 3\n")
+}
+
+func TestOtherTable(t *testing.T) {
+	path, url := newFile(t)
+	run(t, url, "migrate", "up", "--table", "web").want(t, 0, applied+"web is at version 3\n")
+	run(t, url, "cleanup", "--once", "--table", "web").want(t, 0, "deleted 0 expired sessions\n")
+	if r := run(t, url, "migrate", "status"); r.code != exitPending {
+		t.Errorf("the default table: exit code %d\n%s", r.code, r.out)
+	}
+	if n := query[int](t, open(t, path), "SELECT count(*) FROM sqlite_master WHERE tbl_name = 'sessions'"); n != 0 {
+		t.Error("a table sessions was made")
+	}
+	run(t, url, "cleanup", "--once", "--table", "other").wantError(t, exitFailure, "`sessions migrate up --table other`")
+	run(t, url, "migrate", "up", "--table", "x y").wantError(t, exitUsage, `table name "x y"`)
+	run(t, url, "migrate", "up", "--schema", "x").wantError(t, exitUsage, "SQLite")
+}
+
+func TestDirtyAndNewer(t *testing.T) {
+	db, url := migrated(t)
+	set := func(text string) {
+		t.Helper()
+		_, err := db.ExecContext(t.Context(), "UPDATE sessions_schema_migrations SET "+text)
+		check(t, err)
+	}
+	set("version = 2, dirty = true")
+	r := run(t, url, "migrate", "status")
+	if r.code != exitBroken || !strings.Contains(r.out, "2        index sessions user  dirty") || !strings.Contains(r.out, "`sessions migrate force VERSION`") {
+		t.Errorf("%+v", r)
+	}
+	for _, args := range [][]string{{"migrate", "up"}, {"migrate", "down"}, {"migrate", "down", "3"}, {"cleanup", "--once"}} {
+		run(t, url, args...).wantError(t, exitFailure, "half-way", "`sessions migrate force VERSION`")
+	}
+	if r := run(t, url, "migrate", "version"); r.out != "2\n" || r.code != 0 || !strings.Contains(r.err, "half-way") {
+		t.Errorf("%+v", r)
+	}
+	run(t, url, "migrate", "force", "3").want(t, 0, "noted that sessions is at version 3; before it was 2 (dirty)\n")
+	run(t, url, "migrate", "force", "4").wantError(t, exitUsage, "no version 4", "latest is 3")
+
+	set("version = 9")
+	if r := run(t, url, "migrate", "status"); r.code != exitBroken || !strings.Contains(r.out, "newer") || !strings.Contains(r.out, "version 9") {
+		t.Errorf("%+v", r)
+	}
+	for _, args := range [][]string{{"migrate", "up"}, {"migrate", "down", "--yes"}, {"migrate", "down", "20"}, {"cleanup", "--dry-run"}} {
+		run(t, url, args...).wantError(t, exitFailure, "newer")
+	}
+	run(t, url, "migrate", "force", "0").want(t, 0, "noted that sessions is at version 0; before it was 9\n")
+	run(t, url, "migrate", "up").wantError(t, exitFailure, "exists already", "`sessions migrate force VERSION`", "nothing was changed")
+}
+
+func TestMigrateUpFiveAtOnce(t *testing.T) {
+	path, url := newFile(t)
+	var (
+		group   sync.WaitGroup
+		results [5]result
+	)
+	for i := range results {
+		cmd := command(t, url, "migrate", "up")
+		group.Go(func() { results[i] = finish(t, cmd) })
+	}
+	group.Wait()
+	worked := 0
+	for _, r := range results {
+		if r.code != 0 {
+			t.Errorf("%+v", r)
+		}
+		if strings.HasPrefix(r.out, applied) {
+			worked++
+		}
+	}
+	if worked != 1 {
+		t.Errorf("%d of them ran the steps: %+v", worked, results)
+	}
+	steps, err := migrations.Steps(migrations.SQLite, "", "")
+	check(t, err)
+	db := open(t, path)
+	for _, step := range steps {
+		at := strings.Index(step.Up, "CREATE ")
+		statement := strings.TrimSuffix(strings.TrimSpace(step.Up[at:]), ";")
+		if n := query[int](t, db, "SELECT count(*) FROM sqlite_master WHERE sql = '"+strings.ReplaceAll(statement, "'", "''")+"'"); n != 1 {
+			t.Errorf("step %d is not in the schema", step.Version)
+		}
+	}
+	run(t, url, "migrate", "status").want(t, 0, table+"applied\n\nup to date: sessions is at version 3.\n")
+}
+
+// What print prints makes a table that works, and unmakes it.
+func TestPrint(t *testing.T) {
+	db, url := migrated(t)
+	want := query[string](t, db, "SELECT group_concat(sql, ';') FROM sqlite_master WHERE name LIKE 'sessions%' AND name NOT LIKE '%migrations'")
+	down, up := run(t, url, "migrate", "print", "--down"), run(t, url, "migrate", "print")
+	_, err := db.ExecContext(t.Context(), down.want(t, 0, down.out).out)
+	check(t, err)
+	if n := query[int](t, db, "SELECT count(*) FROM sqlite_master WHERE name LIKE 'sessions%' AND name NOT LIKE '%migrations%'"); n != 0 {
+		t.Errorf("%d things are left", n)
+	}
+	_, err = db.ExecContext(t.Context(), up.want(t, 0, up.out).out)
+	check(t, err)
+	if got := query[string](t, db, "SELECT group_concat(sql, ';') FROM sqlite_master WHERE name LIKE 'sessions%' AND name NOT LIKE '%migrations'"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+
+	for dialect, text := range map[string]string{"postgres": `CREATE TABLE "auth"."web" (`, "mysql": "CREATE TABLE `auth`.`web` ("} {
+		r := run(t, "", "migrate", "print", "--dialect", dialect, "--schema", "auth", "--table", "web")
+		for _, text := range []string{text, "-- The key is the SHA-256", ");\n", "-- Step 3: index sessions reap.", "sessions migrate force 3 --table web --schema auth."} {
+			if r.code != 0 || !strings.Contains(r.out, text) {
+				t.Errorf("%s: no %q in\n%s%s", dialect, text, r.out, r.err)
+			}
+		}
+		byURL := run(t, dialect+"://user@host.invalid/db", "migrate", "print", "--schema", "auth", "--table", "web")
+		if byURL != r {
+			t.Errorf("%s: the URL gives another text: %+v", dialect, byURL)
+		}
+	}
+	run(t, "", "migrate", "print").wantError(t, exitUsage, "--dialect postgres, mysql, sqlite")
+	run(t, "", "migrate", "print", "--dialect", "oracle").wantError(t, exitUsage, `"oracle"`, "postgres, mysql, sqlite")
+}
+
+// Only migrate up makes a file.
+func TestFileThatIsNotThere(t *testing.T) {
+	path, url := newFile(t)
+	for _, args := range [][]string{
+		{"migrate", "status"},
+		{"migrate", "version"},
+		{"migrate", "down"},
+		{"migrate", "force", "3"},
+		{"cleanup", "--once"},
+		{"cleanup", "--dry-run"},
+		{"cleanup", "--every", "1s"},
+	} {
+		run(t, url, args...).wantError(t, exitFailure, "no file "+path, "`sessions migrate up`")
+		if _, err := os.Stat(path); err == nil {
+			t.Fatalf("%v made the file", args)
+		}
+	}
+}
+
+func TestConfirmation(t *testing.T) {
+	for input, want := range map[string]string{"yes\n": "yes", " yes \n": "yes", "no\n": "no", "": "", "ye": "ye"} {
+		if got, err := readLine(t.Context(), strings.NewReader(input)); got != want || err != nil {
+			t.Errorf("%q: %q, %v", input, got, err)
+		}
+	}
+	silent, _, err := os.Pipe()
+	check(t, err)
+	defer silent.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := readLine(ctx, silent); err == nil {
+		t.Error("a signal does not end the question")
+	}
+}

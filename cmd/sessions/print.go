@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sqlsessions/sessions/migrations"
+)
+
+func newPrint(a *app) *cobra.Command {
+	var (
+		dialect string
+		down    bool
+	)
+	names := []string{string(migrations.PostgreSQL), string(migrations.MySQL), string(migrations.SQLite)}
+	show := &cobra.Command{
+		Use:   "print",
+		Short: "Print the SQL of all steps",
+		Long: `Prints the SQL of all steps, to read it, or to run it by other means. It needs no
+database: the dialect is --dialect, or that of the database URL.`,
+		Example: `  sessions migrate print --dialect postgres
+  sessions migrate print --dialect mysql --table web_sessions
+  sessions migrate print --dialect sqlite --down`,
+		Args: cobra.NoArgs,
+		RunE: asFailure(func(_ context.Context, cmd *cobra.Command, _ []string) error {
+			of := migrations.Dialect(dialect)
+			if dialect == "" {
+				if a.databaseURL() == "" {
+					return usagef("say which SQL: --dialect %s", strings.Join(names, ", "))
+				}
+				var err error
+				if of, _, err = dialectOf(a.databaseURL()); err != nil {
+					return err
+				}
+			}
+			if !slices.Contains(names, string(of)) {
+				return usagef("unknown dialect %q: use %s", dialect, strings.Join(names, ", "))
+			}
+			if of == migrations.SQLite && a.schema != "" {
+				return usagef("--schema is not for SQLite, which has no schemas")
+			}
+			steps, err := migrations.Steps(of, a.schema, a.table)
+			if err != nil {
+				return err
+			}
+			return a.print(cmd.OutOrStdout(), steps, down)
+		}),
+	}
+	show.Flags().StringVar(&dialect, "dialect", "", "`name` of the dialect: "+strings.Join(names, ", "))
+	show.Flags().BoolVar(&down, "down", false, "print the SQL that takes the steps back, last step first")
+	// The flag was just defined, which is the one thing this can fail on.
+	_ = show.RegisterFlagCompletionFunc("dialect", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
+	return show
+}
+
+func (a *app) print(w io.Writer, steps []migrations.Step, down bool) error {
+	version, what := len(steps), "runs"
+	if down {
+		slices.Reverse(steps)
+		version, what = 0, "takes back"
+	}
+	text := fmt.Sprintf("-- Who %s these steps by other means notes it with\n-- %s.\n", what, strings.Trim(a.again(fmt.Sprintf("migrate force %d", version)), "`"))
+	for _, step := range steps {
+		statement, direction := step.Up, ""
+		if down {
+			statement, direction = step.Down, " (down)"
+		}
+		statement = strings.TrimSpace(statement)
+		text += fmt.Sprintf("\n-- Step %d%s: %s.\n%s;\n", step.Version, direction, step.Title, strings.TrimSuffix(statement, ";"))
+	}
+	_, err := io.WriteString(w, text)
+	return err
+}

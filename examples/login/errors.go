@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/sqlsessions/sessions"
+)
+
+const backToStart = "Back to the start"
+
+type errorPage struct {
+	Status int
+	Title  string
+	Text   string
+	Action string // what the link to the start page says
+}
+
+// fail is the sessions.Options.ErrorHandler: it answers a request whose session
+// could not be loaded or saved. The reason is in the log, and not for the visitor.
+func fail(w http.ResponseWriter, _ *http.Request, err error) {
+	page := errorPage{
+		Status: http.StatusServiceUnavailable, Title: "That did not work just now",
+		Text:   "The database does not answer right now. Please try again in a moment.",
+		Action: "Try again",
+	}
+	switch {
+	case errors.Is(err, sessions.ErrEnded):
+		page = errorPage{
+			Status: http.StatusConflict, Title: "This session was ended",
+			Text:   "You were signed out, perhaps from another browser, while this page was on its way. Nothing was saved.",
+			Action: "Sign in again",
+		}
+	case errors.Is(err, sessions.ErrTooLarge), errors.Is(err, sessions.ErrValue), errors.Is(err, sessions.ErrTooLate):
+		page = errorPage{
+			Status: http.StatusInternalServerError, Title: "This is our mistake",
+			Text:   "What you sent could not be kept. Nothing was changed.",
+			Action: backToStart,
+		}
+	default:
+		w.Header().Set("Retry-After", "5")
+	}
+	render(w, page.Status, "error", page)
+}
+
+// failed is fail for an error that a handler met, which nobody has logged yet.
+func failed(w http.ResponseWriter, r *http.Request, err error) {
+	slog.Error("a request failed", "path", r.URL.Path, "error", err)
+	fail(w, r, err)
+}
+
+func notFound(w http.ResponseWriter, _ *http.Request) {
+	render(w, http.StatusNotFound, "error", errorPage{
+		Status: http.StatusNotFound, Title: "There is nothing here",
+		Text: "The address is not one of this site's.", Action: backToStart,
+	})
+}
+
+func denied(w http.ResponseWriter, _ *http.Request) {
+	render(w, http.StatusForbidden, "error", errorPage{
+		Status: http.StatusForbidden, Title: "This came from another site",
+		Text: "Another website tried to act in your name. Nothing was changed.", Action: backToStart,
+	})
+}

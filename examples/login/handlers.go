@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/sqlsessions/sessions"
+)
+
+const (
+	maxNotes      = 20
+	maxNoteLength = 200 // in bytes: the 50 characters that the field takes, at their widest
+)
+
+// login. A real application looks up a password's hash (bcrypt, argon2id), and
+// limits how often somebody may guess.
+func (s *server) login(w http.ResponseWriter, r *http.Request) {
+	session := sessions.FromContext(r.Context())
+	name := strings.ToLower(strings.TrimSpace(r.PostFormValue("name")))
+	switch {
+	case session.User() != "":
+		// From a second tab. One user's data must not become another's.
+		flash.Set(session, notice{Error: true, Text: "You are signed in already. Log out first to change users."})
+	case !passwordFits(name, r.PostFormValue("password")):
+		flash.Set(session, notice{Error: true, Text: "Name and password do not fit together."})
+	default:
+		// A new id, so that whoever planted the old one in this browser gains
+		// nothing. SetUser sees to that by itself; here it can be read.
+		session.Regenerate()
+		session.SetUser(name)
+		device.Set(session, deviceName(r.UserAgent()))
+		if r.PostFormValue("remember") != "" {
+			session.Cookie().SetMaxAge(rememberFor)
+		}
+	}
+	redirectHome(w, r)
+}
+
+var users = []string{"alice", "bob", "carol"}
+
+// passwordFits takes the same time for every password.
+func passwordFits(name, password string) bool {
+	got, want := sha256.Sum256([]byte(password)), sha256.Sum256([]byte("demo"))
+	return subtle.ConstantTimeCompare(got[:], want[:]) == 1 && slices.Contains(users, name)
+}
+
+// logout ends this session. What is stored afterwards, here the notice, begins
+// a new one.
+func (s *server) logout(w http.ResponseWriter, r *http.Request) {
+	session := sessions.FromContext(r.Context())
+	session.Destroy()
+	flash.Set(session, notice{Text: "You are logged out here."})
+	redirectHome(w, r)
+}
+
+// logoutEverywhere ends all sessions of the user, this one included.
+func (s *server) logoutEverywhere(w http.ResponseWriter, r *http.Request) {
+	session := sessions.FromContext(r.Context())
+	ended, err := s.manager.RevokeUser(r.Context(), session.User())
+	if err != nil {
+		failed(w, r, err)
+		return
+	}
+	session.Destroy() // without it, saving the notice would find the session ended
+	flash.Set(session, notice{Text: "You are logged out everywhere: " + count(ended, "session") + " ended."})
+	redirectHome(w, r)
+}
+
+// logoutOthers ends all sessions of the user but this one.
+func (s *server) logoutOthers(w http.ResponseWriter, r *http.Request) {
+	session := sessions.FromContext(r.Context())
+	ended, err := s.manager.RevokeUser(r.Context(), session.User(), session.Handle())
+	if err != nil {
+		failed(w, r, err)
+		return
+	}
+	flash.Set(session, notice{Text: count(ended, "other session") + " ended. This one goes on."})
+	redirectHome(w, r)
+}
+
+// endSession ends one other session of the same user.
+func (s *server) endSession(w http.ResponseWriter, r *http.Request) {
+	session := sessions.FromContext(r.Context())
+	handle := r.PostFormValue("handle")
+	other, err := s.findOther(r.Context(), session, handle)
+	if err == nil {
+		err = s.manager.Revoke(r.Context(), handle)
+	}
+	switch {
+	case errors.Is(err, sessions.ErrNotFound):
+		flash.Set(session, notice{Error: true, Text: "That is no other session of yours, or it has ended already."})
+	case err != nil:
+		failed(w, r, err)
+		return
+	default:
+		flash.Set(session, notice{Text: "Logged out on " + nameOf(other) + "."})
+	}
+	redirectHome(w, r)
+}
+
+// findOther returns the session with this handle if it is one of the user's
+// other sessions, else ErrNotFound. Handles are no secret: that somebody knows
+// one does not mean that they may end the session.
+func (s *server) findOther(ctx context.Context, session *sessions.Session, handle string) (*sessions.Session, error) {
+	for other, err := range s.manager.SessionsOf(ctx, session.User()) {
+		if err != nil {
+			return nil, err
+		}
+		if other.Handle() == handle && handle != session.Handle() {
+			return other, nil
+		}
+	}
+	return nil, sessions.ErrNotFound
+}
+
+// addNote. Update, not Get and Set: two tabs that add a note at the same moment
+// keep both.
+func (s *server) addNote(w http.ResponseWriter, r *http.Request) {
+	session := sessions.FromContext(r.Context())
+	text := strings.TrimSpace(strings.ToValidUTF8(r.PostFormValue("text"), "\uFFFD"))
+	switch {
+	case text == "":
+		flash.Set(session, notice{Error: true, Text: "Write something first."})
+	case len(text) > maxNoteLength:
+		flash.Set(session, notice{Error: true, Text: "That note is too long."})
+	default:
+		added := note{ID: rand.Text(), Text: text} // out here, because Update may call its function twice
+		notes.Update(session, func(all []note) []note {
+			all = append(all, added)
+			return all[max(0, len(all)-maxNotes):]
+		})
+	}
+	redirectHome(w, r)
+}
+
+func (s *server) deleteNote(w http.ResponseWriter, r *http.Request) {
+	id := r.PostFormValue("id")
+	notes.Update(sessions.FromContext(r.Context()), func(all []note) []note {
+		return slices.DeleteFunc(all, func(n note) bool { return n.ID == id })
+	})
+	redirectHome(w, r)
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"embed"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/sqlsessions/sessions"
+)
+
+// homePage is what the start page shows; most of it comes from the session.
+type homePage struct {
+	Notice   *notice
+	Visits   int
+	Since    time.Time // when the session, and with it the count, began
+	Notes    []note
+	Database string
+	Remember time.Duration // what the box on the login form offers
+
+	User       string // the rest is for those who signed in
+	Handle     string
+	Expires    time.Time
+	Remembered bool
+	Sessions   []sessionRow
+}
+
+// A sessionRow is one line of the table "where you are signed in".
+type sessionRow struct {
+	Handle           string
+	Device           string
+	Created, Expires time.Time
+	Current          bool
+}
+
+func (s *server) home(w http.ResponseWriter, r *http.Request) {
+	session := sessions.FromContext(r.Context())
+	page := homePage{
+		// Anonymous visits count too, and are the same session after the login.
+		Visits:   visits.Update(session, func(n int) int { return n + 1 }),
+		Since:    session.CreatedAt(),
+		Database: s.database,
+		Remember: rememberFor,
+		User:     session.User(),
+	}
+	if said, ok := flash.Pop(session); ok {
+		page.Notice = &said
+	}
+	page.Notes, _ = notes.Get(session)
+	if page.User == "" {
+		render(w, http.StatusOK, "signedout", page)
+		return
+	}
+
+	page.Handle = session.Handle()
+	page.Expires = session.ExpiresAt()
+	page.Remembered = session.Cookie().MaxAge() > 0
+	for other, err := range s.manager.SessionsOf(r.Context(), page.User) {
+		if err != nil {
+			failed(w, r, err)
+			return
+		}
+		page.Sessions = append(page.Sessions, sessionRow{
+			Handle: other.Handle(), Device: nameOf(other),
+			Created: other.CreatedAt(), Expires: other.ExpiresAt(),
+			Current: other.Handle() == page.Handle,
+		})
+	}
+	slices.SortFunc(page.Sessions, func(a, b sessionRow) int {
+		if a.Current != b.Current { // this one comes first, then the newest
+			if a.Current {
+				return -1
+			}
+			return 1
+		}
+		return b.Created.Compare(a.Created)
+	})
+	render(w, http.StatusOK, "signedin", page)
+}
+
+//go:embed templates
+var templateFiles embed.FS
+
+var templates = template.Must(template.New("").Funcs(template.FuncMap{
+	"ago":   ago,
+	"in":    in,
+	"span":  span,
+	"count": count,
+	"stamp": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") },
+	"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"title": title,
+}).ParseFS(templateFiles, "templates/*.html"))
+
+// render answers with a page. It is made in memory first: a template that fails
+// half-way must not leave half a page.
+func render(w http.ResponseWriter, status int, name string, data any) {
+	var page bytes.Buffer
+	if err := templates.ExecuteTemplate(&page, name, data); err != nil {
+		slog.Error("a page could not be made", "page", name, "error", err)
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-store") // the back button shows nothing of who was signed in before
+	w.WriteHeader(status)
+	_, _ = page.WriteTo(w) // an error is the client's: it left
+}
