@@ -79,9 +79,11 @@ func TestImportArrows(t *testing.T) {
 func TestTheModuleCanBeRequired(t *testing.T) {
 	t.Parallel()
 	var mod struct {
-		Module  struct{ Path string }
-		Replace []any
-		Exclude []any
+		Module struct {
+			Path string `json:"Path"`
+		} `json:"Module"`
+		Replace []any `json:"Replace"`
+		Exclude []any `json:"Exclude"`
 	}
 	if err := json.Unmarshal([]byte(strings.Join(goTool(t, "mod", "edit", "-json"), " ")), &mod); err != nil {
 		t.Fatal(err)

@@ -53,7 +53,7 @@ func (d document) with(name string, raw json.RawMessage) document {
 		d[i].raw = raw
 		return d
 	}
-	quoted, _ := json.Marshal(name) // a string always encodes
+	quoted, _ := json.Marshal(name) //nolint:errchkjson // a string always encodes
 	return append(d, member{name: []byte(name), quoted: quoted, raw: raw})
 }
 

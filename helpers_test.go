@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -102,10 +103,8 @@ func (s *spy) reset(before func(op string) error) {
 // failing returns a hook that fails the ops named.
 func failing(err error, ops ...string) func(string) error {
 	return func(op string) error {
-		for _, o := range ops {
-			if o == op {
-				return err
-			}
+		if slices.Contains(ops, op) {
+			return err
 		}
 		return nil
 	}

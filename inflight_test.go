@@ -135,8 +135,12 @@ func TestChangesDuringASave(t *testing.T) {
 			m := newManager(t, store)
 			v := loggedIn(t, m)
 			old := v.twin()
-			inFlight(t, v, store, op, before, c.meanwhile)
+			var told string
+			inFlight(t, v, store, op, before, func(s *sessions.Session) { c.meanwhile(s); told = s.Handle() })
 			wantRows(t, m, c.rows)
+			if c.rows == 1 && told != look(v, (*sessions.Session).Handle) {
+				t.Errorf("%s during %s: Handle in the request is not the one that is stored", what, op)
+			}
 			user := look(v, (*sessions.Session).User)
 			if n, text := value(v, count), value(v, name); n != c.count || text != c.name || user != c.user {
 				t.Errorf("%s during %s: count %d, name %q, user %q; want %+v", what, op, n, text, user, c)

@@ -42,11 +42,14 @@ func (k *keyKeeper) keep(r sessions.Record) {
 type secrets map[string]string
 
 func (s secrets) add(what string, raw []byte) {
+	if _, there := s[what]; there {
+		panic("two secrets with the name " + what)
+	}
 	s[what] = string(raw)
 	s[what+", hex"] = hex.EncodeToString(raw)
 	s[what+", base64"] = base64.RawStdEncoding.EncodeToString(raw)
 	s[what+", base64url"] = base64.RawURLEncoding.EncodeToString(raw)
-	s[what+", %v"] = strings.Trim(fmt.Sprint(raw), "[]")
+	s[what+", %v"] = strings.Trim(fmt.Sprintf("%d", raw), "[]")
 	s[what+", %#v"] = strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%#v", raw), "[]byte{"), "}")
 	s[what+", %q"] = strings.Trim(fmt.Sprintf("%q", raw), `"`)
 	log := new(logBook)
@@ -141,7 +144,7 @@ func traffic(t *testing.T) (secrets, string) {
 		sessions.FromContext(r.Context()).Regenerate()
 	})
 	for key := range store.keys {
-		found.add("row key", []byte(key))
+		found.add(fmt.Sprint("row key ", len(found)), []byte(key))
 	}
 	if len(store.keys) < 5 || len(log.lines(t, "ERROR")) < 10 || len(log.lines(t, "WARN")) == 0 {
 		t.Fatalf("%d keys; the traffic is not what it should be:\n%s", len(store.keys), log.text())
@@ -211,7 +214,7 @@ func TestManagerOptionsAndSessionPrintNoSecret(t *testing.T) {
 	v := loggedIn(t, m)
 	found.addCookie("the cookie", v.cookie)
 	for key := range store.keys {
-		found.add("the row key", []byte(key))
+		found.add(fmt.Sprint("row key ", len(found)), []byte(key))
 	}
 	v.visit(func(s *sessions.Session) {
 		for what, value := range map[string]any{"*Manager": m, "Options": options, "*Options": &options, "*Session": s, "*SessionCookie": s.Cookie()} {

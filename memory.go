@@ -157,7 +157,7 @@ func (m *MemoryStore) Touch(ctx context.Context, key RowKey, ttl TTL) error {
 	defer unlock()
 	if row, ok := m.live(key); ok {
 		next := earlier(time.Now().Add(ttl.Idle), row.absolute)
-		if next.Sub(row.expires) > ttl.Throttle {
+		if next.Sub(row.expires) >= ttl.Throttle {
 			row.expires = next
 		}
 	}

@@ -114,7 +114,7 @@ func TestRunBacksOffOnErrors(t *testing.T) {
 		const failures = 15
 		log := new(logBook)
 		store := &sweeper{answer: func(call, _ int) (int, error) {
-			if call < failures {
+			if call < failures || call == failures+20 {
 				return 0, errDown
 			}
 			return 0, nil
@@ -128,16 +128,19 @@ func TestRunBacksOffOnErrors(t *testing.T) {
 			}
 			want = min(2*want, 10*time.Minute)
 		}
+		if gap := store.gaps()[failures+20]; gap != time.Second {
+			t.Errorf("the pause after a later error is %v, want a second again", gap)
+		}
 		for i, gap := range store.gaps()[failures:] {
 			if gap > 66*time.Second {
 				t.Errorf("pause %d after the errors is %v", i, gap)
 			}
 		}
-		if n := len(log.lines(t, "ERROR")); n != failures {
-			t.Errorf("%d errors logged, want %d", n, failures)
+		if n := len(log.lines(t, "ERROR")); n != failures+1 {
+			t.Errorf("%d errors logged, want %d", n, failures+1)
 		}
 		s := r.Stats()
-		if s.Failures != failures || s.Sweeps != int64(len(store.times)) || s.Deleted != 0 {
+		if s.Failures != failures+1 || s.Sweeps != int64(len(store.times)) || s.Deleted != 0 {
 			t.Errorf("stats %+v with %d sweeps", s, len(store.times))
 		}
 	})

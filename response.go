@@ -70,6 +70,11 @@ func (a *answered) WriteHeader(status int) {
 	a.ResponseWriter.WriteHeader(status)
 }
 
+func (a *answered) FlushError() error {
+	a.wrote = true
+	return http.NewResponseController(a.ResponseWriter).Flush()
+}
+
 func (a *answered) Write(b []byte) (int, error) {
 	a.wrote = true
 	return a.ResponseWriter.Write(b)
@@ -160,7 +165,7 @@ func (w *responseWriter) end() {
 		return
 	}
 	err := w.session.save(w.request.Context())
-	if err == nil {
+	if err == nil || w.session.knows() {
 		return
 	}
 	m := w.session.manager
@@ -231,6 +236,14 @@ func (s *Session) reopenCookie(path cookiePath) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cookie = path
+}
+
+// knows reports whether Save has told the handler that its last change could
+// not be saved.
+func (s *Session) knows() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.told == s.generation+1
 }
 
 // changed reports whether there is something to save. A refused value counts.

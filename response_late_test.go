@@ -1,6 +1,7 @@
 package sessions_test
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"testing"
@@ -127,5 +128,33 @@ func TestSaveWritesNowAndMaySetTheCookie(t *testing.T) {
 	wantStatus(t, res, http.StatusOK)
 	if got := value(v, count); got != 2 {
 		t.Errorf("count is %d, want 2", got)
+	}
+}
+
+func TestALateErrorThatSaveToldIsTheHandlersOwn(t *testing.T) {
+	t.Parallel()
+	for again, want := range map[bool]bool{false: true, true: false} {
+		m := newManager(t, sessions.NewMemoryStore(0))
+		srv, client := newServer(t, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, "begun")
+			s := sessions.FromContext(r.Context())
+			count.Set(s, 1)
+			if err := s.Save(r.Context()); !errors.Is(err, sessions.ErrTooLate) {
+				t.Errorf("Save returns %v", err)
+			}
+			_, _ = io.WriteString(w, ", not saved")
+			if again {
+				count.Set(s, 2)
+			}
+		})))
+		res, err := client.Get(srv.URL)
+		var body []byte
+		if err == nil {
+			body, err = io.ReadAll(res.Body)
+			_ = res.Body.Close()
+		}
+		if complete := err == nil && string(body) == "begun, not saved"; complete != want {
+			t.Errorf("changed again %v: complete %v (%q, %v), want %v", again, complete, body, err, want)
+		}
 	}
 }

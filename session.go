@@ -28,6 +28,7 @@ type Session struct {
 	state      state
 	pending    changes
 	generation int   // counts the changes
+	told       int   // the generation after the one that Save reported an error for
 	err        error // the first value that could not be kept
 
 	cookie     cookiePath
@@ -229,6 +230,7 @@ func (s *Session) RegenerateEmpty() {
 }
 
 func (s *Session) regenerateLocked(how renewal) {
+	s.generation++
 	if s.state.stored() { // a new session has no id that anybody knows
 		s.pending.renew = max(s.pending.renew, how)
 	}
@@ -257,13 +259,22 @@ func (s *Session) Touch() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pending.touch = true
+	s.generation++
 }
 
 // Save saves now what the request changed so far, for handlers that go on for
 // long after the response began. All others need not call it. Errors wrap those of
 // this package; [ErrTooLate] says that the session would need a cookie that
 // can't be sent any more, and then nothing is saved.
-func (s *Session) Save(ctx context.Context) error { return s.save(ctx) }
+func (s *Session) Save(ctx context.Context) error {
+	err := s.save(ctx)
+	if err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.told = s.generation + 1
+	}
+	return err
+}
 
 // Reload forgets what the request changed since the last save and reads the
 // session anew. The error wraps [ErrEnded] when it is gone; then nothing is

@@ -7,7 +7,8 @@ import (
 
 // A RowKey is what a store finds a session by: the 32 bytes of the SHA-256 of
 // the cookie's id. A store treats it as opaque bytes, compares it byte by byte, and
-// never logs it: it formats as a placeholder.
+// never logs it: it formats as a placeholder (but not as a key of a map that
+// becomes JSON, where encoding/json does not ask).
 type RowKey string
 
 // A Version tells one state of a row from the next. Only the store that made

@@ -115,4 +115,3 @@ func (v *demoVisitor) wants(what string, signedIn bool) {
 		v.t.Errorf("%s: the page says otherwise:\n%s", what, page)
 	}
 }
-

@@ -21,13 +21,6 @@ func (c *conns) migrator(t *testing.T, name string) *migrator.Migrator {
 	return m
 }
 
-func version(t *testing.T, m *migrator.Migrator) uint {
-	t.Helper()
-	status, err := m.Status(t.Context())
-	check(t, err)
-	return status.Version
-}
-
 // fresh returns the name of a table that does not exist yet and will be dropped.
 func (c *conns) fresh(t *testing.T) string {
 	t.Helper()

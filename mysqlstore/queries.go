@@ -41,7 +41,7 @@ const (
 	// The throttle is in the condition, so that of many parallel requests, on
 	// however many machines, one writes; and it is what makes the move monotone.
 	touch = `UPDATE $TABLE SET reap_after = ` + bucketOf + expiry + bucketEnd + `, expires_at = ` + expiry +
-		" WHERE `key` = ? AND expires_at > " + now + ` AND expires_at < ` + expiry + ` - INTERVAL ? MICROSECOND`
+		" WHERE `key` = ? AND expires_at > " + now + ` AND expires_at <= ` + expiry + ` - INTERVAL ? MICROSECOND`
 
 	// One statement, so that exactly one of the two keys is live at any moment.
 	rekey = "UPDATE $TABLE SET `key` = ?, `handle` = ?, `user_id` = ?, `data` = ?, `version` = `version` + 1, " +

@@ -35,7 +35,7 @@ const (
 	// The throttle is in the condition, so that of many parallel requests one
 	// writes; and it is what makes the move monotone.
 	touch = `UPDATE $TABLE SET expires_at = ` + expiry + `, reap_after = ` + bucketOf + expiry + bucketEnd + `
-	WHERE "key" = ?1 AND expires_at > ` + now + ` AND expires_at < ` + expiry + ` - ?3`
+	WHERE "key" = ?1 AND expires_at > ` + now + ` AND expires_at <= ` + expiry + ` - ?3`
 
 	// One statement, so that exactly one of the two keys is live at any moment.
 	rekey = `UPDATE $TABLE SET "key" = ?4, "handle" = ?5, "user_id" = nullif(?6, ''), "data" = ?7, "version" = "version" + 1,

@@ -63,9 +63,9 @@ Any number of machines may clean up the same table; they share the work.`,
 		}),
 	}
 	cmd.Flags().BoolVar(&c.once, "once", false, "delete what has expired, print how many, and exit")
-	cmd.Flags().DurationVar(&c.every, "every", 0, "delete again and again, at this `interval`, such as 5m, until SIGINT or SIGTERM")
+	cmd.Flags().DurationVar(&c.every, "every", 0, "delete again and again, at this `interval`, such as 5m,\nuntil SIGINT or SIGTERM")
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "print how many would be deleted, and delete none")
-	cmd.Flags().IntVar(&c.batch, "batch-size", 1000, fmt.Sprintf("how many `rows` one statement deletes at the most, 1 to %d", maxBatch))
+	cmd.Flags().IntVar(&c.batch, "batch-size", 1000, fmt.Sprintf("how many `rows` one statement deletes at the most,\n1 to %d", maxBatch))
 	for _, name := range []string{"every", "batch-size"} {
 		// The flags were just defined, which is the one thing this can fail on.
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)

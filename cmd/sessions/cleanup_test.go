@@ -64,7 +64,7 @@ func TestTwoCleanupsAtOnce(t *testing.T) {
 }
 
 func TestCleanupOnceInterrupted(t *testing.T) {
-	const rows = 50_000
+	const rows = 10_000
 	db, url := migrated(t)
 	insert(t, db, rows, long)
 	cmd := command(t, url, "cleanup", "--once", "--batch-size", "1")

@@ -52,16 +52,20 @@ func (a *app) connect(ctx context.Context, create bool, onStep func(migrations.S
 		return nil, err
 	}
 	d := &database{app: a, address: addr, db: db}
-	if err := d.use(ctx, onStep); err != nil {
-		db.Close()
+	o := migrator.Options{Table: a.table, Schema: a.schema, LockTimeout: a.timeout, OnStep: onStep}
+	if create && !a.timeoutSet {
+		o.LockTimeout = 0 // the default: the other one may have much to do
+	}
+	if err := d.use(ctx, o); err != nil {
+		_ = db.Close() // what went wrong is known
 		return nil, err
 	}
 	return d, nil
 }
 
 // use makes what works on the table, and the first connection.
-func (d *database) use(ctx context.Context, onStep func(migrations.Step, bool)) (err error) {
-	d.migrator, err = migrator.New(d.db, d.dialect, migrator.Options{Table: d.table, Schema: d.schema, OnStep: onStep})
+func (d *database) use(ctx context.Context, o migrator.Options) (err error) {
+	d.migrator, err = migrator.New(d.db, d.dialect, o)
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,8 @@ func (d *database) explain(err error) error {
 	switch {
 	case code(err) != "": // of several attempts, the one that the server answered
 		return fmt.Errorf("%s at %s: %w", d.name, d.where, cause(err))
+	case d.file != "" && errors.Is(err, context.DeadlineExceeded):
+		return d.locked()
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
 		return fmt.Errorf("no answer from %s at %s within %s: check host and port, and that it is not busy or locked; --timeout gives it more time", d.name, d.where, d.timeout)
 	case errors.As(err, &netErr):
@@ -74,8 +76,8 @@ func (d *database) explainCode(err error) error {
 		return fmt.Errorf("%s is not a SQLite database: check the path", d.file)
 	case sqlite3.SQLITE_READONLY:
 		return fmt.Errorf("%s is read-only: check the permissions of the file and its folder", d.file)
-	case sqlite3.SQLITE_BUSY:
-		return fmt.Errorf("%s is locked: another program has been writing to it for too long", d.file)
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_INTERRUPT: // the second by the timeout
+		return d.locked()
 	case sqlite3.SQLITE_ERROR:
 		if strings.Contains(err.Error(), "already exists") {
 			return fmt.Errorf("something that a migration makes exists already: if table %s was made by other means, note its version with %s (%w)",
@@ -83,6 +85,10 @@ func (d *database) explainCode(err error) error {
 		}
 	}
 	return nil
+}
+
+func (d *database) locked() error {
+	return fmt.Errorf("%s is locked: another program has been writing to it for too long; --timeout waits longer", d.file)
 }
 
 // code is PostgreSQL's SQLSTATE or MySQL's error number.

@@ -24,40 +24,40 @@ func TestURLsThatFail(t *testing.T) {
 	at := closedPort(t)
 	garbled := "percent-encode"
 	for url, text := range map[string]string{
-		"":                                  "DATABASE_URL",
-		"postgres://bob:Tr0ub4dor@AT/app":   "can't reach PostgreSQL at AT",
-		"postgresql://bob:Tr0ub4dor@AT/app": "can't reach PostgreSQL at AT",
-		"POSTGRES://bob:Tr0ub4dor@AT/app":   "can't reach PostgreSQL at AT",
-		"postgres://bob@AT/app?password=Tr0ub4dor":                        "can't reach PostgreSQL at AT",
-		"postgres://bob:Tr0ub4dor@AT,AT/app":                              "can't reach PostgreSQL at AT",
+		"":                                    "DATABASE_URL",
+		"postgres://bob:Tr0ub4dor@ADDR/app":   "can't reach PostgreSQL at ADDR",
+		"postgresql://bob:Tr0ub4dor@ADDR/app": "can't reach PostgreSQL at ADDR",
+		"POSTGRES://bob:Tr0ub4dor@ADDR/app":   "can't reach PostgreSQL at ADDR",
+		"postgres://bob@ADDR/app?password=Tr0ub4dor":                      "can't reach PostgreSQL at ADDR",
+		"postgres://bob:Tr0ub4dor@ADDR,ADDR/app":                          "can't reach PostgreSQL at ADDR",
 		"postgres://bob:Tr0ub4dor@/app?host=/nonexistent":                 "can't reach PostgreSQL at /nonexistent",
-		"postgres://bob:Tr0ub4dor%zz@AT/app":                              garbled,
-		"postgres://bob:Tr0ub/4dor@AT/app":                                garbled,
+		"postgres://bob:Tr0ub4dor%zz@ADDR/app":                            garbled,
+		"postgres://bob:Tr0ub/4dor@ADDR/app":                              garbled,
 		"postgres://bob:Tr0ub4dor@127.0.0.1:port/app":                     garbled,
 		"postgres://bob:Tr0ub4dor":                                        garbled,
-		"postgres://bob:Tr0ub4dor@AT/app?sslmode=bogus":                   "sslmode is invalid",
-		"postgres://bob@AT/app?sslmode=bogus&pass%77ord=Tr0ub4dor":        "sslmode is invalid",
-		"postgres://bob:Tr0ub4dor@AT/app?connect_timeout=x":               "connect_timeout",
-		"postgres:bob:Tr0ub4dor@AT/app":                                   "slashes of postgres://",
-		"mysql://bob:Tr0ub4dor@AT/app":                                    "can't reach MySQL at AT",
-		"mariadb://bob:Tr0ub4dor@AT/app?parseTime=true":                   "can't reach MySQL at AT",
+		"postgres://bob:Tr0ub4dor@ADDR/app?sslmode=bogus":                 "sslmode is invalid",
+		"postgres://bob@ADDR/app?sslmode=bogus&pass%77ord=Tr0ub4dor":      "sslmode is invalid",
+		"postgres://bob:Tr0ub4dor@ADDR/app?connect_timeout=x":             "connect_timeout",
+		"postgres:bob:Tr0ub4dor@ADDR/app":                                 "slashes of postgres://",
+		"mysql://bob:Tr0ub4dor@ADDR/app":                                  "can't reach MySQL at ADDR",
+		"mariadb://bob:Tr0ub4dor@ADDR/app?parseTime=true":                 "can't reach MySQL at ADDR",
 		"mysql://bob:Tr0ub4dor@/app?socket=/nonexistent/my.sock":          "can't reach MySQL at /nonexistent/my.sock",
-		"mysql://bob:Tr0ub4dor@AT/app?tls=bogus":                          "bogus",
-		"mysql://bob:Tr0ub4dor%zz@AT/app":                                 garbled,
-		"mysql://bob:Tr0ub/4dor@AT/app":                                   garbled,
+		"mysql://bob:Tr0ub4dor@ADDR/app?tls=bogus":                        "bogus",
+		"mysql://bob:Tr0ub4dor%zz@ADDR/app":                               garbled,
+		"mysql://bob:Tr0ub/4dor@ADDR/app":                                 garbled,
 		"mysql://bob:Tr0ub4dor@127.0.0.1:port/app":                        garbled,
-		"bob:Tr0ub4dor@tcp(AT)/app":                                       "must begin with postgres://",
+		"bob:Tr0ub4dor@tcp(ADDR)/app":                                     "must begin with postgres://",
 		"host=h user=bob password=Tr0ub4dor":                              "must begin with postgres://",
 		"Tr0ub4dor":                                                       "must begin with postgres://",
-		"oracle://bob:Tr0ub4dor@AT/app":                                   `unknown scheme "oracle"`,
-		"sqlite://bob:Tr0ub4dor@AT/app":                                   "three slashes",
+		"oracle://bob:Tr0ub4dor@ADDR/app":                                 `unknown scheme "oracle"`,
+		"sqlite://bob:Tr0ub4dor@ADDR/app":                                 "three slashes",
 		"sqlite::memory:":                                                 "in memory",
 		"sqlite:x.db?mode=memory":                                         "in memory",
 		"sqlite:":                                                         "names no file",
 		"sqlite:100%.db":                                                  "%25",
 		"sqlite:" + filepath.Join(t.TempDir(), "no", "such", "folder.db"): "can't open",
 	} {
-		url, text = strings.ReplaceAll(url, "AT", at), strings.ReplaceAll(text, "AT", at)
+		url, text = strings.ReplaceAll(url, "ADDR", at), strings.ReplaceAll(text, "ADDR", at)
 		byVariable := run(t, url, "migrate", "up", "--timeout", "20s")
 		byVariable.wantError(t, exitFailure, text)
 		if strings.Contains(byVariable.err, password) || strings.Contains(byVariable.err, "4dor") {
@@ -77,7 +77,7 @@ func TestArgumentsWithPasswords(t *testing.T) {
 		{"migrate", "up", "bob:Tr0ub4dor@tcp(h)/db"},
 		{"migrate", "down", "postgres://h/db?password=Tr0ub4dor"},
 		{"migrate", "force", "mysql://bob:Tr0ub4dor@h/db"},
-		{"migrate", "up", "--datbase-url=postgres://bob:Tr0ub4dor@h/db"},
+		{"migrate", "up", "--url=postgres://bob:Tr0ub4dor@h/db"},
 		{"migrate", "up", "-dpostgres://bob:Tr0ub4dor@h/db"},
 		{"migrate", "up", "--timeout", "postgres://bob:Tr0ub4dor@h/db"},
 		{"migrate", "print", "--dialect", "postgres://bob:Tr0ub4dor@h/db"},
@@ -105,7 +105,9 @@ func TestSQLiteFilesThatFail(t *testing.T) {
 	defer conn.Close()
 	_, err = conn.ExecContext(t.Context(), "BEGIN IMMEDIATE")
 	check(t, err)
-	run(t, url+"?_pragma=busy_timeout(1)", "migrate", "up", "--timeout", "100ms").wantError(t, exitFailure)
+	for _, args := range [][]string{{"migrate", "up"}, {"migrate", "force", "2"}} {
+		run(t, url+"?_pragma=busy_timeout(1)", append(args, "--timeout", "200ms")...).wantError(t, exitFailure, "is locked")
+	}
 	_, err = conn.ExecContext(t.Context(), "ROLLBACK")
 	check(t, err)
 	_, err = conn.ExecContext(t.Context(), "ALTER TABLE sessions RENAME COLUMN reap_after TO reap")

@@ -38,7 +38,10 @@ func command(t *testing.T, url string, args ...string) *exec.Cmd {
 	self, err := os.Executable()
 	check(t, err)
 	cmd := exec.CommandContext(t.Context(), self, args...)
-	cmd.Env = []string{runMain + "=1", "DATABASE_URL=" + url, "HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}
+	cmd.Env = []string{
+		runMain + "=1", "DATABASE_URL=" + url, "HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH"),
+		"GORACE=atexit_sleep_ms=0", // a second at the end of each run, otherwise
+	}
 	return cmd
 }
 

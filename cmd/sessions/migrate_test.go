@@ -41,7 +41,7 @@ func TestLifeOfATable(t *testing.T) {
 	if n := query[int](t, db, "SELECT count(*) FROM sessions"); n != 5 {
 		t.Errorf("%d rows are left", n)
 	}
-	run(t, url, "migrate", "down", "5", "--yes").want(t, 0, "took back 1: create sessions\nsessions is dropped, with 2 live sessions\n")
+	run(t, url, "migrate", "down", "5", "--yes").want(t, 0, "took back 1: create sessions\n"+"sessions is dropped, with 2 live sessions\n")
 	run(t, url, "migrate", "version").want(t, 0, "0\n")
 	run(t, url, "migrate", "down").want(t, 0, "nothing to take back: no step has run\n")
 	run(t, url, "cleanup", "--once").wantError(t, exitFailure, "table sessions is missing", "`sessions migrate up`")
@@ -183,9 +183,9 @@ func TestFileThatIsNotThere(t *testing.T) {
 }
 
 func TestConfirmation(t *testing.T) {
-	for input, want := range map[string]string{"yes\n": "yes", " yes \n": "yes", "no\n": "no", "": "", "ye": "ye"} {
-		if got, err := readLine(t.Context(), strings.NewReader(input)); got != want || err != nil {
-			t.Errorf("%q: %q, %v", input, got, err)
+	for _, c := range []struct{ typed, want string }{{"yes\n", "yes"}, {" yes \r\n", "yes"}, {"no\n", "no"}, {"", ""}, {"ye", "ye"}} {
+		if got, err := readLine(t.Context(), strings.NewReader(c.typed)); got != c.want || err != nil {
+			t.Errorf("%q: %q, %v", c.typed, got, err)
 		}
 	}
 	silent, _, err := os.Pipe()

@@ -64,15 +64,16 @@ func (a *app) print(w io.Writer, steps []migrations.Step, down bool) error {
 		slices.Reverse(steps)
 		version, what = 0, "takes back"
 	}
-	text := fmt.Sprintf("-- Who %s these steps by other means notes it with\n-- %s.\n", what, strings.Trim(a.again(fmt.Sprintf("migrate force %d", version)), "`"))
+	var text strings.Builder
+	fmt.Fprintf(&text, "-- Who %s these steps by other means notes it with\n-- %s.\n", what, strings.Trim(a.again(fmt.Sprintf("migrate force %d", version)), "`"))
 	for _, step := range steps {
 		statement, direction := step.Up, ""
 		if down {
 			statement, direction = step.Down, " (down)"
 		}
 		statement = strings.TrimSpace(statement)
-		text += fmt.Sprintf("\n-- Step %d%s: %s.\n%s;\n", step.Version, direction, step.Title, strings.TrimSuffix(statement, ";"))
+		fmt.Fprintf(&text, "\n-- Step %d%s: %s.\n%s;\n", step.Version, direction, step.Title, strings.TrimSuffix(statement, ";"))
 	}
-	_, err := io.WriteString(w, text)
+	_, err := io.WriteString(w, text.String())
 	return err
 }

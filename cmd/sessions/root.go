@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sqlsessions/sessions/migrations"
 )
 
 const defaultTimeout = 30 * time.Second
@@ -22,7 +24,7 @@ type app struct {
 
 func newRoot() *cobra.Command {
 	a := &app{}
-	root := &cobra.Command{
+	root := &cobra.Command{ //nolint:gosec // the passwords in it are examples
 		Use:   "sessions",
 		Short: "Migrate the sessions table and delete expired sessions",
 		Long: `Migrates the table that package github.com/sqlsessions/sessions keeps HTTP
@@ -42,11 +44,10 @@ everything else to standard error.`,
 		Example: `  export DATABASE_URL='postgres://app:secret@db.example.com/app'
   sessions migrate up
   sessions cleanup --once`,
-		SilenceErrors:              true, // report prints them
-		SilenceUsage:               true,
-		SuggestionsMinimumDistance: 2,
-		Version:                    buildVersion(),
-		Args:                       onlySubcommands,
+		SilenceErrors: true, // report prints them
+		SilenceUsage:  true,
+		Version:       buildVersion(),
+		Args:          onlySubcommands,
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
 			a.timeoutSet = cmd.Flags().Changed("timeout")
 		},
@@ -56,7 +57,7 @@ everything else to standard error.`,
 	flags := root.PersistentFlags()
 	// Its default stays empty, for help shows defaults: the variable is read when it is needed.
 	flags.StringVar(&a.url, "database-url", "", "`URL` of the database; shows in the process list\n(default: the variable DATABASE_URL, which does not)")
-	flags.StringVar(&a.table, "table", "sessions", "`name` of the table")
+	flags.StringVar(&a.table, "table", migrations.DefaultTable, "`name` of the table")
 	flags.StringVar(&a.schema, "schema", "", "`name` of the schema that the table is in, or, on MySQL,\nof the database (default: the connection's)")
 	flags.DurationVar(&a.timeout, "timeout", defaultTimeout, "limit for connecting and for the command; for cleanup\nof each batch; for migrate up none unless given")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print results and errors only")
@@ -65,7 +66,50 @@ everything else to standard error.`,
 		_ = root.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
 	root.AddCommand(newMigrate(a), newCleanup(a), newVersion())
+	root.SetHelpCommand(newHelp())
+	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.Args = onlySubcommands
+		completion.RunE = func(*cobra.Command, []string) error {
+			return usagef("say which shell: completion bash, fish, powershell or zsh")
+		}
+	}
 	return root
+}
+
+// newHelp is like cobra's own, which takes a mistyped command for the root.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Show the help of a command",
+		Long:    "Shows the help of a command, as COMMAND --help does.",
+		Example: "  sessions help migrate down",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil {
+				return err
+			}
+			if err := onlySubcommands(about, rest); err != nil {
+				return err
+			}
+			about.InitDefaultHelpFlag() // for them to be listed, as by --help
+			about.InitDefaultVersionFlag()
+			return about.Help()
+		},
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			about, _, err := cmd.Root().Find(args)
+			if err != nil {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			var names []cobra.Completion
+			for _, sub := range about.Commands() {
+				if sub.IsAvailableCommand() {
+					names = append(names, cobra.CompletionWithDesc(sub.Name(), sub.Short))
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
 }
 
 // onlySubcommands is for commands that others are below. Cobra's own check
@@ -74,6 +118,7 @@ func onlySubcommands(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
+	cmd.SuggestionsMinimumDistance = 2 // two typing mistakes
 	hint := ""
 	if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
 		hint = "; did you mean " + strings.Join(similar, " or ") + "?"
@@ -92,7 +137,7 @@ func (a *app) databaseURL() string {
 // again is a command line with the table that this one was given.
 func (a *app) again(command string) string {
 	line := "sessions " + command
-	if a.table != "sessions" {
+	if a.table != migrations.DefaultTable {
 		line += " --table " + a.table
 	}
 	if a.schema != "" {

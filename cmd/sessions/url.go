@@ -47,7 +47,7 @@ func dialectOf(raw string) (migrations.Dialect, string, error) {
 	case "sqlite":
 		return migrations.SQLite, rest, nil
 	}
-	const known = "the database URL must begin with postgres://, mysql://, mariadb:// or sqlite:"
+	const known = "the database URL must begin with postgres://, mysql://, mariadb://, or sqlite: and a path"
 	if !strings.HasPrefix(rest, "//") {
 		return "", "", errors.New(known)
 	}

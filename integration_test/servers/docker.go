@@ -192,7 +192,7 @@ func haveReaper(log io.Writer) bool {
 	if _, err := docker.Ping(ctx, client.PingOptions{}); err != nil {
 		return true
 	}
-	return haveImage(context.Background(), docker, testcontainers.ReaperDefaultImage, log) == nil
+	return haveImage(context.Background(), docker, testcontainers.ReaperDefaultImage, log) == nil //nolint:staticcheck // the value that replaces it is internal
 }
 
 func setDefault(variable, value string) {

@@ -82,13 +82,13 @@ func (l *local) setUpMySQL(ctx context.Context, binDir, password string, port in
 		if setup.path, err = findInstallDB(binDir); err != nil {
 			return err
 		}
-		setup.args = append(common, "--auth-root-authentication-method=normal", "--skip-test-db")
+		setup.args = slices.Concat(common, []string{"--auth-root-authentication-method=normal", "--skip-test-db"})
 	} else {
 		l.server.path = filepath.Join(binDir, "mysqld")
 		l.server.args = append(l.server.args,
 			"--loose-mysqlx=OFF", "--secure-file-priv=NULL", "--loose-innodb-numa-interleave=OFF")
 		setup.path = l.server.path
-		setup.args = append(common, "--initialize-insecure")
+		setup.args = slices.Concat(common, []string{"--initialize-insecure"})
 	}
 	return setup.run(ctx)
 }

@@ -130,8 +130,8 @@ func (p *process) end(ctx context.Context, signals ...os.Signal) error {
 		case <-ctx.Done():
 		}
 		timer.Stop()
-		if p.alive() != nil {
-			return nil
+		if ended := p.alive() != nil; ended {
+			break
 		}
 	}
 	return nil
