@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -135,7 +136,7 @@ func TestSchemaThatDoesNotFit(t *testing.T) {
 		}
 		_, err = c.db.ExecContext(t.Context(), "UPDATE "+versions+" SET version = 2, dirty = true")
 		check(t, err)
-		if n, err := m.Up(t.Context()); n != 0 || !errors.Is(err, migrator.ErrDirty) || !strings.Contains(err.Error(), "migrate force 2") {
+		if n, err := m.Up(t.Context()); n != 0 || !errors.Is(err, migrator.ErrDirty) || !strings.Contains(err.Error(), "migrate force") {
 			t.Errorf("dirty schema: %d, %v", n, err)
 		}
 		check(t, m.Force(t.Context(), 3))
@@ -239,4 +240,46 @@ func TestNamesAreRefused(t *testing.T) {
 	if _, err := pgstore.New(nil).With(pgstore.Options{Table: strings.Repeat("a", 45)}); err != nil {
 		t.Errorf("a name of 45 letters: %v", err)
 	}
+}
+
+// Waiting for another migrator ends by LockTimeout or by the context, and
+// leaves no connection behind.
+func TestMigratorThatWaits(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		holder := b.connect(t)
+		name := holder.fresh(t)
+		held := make(chan struct{})
+		release := make(chan struct{})
+		first, err := migrator.New(holder.db, b.dialect, migrator.Options{Table: name, OnStep: func(s migrations.Step, _ bool) {
+			if s.Version == 1 {
+				close(held)
+				<-release
+			}
+		}})
+		check(t, err)
+		done := make(chan error)
+		go func() {
+			_, err := first.Up(context.Background())
+			done <- err
+		}()
+		<-held
+		waiting := b.connectTo(t, holder.url)
+		second, err := migrator.New(waiting.db, b.dialect, migrator.Options{Table: name, LockTimeout: time.Second})
+		check(t, err)
+		if n, err := second.Up(t.Context()); n != 0 || err == nil || !strings.Contains(err.Error(), "another migration is running") {
+			t.Errorf("LockTimeout: %d, %v", n, err)
+		}
+		third := waiting.migrator(t, name)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if n, err := third.Up(ctx); n != 0 || err == nil || ctx.Err() == nil {
+			t.Errorf("context: %d, %v", n, err)
+		}
+		(&app{table: &table{conns: waiting}}).noConnectionInUse(t)
+		close(release)
+		check(t, <-done)
+		if n, err := second.Up(t.Context()); n != 0 || err != nil {
+			t.Errorf("afterwards: %d, %v", n, err)
+		}
+	})
 }

@@ -42,6 +42,10 @@ func (a *app) connect(ctx context.Context, create bool, onStep func(migrations.S
 	if addr.file != "" && a.schema != "" {
 		return nil, usagef("--schema is not for SQLite, which has no schemas")
 	}
+	// Checks the names, before any message shows them.
+	if _, err := migrations.Steps(addr.dialect, a.schema, a.table); err != nil {
+		return nil, err
+	}
 	if addr.file != "" && !create {
 		if _, err := os.Stat(addr.file); errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("there is no file %s; %s makes it", addr.file, a.again("migrate up"))

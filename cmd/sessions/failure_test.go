@@ -82,6 +82,7 @@ func TestArgumentsWithPasswords(t *testing.T) {
 		{"migrate", "up", "--timeout", "postgres://bob:Tr0ub4dor@h/db"},
 		{"migrate", "print", "--dialect", "postgres://bob:Tr0ub4dor@h/db"},
 		{"migrate", "print", "--dialect", "postgres", "--table", "postgres://bob:Tr0ub4dor@h/db"},
+		{"migrate", "status", "--database-url", "sqlite:none.db", "--table", "postgres://bob:Tr0ub4dor@h/db"},
 		{"cleanup", "mysql://bob:Tr0ub4dor@h/db"},
 		{"completion", "mysql://bob:Tr0ub4dor@h/db"},
 		{"help", "mysql://bob:Tr0ub4dor@h/db"},

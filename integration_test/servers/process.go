@@ -130,8 +130,8 @@ func (p *process) end(ctx context.Context, signals ...os.Signal) error {
 		case <-ctx.Done():
 		}
 		timer.Stop()
-		if ended := p.alive() != nil; ended {
-			break
+		if p.alive() != nil {
+			return nil //nolint:nilerr // that it has ended is what was wanted
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"strings"
 	"time"
 
 	"github.com/sqlsessions/sessions/internal/ident"
@@ -27,11 +28,11 @@ func newEngine(dialect migrations.Dialect, schema, table string, wait time.Durat
 	name := table + "_schema_migrations"
 	switch dialect {
 	case migrations.PostgreSQL:
-		return postgres(schema, name)
+		return postgres(schema, name, wait)
 	case migrations.MySQL:
 		return mysql(schema, name, wait)
 	default:
-		return sqlite(name, wait)
+		return sqlite(name, wait), nil
 	}
 }
 
@@ -41,9 +42,11 @@ func lockID(schema, name string) uint32 {
 	return h.Sum32()
 }
 
+var errLocked = errors.New("another migration is running and did not end within LockTimeout")
+
 // postgres runs everything in one transaction. The lock belongs to that
 // transaction and not to the connection, and so it works behind PgBouncer.
-func postgres(schema, name string) (engine, error) {
+func postgres(schema, name string, wait time.Duration) (engine, error) {
 	versions, err := qualified(schema, name, `"`)
 	return engine{
 		versions:       versions,
@@ -55,33 +58,63 @@ func postgres(schema, name string) (engine, error) {
 				return err
 			}
 			d.locked = true // so that Close ends the transaction
-			return d.exec(fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", lockID(schema, name)))
+			err := d.exec(
+				fmt.Sprintf("SET LOCAL lock_timeout = %d", wait.Milliseconds()),
+				fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", lockID(schema, name)),
+				"SET LOCAL lock_timeout TO DEFAULT",
+			)
+			var coded interface{ SQLState() string }
+			if errors.As(err, &coded) && coded.SQLState() == "55P03" { // lock_not_available
+				return errLocked
+			}
+			return err
 		},
 		unlock: endTransaction,
 	}, err
 }
 
 // sqlite does the same with the one write lock that a database has.
-func sqlite(name string, wait time.Duration) (engine, error) {
+func sqlite(name string, wait time.Duration) engine {
 	versions := `"` + name + `"`
 	return engine{
 		versions:       versions,
 		versionsExist:  fmt.Sprintf("SELECT count(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = '%s'", name),
 		createVersions: fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (version integer NOT NULL PRIMARY KEY, dirty boolean NOT NULL)", versions),
 		transactional:  true,
-		lock: func(d *driver) error {
-			var before int
-			if err := d.conn.QueryRowContext(d.ctx, "PRAGMA busy_timeout").Scan(&before); err != nil {
-				return err
-			}
-			return d.exec(
-				fmt.Sprintf("PRAGMA busy_timeout = %d", wait.Milliseconds()),
-				"BEGIN IMMEDIATE",
-				fmt.Sprintf("PRAGMA busy_timeout = %d", before),
-			)
-		},
-		unlock: endTransaction,
-	}, nil
+		lock:           func(d *driver) error { return lockFile(d, wait) },
+		unlock:         endTransaction,
+	}
+}
+
+// lockFile waits a little at a time, for SQLite's own waiting knows no context.
+func lockFile(d *driver, wait time.Duration) error {
+	const once = 50 * time.Millisecond
+	var before int
+	if err := d.conn.QueryRowContext(d.ctx, "PRAGMA busy_timeout").Scan(&before); err != nil {
+		return err
+	}
+	if err := d.exec(fmt.Sprintf("PRAGMA busy_timeout = %d", once.Milliseconds())); err != nil {
+		return err
+	}
+	defer func() { // the connection is the pool's
+		_, _ = d.conn.ExecContext(context.WithoutCancel(d.ctx), fmt.Sprintf("PRAGMA busy_timeout = %d", before))
+	}()
+	for deadline := time.Now().Add(wait); ; {
+		err := d.exec("BEGIN IMMEDIATE")
+		if err == nil {
+			d.locked = true // so that Close ends the transaction
+			return nil
+		}
+		if d.failed = false; !strings.Contains(err.Error(), "locked") {
+			return err
+		}
+		if d.ctx.Err() != nil {
+			return d.ctx.Err()
+		}
+		if time.Now().After(deadline) {
+			return errLocked
+		}
+	}
 }
 
 func endTransaction(d *driver) error {
@@ -115,7 +148,7 @@ func mysql(schema, name string, wait time.Duration) (engine, error) {
 				return err
 			}
 			if got == nil || *got != 1 {
-				return errors.New("another migration is running")
+				return errLocked
 			}
 			return nil
 		},

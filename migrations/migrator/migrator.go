@@ -9,6 +9,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/golang-migrate/migrate/v4"
@@ -142,9 +143,8 @@ func (m *Migrator) run(ctx context.Context, up bool, do func(*migrate.Migrate) e
 		case errors.Is(err, migrate.ErrNoChange), errors.As(err, &short):
 			return nil // there was less to do than asked for
 		case errors.As(err, &stopped):
-			v := stopped.Version
-			return fmt.Errorf("%w at version %d; look at the table, put it right by hand, and run `sessions migrate force %d` (done) or `force %d` (undone)",
-				ErrDirty, v, v, v-1)
+			return fmt.Errorf("%w on its way to version %d; put the table right by hand, and then run `sessions migrate force` with the version that it is at",
+				ErrDirty, max(stopped.Version, 0))
 		}
 		return err
 	})
@@ -174,7 +174,9 @@ func (m *Migrator) with(ctx context.Context, do func(*migrate.Migrate, *driver) 
 	if err != nil {
 		return fmt.Errorf("migrator: %w", err)
 	}
-	mig.LockTimeout = m.options.LockTimeout + cleanupTimeout // the database's own timeout says more
+	// Waiting is the database's to end, by LockTimeout or the context: golang-migrate
+	// would give up and leave its goroutine with the connection.
+	mig.LockTimeout = math.MaxInt64
 	if err := do(mig, d); err != nil {
 		return fmt.Errorf("migrator: %w", err)
 	}

@@ -1,0 +1,36 @@
+// Minimal is the program of the README, which a test compares with it.
+package main
+
+import (
+	"database/sql"
+	"fmt"
+	"log"
+	"net/http"
+	"os"
+
+	_ "github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/pgstore"
+)
+
+var visits = sessions.NewKey[int]("visits")
+
+func main() {
+	db, err := sql.Open("pgx", os.Getenv("DATABASE_URL"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	manager, err := sessions.New(pgstore.New(db), sessions.Options{
+		Secrets: [][]byte{[]byte(os.Getenv("SESSION_SECRET"))}, // 32 random bytes or more
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s := sessions.FromContext(r.Context())
+		n := visits.Update(s, func(n int) int { return n + 1 })
+		fmt.Fprintf(w, "visit %d\n", n)
+	})
+	log.Fatal(http.ListenAndServe("localhost:8080", manager.Handler(http.DefaultServeMux)))
+}
