@@ -7,6 +7,9 @@ GOLANGCI_LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2
 # Go and would move everybody's versions.
 INTEGRATION = cd integration_test && GOWORK=off
 
+SHELL       = /bin/bash
+.SHELLFLAGS = -o pipefail -c
+
 .PHONY: help
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -19,11 +22,14 @@ unit: ## Run what needs no database server
 	go vet ./... ./cmd/sessions/... ./examples/...
 	go test -race ./... ./cmd/sessions/... ./examples/...
 
+# What is worth seeing while it runs; all of it is in integration.log.
+SHOW = grep --line-buffered -E '^(testing on|servers: .*(install|not from)|--- |ok|FAIL|panic:)|^ +[a-z_]+_test\.go:|--- FAIL'
+
 .PHONY: integration
 integration: ## Run what needs PostgreSQL and MySQL or MariaDB
 	$(INTEGRATION) go vet ./...
-	$(INTEGRATION) go test -race -timeout 30m ./...
-	$(INTEGRATION) go test -run 'TestReapBacklogUnderTraffic/sqlite' .
+	$(INTEGRATION) go test -race -v -timeout 30m ./... 2>&1 | tee integration.log | $(SHOW) || (tail -n 200 integration_test/integration.log; false)
+	$(INTEGRATION) go test -v -run 'TestReapBacklogUnderTraffic/sqlite' . 2>&1 | $(SHOW)
 
 .PHONY: bench
 bench: ## Measure the middleware over a store that does nothing

@@ -27,7 +27,8 @@ type Harness struct {
 	Age func(t *testing.T, store sessions.Store, d time.Duration)
 
 	// Break makes every call of the store fail, as when the database is
-	// closed. The store is not used for anything else afterwards.
+	// closed. The store is not used for anything else afterwards. Nil for a store
+	// that can't fail.
 	Break func(t *testing.T, store sessions.Store)
 }
 

@@ -1,0 +1,18 @@
+package sessions_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/storetest"
+)
+
+func TestMemoryStoreKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, storetest.Harness{
+		New: func(*testing.T) sessions.Store { return sessions.NewMemoryStore(0) },
+		// Break is left out: memory does not fail.
+		Age: func(_ *testing.T, s sessions.Store, d time.Duration) { s.(*sessions.MemoryStore).Age(d) },
+	})
+}
