@@ -236,6 +236,16 @@ func (c *commit) touch(ctx context.Context) error {
 	if err := c.manager.store.Touch(ctx, c.state.row.Key, ttl); err != nil {
 		return err
 	}
+	if c.manager.maxAge(c.state.now) > 0 {
+		// The cookie will be sent again. Touch does not tell whether the row is still
+		// there, and the cookie of a session that was regenerated meanwhile must not
+		// replace the new one in the browser.
+		if _, err := c.manager.store.Load(ctx, c.state.row.Key); errors.Is(err, ErrNotFound) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
 	c.wrote(c.state.row, ttl)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/sqlsessions/sessions"
 )
@@ -160,5 +161,27 @@ func TestAClientThatHangsUpStopsNeitherSaveNorLogout(t *testing.T) {
 		if c.rows == 1 && value(v, count) != 2 {
 			t.Errorf("%s: the change is lost", what)
 		}
+	}
+}
+
+// A kept cookie is sent again when its session is touched, but not by a
+// request whose session was given a new id meanwhile: it would replace the new cookie.
+func TestATouchDoesNotBringBackAnOldCookie(t *testing.T) {
+	t.Parallel()
+	store := newSpy()
+	m := newManager(t, store, func(o *sessions.Options) { o.Cookie.MaxAge, o.TouchInterval = time.Hour, time.Nanosecond })
+	v := loggedIn(t, m)
+	slow := v.twin()
+	res := slow.serve(func(w http.ResponseWriter, r *http.Request) {
+		sessions.FromContext(r.Context()).Touch()
+		v.visit(func(s *sessions.Session) { s.Regenerate() })
+		w.WriteHeader(http.StatusOK)
+	})
+	if c := ours(t, res); c != nil {
+		t.Errorf("the slow answer sets the cookie %v", c)
+	}
+	res = v.visit(func(s *sessions.Session) { s.Touch() })
+	if c := ours(t, res); c == nil {
+		t.Error("a touch of a live session does not send its kept cookie again")
 	}
 }

@@ -48,8 +48,9 @@ type Options struct {
 	Timeout time.Duration
 
 	// Rolling sends the cookie with every response of a session that exists,
-	// which moves the browser's expiry of a cookie with MaxAge along.
-	// Defaults to false: such a cookie is sent again when the expiry in the store moves.
+	// as Express's option of that name does. A slow response may then bring back a cookie that
+	// another request has replaced. Defaults to false: a cookie with MaxAge
+	// is sent again when the expiry in the store moves, which is enough to keep it.
 	Rolling bool
 
 	// TrustedProxies are the addresses of reverse proxies whose X-Forwarded-Proto
