@@ -19,10 +19,11 @@ import (
 var postgresURL, mysqlURL string
 
 func TestMain(m *testing.M) {
+	before := goleak.IgnoreCurrent()
 	code := run(m)
 	if code == 0 {
-		// By now every pool is closed, so whatever runs on was left behind.
-		if err := goleak.Find(goleak.IgnoreCurrent()); err != nil {
+		// By now every pool and server is closed, so whatever runs on was left behind.
+		if err := goleak.Find(before); err != nil {
 			fmt.Fprintln(os.Stderr, "goroutines were left behind:", err)
 			code = 1
 		}
