@@ -102,21 +102,6 @@ func (s *Session) finish(c *commit, err error) error {
 	return nil
 }
 
-// then returns the changes of c followed by those of later.
-func (c *changes) then(later changes) changes {
-	if later.destroyed {
-		later.drop = cmp.Or(later.drop, c.drop)
-		return later
-	}
-	return changes{
-		ops:   append(c.ops, later.ops...),
-		user:  c.user || later.user,
-		renew: max(c.renew, later.renew),
-		touch: c.touch || later.touch,
-		drop:  c.drop, destroyed: c.destroyed,
-	}
-}
-
 func (c *commit) run(ctx context.Context) error {
 	if c.changes.drop != "" {
 		if err := c.manager.store.Delete(ctx, c.changes.drop); err != nil {

@@ -1,0 +1,55 @@
+package sessions
+
+import "cmp"
+
+// state is what the store holds as far as this request knows, and what the
+// request made of it.
+type state struct {
+	id     id       // unknown (zero) for a session that was not loaded by its cookie
+	row    Record   // zero while there is no row
+	base   document // row.Data decoded
+	now    document // base with the pending operations applied
+	user   string
+	handle string // "" until somebody asks or the row is made
+}
+
+func (st *state) stored() bool { return st.row.Version != 0 }
+
+// changes is what the request did since the store was last read or written.
+type changes struct {
+	ops       []op
+	user      bool // state.user is this request's choice
+	renew     renewal
+	touch     bool
+	drop      RowKey // the row that Destroy left behind
+	destroyed bool
+}
+
+func (c *changes) any() bool {
+	return len(c.ops) > 0 || c.user || c.renew != renewNone || c.touch || c.drop != ""
+}
+
+// then returns the changes of c followed by those of later.
+func (c *changes) then(later changes) changes {
+	if later.destroyed {
+		later.drop = cmp.Or(later.drop, c.drop)
+		return later
+	}
+	return changes{
+		ops:   append(c.ops, later.ops...),
+		user:  c.user || later.user,
+		renew: max(c.renew, later.renew),
+		touch: c.touch || later.touch,
+		drop:  c.drop, destroyed: c.destroyed,
+	}
+}
+
+// renewal says how much of a session a new id replaces. More includes less.
+type renewal int
+
+const (
+	renewNone renewal = iota
+	renewKeep
+	renewLogin // anew in age too
+	renewEmpty // and in everything else
+)
