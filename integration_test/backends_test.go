@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/lib/pq"
 	_ "modernc.org/sqlite"
 
 	"github.com/sqlsessions/sessions"
@@ -39,6 +40,7 @@ type conns struct {
 	backend
 	url        string // "" is the shared server's
 	db         *sql.DB
+	size       int           // of each pool
 	pool       *pgxpool.Pool // for the backend that goes through one
 	statements atomic.Int64  // sent through the pool so far
 }
@@ -50,6 +52,7 @@ var backends = []backend{
 	{"postgres", migrations.PostgreSQL, openPostgres},
 	{"mysql", migrations.MySQL, openMySQL},
 	{"sqlite", migrations.SQLite, openSQLite},
+	{"libpq", migrations.PostgreSQL, openLibPQ},
 }
 
 // each runs a test on every backend.
@@ -60,11 +63,26 @@ func each(t *testing.T, test func(t *testing.T, b backend)) {
 	}
 }
 
+// eachServer is each without SQLite, which has nothing to compare.
+func eachServer(t *testing.T, test func(t *testing.T, b backend)) {
+	t.Helper()
+	for _, b := range backends {
+		if b.dialect != migrations.SQLite {
+			t.Run(b.name, func(t *testing.T) { test(t, b) })
+		}
+	}
+}
+
 func (b backend) connect(t testing.TB) *conns { return b.connectTo(t, "") }
 
 func (b backend) connectTo(t testing.TB, url string) *conns {
 	t.Helper()
-	c := &conns{backend: b, url: url}
+	return b.connectSized(t, url, poolSize)
+}
+
+func (b backend) connectSized(t testing.TB, url string, size int) *conns {
+	t.Helper()
+	c := &conns{backend: b, url: url, size: size}
 	b.open(t, c)
 	t.Cleanup(c.close)
 	return c
@@ -90,16 +108,30 @@ func openPostgres(t testing.TB, c *conns) {
 	}
 	config, err := pgx.ParseConfig(c.url)
 	check(t, err)
-	c.db = sql.OpenDB(counting{stdlib.GetConnector(*config), &c.statements})
-	c.db.SetMaxOpenConns(poolSize)
-	c.db.SetMaxIdleConns(poolSize)
+	c.openDB(stdlib.GetConnector(*config))
+}
+
+func openLibPQ(t testing.TB, c *conns) {
+	if c.url == "" {
+		c.url = postgresURL
+	}
+	connector, err := pq.NewConnector(c.url)
+	check(t, err)
+	c.openDB(connector)
+}
+
+// openDB opens a pool of database/sql that counts.
+func (c *conns) openDB(connector driver.Connector) {
+	c.db = sql.OpenDB(counting{connector, &c.statements})
+	c.db.SetMaxOpenConns(c.size)
+	c.db.SetMaxIdleConns(c.size)
 }
 
 func openPool(t testing.TB, c *conns) {
 	openPostgres(t, c)
 	config, err := pgxpool.ParseConfig(c.url)
 	check(t, err)
-	config.MaxConns = poolSize
+	config.MaxConns = int32(c.size)
 	config.ConnConfig.Tracer = tracer{&c.statements}
 	c.pool, err = pgxpool.NewWithConfig(context.Background(), config)
 	check(t, err)
@@ -115,9 +147,7 @@ func openMySQL(t testing.TB, c *conns) {
 	check(t, err)
 	connector, err := mysql.NewConnector(config)
 	check(t, err)
-	c.db = sql.OpenDB(counting{connector, &c.statements})
-	c.db.SetMaxOpenConns(poolSize)
-	c.db.SetMaxIdleConns(poolSize)
+	c.openDB(connector)
 }
 
 func openSQLite(t testing.TB, c *conns) {
@@ -128,9 +158,7 @@ func openSQLite(t testing.TB, c *conns) {
 	check(t, err)
 	defer plain.Close()
 	dsn := "file:" + c.url[len("sqlite:"):] + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)"
-	c.db = sql.OpenDB(counting{byName{plain.Driver(), dsn}, &c.statements})
-	c.db.SetMaxOpenConns(poolSize)
-	c.db.SetMaxIdleConns(poolSize)
+	c.openDB(byName{plain.Driver(), dsn})
 }
 
 // byName is a driver.Connector for a driver that has none.

@@ -126,11 +126,7 @@ func (a *app) noConnectionInUse(t *testing.T) {
 // held while a handler runs.
 func TestOneConnectionIsEnough(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
-		tab := b.newTable(t)
-		tab.db.SetMaxOpenConns(1)
-		if b.name == "pgxpool" {
-			return // its size is fixed when it is made; the store is the same
-		}
+		tab := b.connectSized(t, "", 1).newTable(t)
 		a := newApp(t, tab)
 		user := a.browser(t)
 		user.ok("/login?u=alice")
