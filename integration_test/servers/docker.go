@@ -171,7 +171,7 @@ func prepareTestcontainers(log io.Writer) {
 		tclog.SetDefault(tclog.NewNoopLogger())
 		// In a sandbox it takes the gateway for the host of published ports.
 		setDefault("TESTCONTAINERS_HOST_OVERRIDE", "127.0.0.1")
-		if !haveReaper(log) {
+		if _, set := os.LookupEnv("TESTCONTAINERS_RYUK_DISABLED"); !set && !haveReaper(log) {
 			// It would refuse to start any container without the image of
 			// Ryuk, which removes the containers of killed tests.
 			setDefault("TESTCONTAINERS_RYUK_DISABLED", "true")

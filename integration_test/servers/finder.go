@@ -5,22 +5,40 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+)
+
+// sourceVariable names the only source that is good enough, where one is: a
+// test of a certain server version must not go on with another server.
+const (
+	sourceVariable = "SESSIONS_TEST_SOURCE"
+	sourceDocker   = "docker"
 )
 
 // finder tries the ways to a server. Its fields are the ways, so that a test
 // can take some of them away.
 type finder struct {
 	log      io.Writer
+	source   string // sourceDocker, or "" for any
 	docker   func(context.Context, Engine, io.Writer) (*Server, error)
 	binaries func(Engine) (dir string, err error)
 	install  func(context.Context, Engine, io.Writer) error
 }
 
 func newFinder(log io.Writer) *finder {
-	return &finder{log: log, docker: startDocker, binaries: findBinaries, install: aptInstall}
+	return &finder{
+		log: log, source: os.Getenv(sourceVariable),
+		docker: startDocker, binaries: findBinaries, install: aptInstall,
+	}
 }
 
 func (f *finder) start(ctx context.Context, engine Engine) (*Server, error) {
+	if f.source != "" {
+		if os.Getenv(urlVariable(engine)) != "" {
+			return nil, fmt.Errorf("servers: %s=%s excludes the server of %s", sourceVariable, f.source, urlVariable(engine))
+		}
+		return f.startOwned(ctx, engine)
+	}
 	s, err := fromEnvironment(ctx, engine)
 	if err != nil {
 		return nil, err
@@ -40,10 +58,16 @@ func (f *finder) startOwned(ctx context.Context, engine Engine) (*Server, error)
 	if engine != PostgreSQL && engine != MySQL {
 		return nil, fmt.Errorf("servers: unknown engine %q", engine)
 	}
+	if f.source != "" && f.source != sourceDocker {
+		return nil, fmt.Errorf("servers: %s=%q: the only source that can be asked for is %q", sourceVariable, f.source, sourceDocker)
+	}
 	s, dockerErr := f.docker(ctx, engine, f.log)
 	if dockerErr == nil {
 		f.chosen(s)
 		return s, nil
+	}
+	if f.source == sourceDocker {
+		return nil, fmt.Errorf("servers: no %s server from Docker, and %s=%s excludes any other: %w", engine, sourceVariable, sourceDocker, dockerErr)
 	}
 	// Said even though the next way may work: who has Docker wants to know.
 	_, _ = fmt.Fprintf(f.log, "servers: %s: not from Docker: %v\n", engine, dockerErr)

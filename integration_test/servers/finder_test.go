@@ -50,6 +50,33 @@ func TestNothingFoundTellsWhatToDo(t *testing.T) {
 	}
 }
 
+func TestOnlyDockerIsGoodEnough(t *testing.T) {
+	for _, engine := range []Engine{PostgreSQL, MySQL} {
+		t.Setenv(sourceVariable, sourceDocker)
+		t.Setenv(urlVariable(engine), "")
+		f := newFinder(t.Output())
+		f.docker = emptyMachine(t).docker
+		f.binaries = func(Engine) (string, error) {
+			t.Error("looks for binaries")
+			return "", errNoBinaries
+		}
+		for _, start := range []func(context.Context, Engine) (*Server, error){f.start, f.startOwned} {
+			if _, err := start(t.Context(), engine); !errors.Is(err, errNoDocker) || !strings.Contains(err.Error(), sourceVariable) {
+				t.Errorf("%v does not tell that only Docker was asked for", err)
+			}
+		}
+		t.Setenv(urlVariable(engine), adminURL(engine, "user", "secret", 1, "db"))
+		if _, err := f.start(t.Context(), engine); err == nil || !strings.Contains(err.Error(), "excludes the server of "+urlVariable(engine)) {
+			t.Errorf("the server of the environment was taken: %v", err)
+		}
+		t.Setenv(urlVariable(engine), "")
+		t.Setenv(sourceVariable, "dokcer")
+		if _, err := Start(t.Context(), engine, t.Output()); err == nil || !strings.Contains(err.Error(), "dokcer") {
+			t.Errorf("an unknown source: %v", err)
+		}
+	}
+}
+
 func TestInstallsWhatIsMissing(t *testing.T) {
 	f := emptyMachine(t)
 	f.install = func(context.Context, Engine, io.Writer) error {

@@ -6,6 +6,8 @@
 //  2. Docker; SESSIONS_TEST_POSTGRES_IMAGE and SESSIONS_TEST_MYSQL_IMAGE name other images
 //  3. server binaries on this machine, run as a throwaway instance on 127.0.0.1
 //  4. apt-get (root on Debian or Ubuntu only), then 3
+//
+// With SESSIONS_TEST_SOURCE=docker only 2 is tried.
 package servers
 
 import (
