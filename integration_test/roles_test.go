@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,6 +100,32 @@ func TestCleanupRoleIsEnough(t *testing.T) {
 		r := sessions.Record{Key: sessions.RowKey(make([]byte, 32)), Handle: "h", Data: []byte("{}")}
 		if err := store.Create(t.Context(), r, sessions.TTL{Idle: time.Hour, Absolute: time.Hour}); err == nil {
 			t.Error("the cleanup role may make a session")
+		}
+	})
+}
+
+func TestMigrationRoleIsEnough(t *testing.T) {
+	eachServer(t, func(t *testing.T, b backend) {
+		admin := b.connect(t)
+		role := "migration_" + b.name
+		migration := admin.role(t, role)
+		grant := "GRANT CREATE ON SCHEMA public TO " + role
+		if b.dialect == migrations.MySQL {
+			u, err := url.Parse(admin.url)
+			check(t, err)
+			grant = "GRANT CREATE, INDEX, DROP, SELECT, INSERT, DELETE ON " + strings.Trim(u.Path, "/") + ".* TO " + role
+		}
+		_, err := admin.db.ExecContext(t.Context(), grant)
+		check(t, err)
+		m := migration.migrator(t, "made_by_"+role)
+		if n, err := m.Up(t.Context()); n != 3 || err != nil {
+			t.Errorf("up: %d, %v", n, err)
+		}
+		if n, err := m.Down(t.Context(), 3); n != 3 || err != nil {
+			t.Errorf("down: %d, %v", n, err)
+		}
+		if b.dialect == migrations.MySQL {
+			_, _ = admin.db.ExecContext(t.Context(), "DROP TABLE made_by_"+role+"_schema_migrations")
 		}
 	})
 }
