@@ -31,6 +31,10 @@ integration: ## Run what needs PostgreSQL and MySQL or MariaDB
 	$(INTEGRATION) go test -race -v -timeout 30m ./... 2>&1 | tee integration.log | $(SHOW) || (tail -n 200 integration_test/integration.log; false)
 	$(INTEGRATION) go test -v -run 'TestReapBacklogUnderTraffic/sqlite' . 2>&1 | $(SHOW)
 
+.PHONY: test-matrix
+test-matrix: ## Run the integration tests on every supported server version, in containers
+	integration_test/matrix/run
+
 .PHONY: floor
 floor: ## Run what needs no server on the oldest Go that go.mod allows
 	GOTOOLCHAIN=go1.25.11 go test ./... ./cmd/sessions/... ./examples/...

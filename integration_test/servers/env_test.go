@@ -16,6 +16,7 @@ func TestEnvironmentServer(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer owned.Close()
+			t.Setenv(sourceVariable, "")
 			t.Setenv(urlVariable(engine), owned.URL())
 
 			var log bytes.Buffer
@@ -73,6 +74,7 @@ func TestBadURLKeepsThePassword(t *testing.T) {
 			if strings.Contains(rest, "://") {
 				address = string(engine) + rest
 			}
+			t.Setenv(sourceVariable, "")
 			t.Setenv(urlVariable(engine), address)
 			_, err := Start(t.Context(), engine, t.Output())
 			if err == nil {
