@@ -20,7 +20,7 @@ test: unit integration ## Run everything, on real databases that it provides its
 .PHONY: unit
 unit: ## Run what needs no database server
 	go vet ./... ./cmd/sessions/... ./examples/...
-	go test -race ./... ./cmd/sessions/... ./examples/...
+	go test -race -count 1 ./... ./cmd/sessions/... ./examples/...
 
 # What is worth seeing while it runs; all of it is in integration.log.
 SHOW = grep --line-buffered -E '^(testing on|servers: .*(install|not from)|--- |ok|FAIL|panic:)|^ +[a-z_]+_test\.go:|--- FAIL'
@@ -28,8 +28,8 @@ SHOW = grep --line-buffered -E '^(testing on|servers: .*(install|not from)|--- |
 .PHONY: integration
 integration: ## Run what needs PostgreSQL and MySQL or MariaDB
 	$(INTEGRATION) go vet ./...
-	$(INTEGRATION) go test -race -v -timeout 30m ./... 2>&1 | tee integration.log | $(SHOW) || (tail -n 200 integration_test/integration.log; false)
-	$(INTEGRATION) go test -v -run 'TestReapBacklogUnderTraffic/sqlite' . 2>&1 | $(SHOW)
+	$(INTEGRATION) go test -race -count 1 -v -timeout 30m ./... 2>&1 | tee integration.log | $(SHOW) || (tail -n 200 integration_test/integration.log; false)
+	$(INTEGRATION) go test -count 1 -v -run 'TestReapBacklogUnderTraffic/sqlite' . 2>&1 | $(SHOW)
 
 .PHONY: test-matrix
 test-matrix: ## Run the integration tests on every supported server version, in containers
@@ -37,7 +37,7 @@ test-matrix: ## Run the integration tests on every supported server version, in 
 
 .PHONY: floor
 floor: ## Run what needs no server on the oldest Go that go.mod allows
-	GOTOOLCHAIN=go1.25.11 go test ./... ./cmd/sessions/... ./examples/...
+	GOTOOLCHAIN=go1.25.11 go test -count 1 ./... ./cmd/sessions/... ./examples/...
 
 .PHONY: bench
 bench: ## Measure the middleware over a store that does nothing

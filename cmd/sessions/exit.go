@@ -13,12 +13,14 @@ import (
 	"github.com/sqlsessions/sessions"
 )
 
-// The exit codes. Those of status are results, not failures.
+// The exit codes. Those of status and doctor are results, not failures.
 const (
-	exitFailure = 1
-	exitUsage   = 2
-	exitPending = 3
-	exitBroken  = 4 // dirty, or newer than this program
+	exitFailure  = 1
+	exitUsage    = 2
+	exitPending  = 3
+	exitBroken   = 4 // dirty, or newer than this program
+	exitWarnings = 5
+	exitErrors   = 6
 )
 
 // An exitError is an error with its exit code. Without err nothing is printed.

@@ -17,6 +17,7 @@ var commands = [][]string{
 	{"migrate", "force"},
 	{"migrate", "print"},
 	{"cleanup"},
+	{"doctor"},
 	{"version"},
 	{"help"},
 }

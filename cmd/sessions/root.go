@@ -65,7 +65,7 @@ everything else to standard error.`,
 		// The flags were just defined, which is the one thing this can fail on.
 		_ = root.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
-	root.AddCommand(newMigrate(a), newCleanup(a), newVersion())
+	root.AddCommand(newMigrate(a), newCleanup(a), newDoctor(a), newVersion())
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sqlsessions/sessions/migrations"
+)
+
+// An index is as the catalog describes it.
+type index struct {
+	name                   string
+	unique, primary, valid bool
+	keys, touches          []string
+	condition              string
+}
+
+func (i index) covers(keys ...string) bool {
+	return i.valid && len(i.keys) >= len(keys) && slices.Equal(i.keys[:len(keys)], keys)
+}
+
+func (i index) keyOn(column string) bool {
+	return i.valid && i.unique && i.condition == "" && slices.Equal(i.keys, []string{column})
+}
+
+// moves are the columns that change with the traffic, which no index should contain.
+var moves = strings.Fields("expires_at version data")
+
+// tableIndexes looks for what the statements need, and for what slows them.
+func tableIndexes(ctx context.Context, x *examination) error {
+	var have []index
+	err := x.each(ctx, x.sql.indexes, func(scan func(...any) error) error {
+		var i index
+		var keys, touches string
+		err := scan(&i.name, &i.unique, &i.primary, &i.valid, &keys, &touches, &i.condition)
+		i.keys, i.touches = strings.Split(keys, ","), strings.Split(touches, ",")
+		have = append(have, i)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	before := len(x.report)
+	some := func(holds func(index) bool) bool { return slices.ContainsFunc(have, holds) }
+	if !some(func(i index) bool { return i.keyOn("key") }) {
+		x.fail("the primary key on key is missing: each request reads the whole table, and an id could be taken twice", "run "+x.names.Replace(x.addPrimary), "key")
+	}
+	if !some(func(i index) bool { return i.keyOn("handle") }) {
+		x.fail("the unique key on handle is missing: revoking and listing read the whole table", "run "+x.names.Replace(x.addUnique), "handle")
+	}
+	if !some(func(i index) bool {
+		return i.covers("user_id", "handle") && (i.condition == "" || strings.Contains(i.condition, "user_id"))
+	}) {
+		x.missing("user_id_idx", "index sessions user", "listing and revoking the sessions of a user read the whole table")
+	}
+	if !some(func(i index) bool { return i.covers("reap_after") && i.condition == "" }) {
+		x.missing("reap_after_idx", "index sessions reap", "cleaning up reads the whole table")
+	}
+	for _, i := range have {
+		if !i.valid {
+			x.warn(fmt.Sprintf("index %s is not in use: the database keeps it up and never reads it", i.name), "drop it, and make it again if it is one that is missing", i.name)
+		}
+		for _, moving := range moves {
+			if slices.Contains(i.touches, moving) {
+				when := "save"
+				if moving == "expires_at" {
+					when = "move of an expiry"
+				}
+				x.warn(fmt.Sprintf("index %s contains %s: each %s %s", i.name, moving, when, x.indexCost), "drop it; the store has no use for it", i.name)
+				break
+			}
+		}
+	}
+	if len(x.report) == before {
+		x.ok("the keys and both indexes are there, and none that slows the store", len(have))
+	}
+	return nil
+}
+
+// missing reports an index that a migration makes, with its statement.
+func (x *examination) missing(suffix, title, effect string) {
+	name := x.table + "_" + suffix
+	advice := "run what " + x.again("migrate print") + " shows for it"
+	steps, _ := migrations.Steps(x.dialect, x.schema, x.table) // connect has checked the names
+	for _, step := range steps {
+		if _, statement, ok := strings.Cut(step.Up, "CREATE INDEX"); ok && step.Title == title {
+			advice = "run CREATE INDEX" + strings.TrimRight(statement, ";\n")
+		}
+	}
+	x.warn(fmt.Sprintf("index %s is missing: %s", name, effect), advice, name)
+}

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"database/sql"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A diagnosis is what doctor --json prints.
+type diagnosis struct {
+	Database string    `json:"database"`
+	At       string    `json:"at"`
+	Table    string    `json:"table"`
+	Errors   int       `json:"errors"`
+	Warnings int       `json:"warnings"`
+	Notes    int       `json:"notes"`
+	Findings []finding `json:"findings"`
+}
+
+// healthy is migrated in a file that other users may not read.
+func healthy(t *testing.T) (db *sql.DB, url string) {
+	t.Helper()
+	db, url = migrated(t)
+	path := strings.TrimPrefix(url, "sqlite:")
+	for _, file := range []string{path, path + "-wal", path + "-shm"} {
+		if err := os.Chmod(file, 0o600); err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+	}
+	return db, url
+}
+
+func spoil(t *testing.T, db *sql.DB, statements ...string) {
+	t.Helper()
+	for _, statement := range statements {
+		_, err := db.ExecContext(t.Context(), statement)
+		check(t, err)
+	}
+}
+
+// diagnose runs doctor --json, and checks the exit code and that the numbers add up.
+func diagnose(t *testing.T, url string, code int, args ...string) diagnosis {
+	t.Helper()
+	r := run(t, url, append([]string{"doctor", "--json"}, args...)...)
+	var d diagnosis
+	decoder := json.NewDecoder(strings.NewReader(r.out))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&d); err != nil || r.err != "" || r.code != code {
+		t.Fatalf("exit code %d, want %d: %v\n%s%s", r.code, code, err, r.out, r.err)
+	}
+	count := map[string]int{}
+	for _, f := range d.Findings {
+		count[f.Status]++
+		if f.Check == "" || f.Text == "" || (f.Advice == "") != (f.Status == statusOK) {
+			t.Errorf("%+v", f)
+		}
+	}
+	if count[statusError] != d.Errors || count[statusWarning] != d.Warnings || count[statusNote] != d.Notes {
+		t.Errorf("%v found, and %d, %d and %d reported", count, d.Errors, d.Warnings, d.Notes)
+	}
+	return d
+}
+
+// want fails unless there is a finding of that check and status with all of texts in it.
+func (d diagnosis) want(t *testing.T, name, status string, texts ...string) {
+	t.Helper()
+	for _, f := range d.Findings {
+		has := f.Check == name && f.Status == status
+		for _, text := range texts {
+			has = has && strings.Contains(f.Text+"\n"+f.Advice, text)
+		}
+		if has {
+			return
+		}
+	}
+	t.Errorf("no %s of %s with %q in %+v", status, name, texts, d.Findings)
+}
+
+// alone fails unless the given number of findings are not ok.
+func (d diagnosis) alone(t *testing.T, n int) {
+	t.Helper()
+	if d.Errors+d.Warnings+d.Notes != n {
+		t.Errorf("%d findings are not ok, want %d: %+v", d.Errors+d.Warnings+d.Notes, n, d.Findings)
+	}
+}
+
+func TestDoctorHealthy(t *testing.T) {
+	db, url := healthy(t)
+	insert(t, db, 3, time.Hour)
+	insert(t, db, 2, -time.Hour)
+	before := query[int](t, db, "PRAGMA data_version")
+	d := diagnose(t, url, 0)
+	d.alone(t, 0)
+	d.want(t, "live", statusOK, "3 live sessions")
+	d.want(t, "expired", statusOK, "2 expired rows, the oldest since 60 minutes")
+	if d.Database != "SQLite" || d.Table != "sessions" || d.At != strings.TrimPrefix(url, "sqlite:") {
+		t.Errorf("%+v", d)
+	}
+	r := run(t, url, "doctor")
+	for _, text := range []string{"ok       SQLite 3.", "ok       journal mode wal\n", " is well: 0 errors, 0 warnings, 0 notes.\n"} {
+		if r.code != 0 || r.err != "" || !strings.Contains(r.out, text) {
+			t.Errorf("no %q in %+v", text, r)
+		}
+	}
+	if quiet := run(t, url, "doctor", "--quiet"); quiet.code != 0 || strings.Contains(quiet.out, "ok  ") || strings.Count(quiet.out, "\n") != 2 {
+		t.Errorf("%+v", quiet)
+	}
+	if after := query[int](t, db, "PRAGMA data_version"); after != before {
+		t.Error("it changed the file")
+	}
+}
+
+func TestDoctorText(t *testing.T) {
+	db, url := healthy(t)
+	spoil(t, db, "DROP INDEX sessions_reap_after_idx")
+	const finding = "\nwarning  index sessions_reap_after_idx is missing: cleaning up reads the whole table\n" +
+		"         what to do: run CREATE INDEX \"sessions_reap_after_idx\" ON \"sessions\" (\"reap_after\")\n"
+	r := run(t, url, "doctor")
+	if r.code != exitWarnings || r.err != "" || !strings.Contains(r.out, finding) || !strings.HasSuffix(r.out, " is not well: 0 errors, 1 warning, 0 notes.\n") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Each row spoils a healthy database in one way, and has one finding.
+func TestDoctorSpoiled(t *testing.T) {
+	const anew = `CREATE TABLE sessions ("key" BLOB, handle TEXT, user_id TEXT, data TEXT NOT NULL, version TEXT NOT NULL,
+		created_at INTEGER NOT NULL, absolute_expires_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, reap_after INTEGER NOT NULL)`
+	for _, test := range []struct {
+		statement     string
+		code, count   int
+		check, status string
+		texts         []string
+	}{
+		{"DROP INDEX sessions_user_id_idx", 5, 1, "indexes", statusWarning, []string{"user_id_idx is missing", `CREATE INDEX "sessions_user_id_idx" ON "sessions" ("user_id", "handle") WHERE "user_id" IS NOT NULL`}},
+		{"CREATE INDEX extra ON sessions (expires_at)", 5, 1, "indexes", statusWarning, []string{"extra contains expires_at"}},
+		{"CREATE INDEX extra ON sessions (created_at) WHERE version > 1", 5, 1, "indexes", statusWarning, []string{"extra contains version"}},
+		{"CREATE INDEX extra ON sessions (data ->> 'x')", 5, 1, "indexes", statusWarning, []string{"extra contains data"}},
+		{"CREATE INDEX extra ON sessions (created_at)", 0, 0, "indexes", statusOK, nil},
+		{"UPDATE sessions_schema_migrations SET version = 9", 6, 1, "schema", statusError, []string{"9 is newer", "newer `sessions` program"}},
+		{"UPDATE sessions_schema_migrations SET version = 2", 6, 1, "schema", statusError, []string{"1 step pending", "`sessions migrate up`"}},
+		{"UPDATE sessions_schema_migrations SET version = 2, dirty = true", 6, 1, "schema", statusError, []string{"dirty", "`sessions migrate force VERSION`"}},
+		{"DROP TABLE sessions_schema_migrations", 5, 1, "schema", statusWarning, []string{"by other means", "`sessions migrate force 3`"}},
+		{"ALTER TABLE sessions_schema_migrations RENAME COLUMN dirty TO d", 5, 1, "schema", statusWarning, []string{"can't be read", "dirty"}},
+		{"DROP TABLE sessions", 6, 1, "columns", statusError, []string{"table sessions is missing", "`sessions migrate up`"}},
+		{"ALTER TABLE sessions RENAME COLUMN expires_at TO e", 6, 3, "columns", statusError, []string{"column expires_at is missing"}},
+		{"ALTER TABLE sessions ADD COLUMN mine TEXT", 0, 1, "columns", statusNote, []string{"column mine"}},
+		{"DROP TABLE sessions; " + anew, 6, 7, "columns", statusError, []string{"column version is TEXT, and should be INTEGER"}},
+		{"DROP TABLE sessions; " + anew, 6, 7, "columns", statusWarning, []string{"column handle takes NULL"}},
+		{"DROP TABLE sessions; " + anew, 6, 7, "indexes", statusError, []string{"primary key on key is missing", `CREATE UNIQUE INDEX "sessions_key_key"`}},
+		{"PRAGMA journal_mode = delete", 5, 1, "journal", statusWarning, []string{"journal mode delete", "journal_mode(WAL)"}},
+	} {
+		t.Run(test.statement, func(t *testing.T) {
+			db, url := healthy(t)
+			spoil(t, db, test.statement)
+			d := diagnose(t, url, test.code)
+			d.alone(t, test.count)
+			d.want(t, test.check, test.status, test.texts...)
+		})
+	}
+}
+
+func TestDoctorContent(t *testing.T) {
+	db, url := healthy(t)
+	insert(t, db, 1, -25*time.Hour)
+	d := diagnose(t, url, exitWarnings)
+	d.alone(t, 1)
+	d.want(t, "expired", statusWarning, "1 expired row, the oldest since 25 hours", "no reaper seems to run", "`sessions cleanup --every 5m`")
+
+	// Ten rows whose ids lie far apart look like a table too big to count.
+	spoil(t, db, "DELETE FROM sessions")
+	insert(t, db, 10, -time.Minute)
+	spoil(t, db, "UPDATE sessions SET rowid = 9000000 WHERE rowid = 10")
+	d = diagnose(t, url, 0)
+	d.alone(t, 0)
+	d.want(t, "live", statusOK, "about 8999990")
+	d.want(t, "data", statusOK, "in 10 rows that were looked at")
+
+	spoil(t, db, "DELETE FROM sessions")
+	insert(t, db, 2, time.Hour)
+	spoil(t, db, `UPDATE sessions SET data = '"' || hex(zeroblob(40000)) || '"' WHERE rowid = 1`)
+	diagnose(t, url, 0).want(t, "data", statusNote, "78.1 KiB", "default limit")
+	spoil(t, db, `UPDATE sessions SET data = '"' || hex(zeroblob(1000000)) || '"' WHERE rowid = 1`)
+	diagnose(t, url, exitWarnings).want(t, "data", statusWarning, "in 1 row it is over 1 MiB")
+}
+
+func TestDoctorFile(t *testing.T) {
+	_, url := healthy(t)
+	path := strings.TrimPrefix(url, "sqlite:")
+	check(t, os.Chmod(path, 0o604))
+	diagnose(t, url, exitWarnings).want(t, "file", statusWarning, path, "chmod o-rwx")
+	check(t, os.Chmod(path, 0o600))
+	diagnose(t, url+"?_pragma=busy_timeout(10)", exitWarnings).want(t, "busy_timeout", statusWarning, "10 ms", "busy_timeout(5000)")
+	diagnose(t, url, exitErrors, "--table", "other").want(t, "columns", statusError, "table other is missing", "`sessions migrate up --table other`")
+
+	run(t, "sqlite:"+filepath.Join(t.TempDir(), "none.db"), "doctor").wantError(t, exitFailure, "there is no file")
+	run(t, url, "doctor", "--timeout", "0s").wantError(t, exitUsage, "--timeout")
+	run(t, url, "doctor", "now").wantError(t, exitUsage, `"now"`)
+}
