@@ -238,7 +238,7 @@ func badEscape(raw []byte) bool {
 	}
 }
 
-// escaped returns the code unit of the \uXXXX that raw begins with.
+// escaped returns the code unit that raw begins with: \u and four hex digits.
 func escaped(raw []byte) rune {
 	n, _ := strconv.ParseUint(string(raw[2:6]), 16, 16) // valid JSON
 	return rune(n)

@@ -33,11 +33,18 @@ func Table(schema, table, quote string) (string, error) {
 	if err := Check("table", table); err != nil {
 		return "", err
 	}
+	if schema != "" {
+		if err := Check("schema", schema); err != nil {
+			return "", err
+		}
+	}
+	return Join(schema, table, quote), nil
+}
+
+// Join is Table for names that have been checked, or made of checked ones.
+func Join(schema, table, quote string) string {
 	if schema == "" {
-		return quote + table + quote, nil
+		return quote + table + quote
 	}
-	if err := Check("schema", schema); err != nil {
-		return "", err
-	}
-	return quote + schema + quote + "." + quote + table + quote, nil
+	return quote + schema + quote + "." + quote + table + quote
 }

@@ -23,8 +23,9 @@ type engine struct {
 
 const cleanupTimeout = 5 * time.Second
 
-func newEngine(dialect migrations.Dialect, schema, table string, wait time.Duration) (engine, error) {
-	// The names have been checked, so they can stand in a statement as they are.
+// newEngine is for names that have been checked, so they can stand in a statement
+// as they are.
+func newEngine(dialect migrations.Dialect, schema, table string, wait time.Duration) engine {
 	name := table + "_schema_migrations"
 	switch dialect {
 	case migrations.PostgreSQL:
@@ -32,7 +33,7 @@ func newEngine(dialect migrations.Dialect, schema, table string, wait time.Durat
 	case migrations.MySQL:
 		return mysql(schema, name, wait)
 	default:
-		return sqlite(name, wait), nil
+		return sqlite(name, wait)
 	}
 }
 
@@ -46,8 +47,8 @@ var errLocked = errors.New("another migration is running and did not end within 
 
 // postgres runs everything in one transaction. The lock belongs to that
 // transaction and not to the connection, and so it works behind PgBouncer.
-func postgres(schema, name string, wait time.Duration) (engine, error) {
-	versions, err := qualified(schema, name, `"`)
+func postgres(schema, name string, wait time.Duration) engine {
+	versions := ident.Join(schema, name, `"`)
 	return engine{
 		versions:       versions,
 		versionsExist:  fmt.Sprintf("SELECT to_regclass('%s') IS NOT NULL", versions),
@@ -70,7 +71,7 @@ func postgres(schema, name string, wait time.Duration) (engine, error) {
 			return err
 		},
 		unlock: endTransaction,
-	}, err
+	}
 }
 
 // sqlite does the same with the one write lock that a database has.
@@ -130,8 +131,8 @@ func endTransaction(d *driver) error {
 
 // mysql commits each DDL statement by itself, so what stops half-way is marked
 // dirty. The lock belongs to the connection.
-func mysql(schema, name string, wait time.Duration) (engine, error) {
-	versions, err := qualified(schema, name, "`")
+func mysql(schema, name string, wait time.Duration) engine {
+	versions := ident.Join(schema, name, "`")
 	database := "DATABASE()"
 	if schema != "" {
 		database = "'" + schema + "'"
@@ -160,16 +161,5 @@ func mysql(schema, name string, wait time.Duration) (engine, error) {
 			d.locked = err != nil
 			return err
 		},
-	}, err
-}
-
-// qualified is ident.Table for a name that is derived from a checked one.
-func qualified(schema, name, quote string) (string, error) {
-	if schema == "" {
-		return quote + name + quote, nil
 	}
-	if err := ident.Check("schema", schema); err != nil {
-		return "", err
-	}
-	return quote + schema + quote + "." + quote + name + quote, nil
 }

@@ -61,11 +61,7 @@ func New(db *sql.DB, dialect migrations.Dialect, o Options) (*Migrator, error) {
 	if dialect == migrations.SQLite && o.Schema != "" {
 		return nil, fmt.Errorf("%w: SQLite has no schemas; leave Schema out", sessions.ErrOptions)
 	}
-	engine, err := newEngine(dialect, o.Schema, o.Table, o.LockTimeout)
-	if err != nil {
-		return nil, err
-	}
-	return &Migrator{db: db, options: o, steps: list, engine: engine}, nil
+	return &Migrator{db: db, options: o, steps: list, engine: newEngine(dialect, o.Schema, o.Table, o.LockTimeout)}, nil
 }
 
 // Status is where a database stands.
