@@ -36,7 +36,7 @@ func (m *Manager) list(ctx context.Context, user string) iter.Seq2[*Session, err
 			}
 			for _, row := range rows {
 				after = row.Handle
-				st, err := decodeRow(row)
+				st, err := m.decode(row)
 				if err != nil { // shown all the same, so that it can be revoked
 					st = state{row: row, user: row.User, handle: row.Handle}
 				}

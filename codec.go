@@ -17,7 +17,7 @@ import (
 type document []member
 
 type member struct {
-	name   []byte
+	name   []byte // that of the cookie's attributes is cookieMember, whatever the JSON says
 	quoted []byte // the name as it stands in the JSON text
 	raw    json.RawMessage
 }
@@ -103,9 +103,18 @@ func (d document) encode() []byte {
 
 var errDamaged = errors.New("not a JSON object that this package can keep")
 
+// cookieDocument is what a new session consists of.
+func cookieDocument(name string, attributes json.RawMessage) document {
+	if attributes == nil {
+		return nil
+	}
+	quoted, _ := json.Marshal(name) //nolint:errchkjson // a string always encodes
+	return document{{name: []byte(cookieMember), quoted: quoted, raw: attributes}}
+}
+
 // decodeDocument splits data, which must be one JSON object, into its members.
-// The members alias data.
-func decodeDocument(data []byte) (document, error) {
+// That of the name given describes the cookie. The members alias data.
+func decodeDocument(data []byte, cookie string) (document, error) {
 	if !json.Valid(data) || !utf8.Valid(data) {
 		return nil, errDamaged
 	}
@@ -120,6 +129,9 @@ func decodeDocument(data []byte) (document, error) {
 		}
 		quoted := data[p:skipValue(data, p)]
 		name, err := unquote(quoted)
+		if string(name) == cookie {
+			name = []byte(cookieMember)
+		}
 		if err != nil || doc.index(string(name)) >= 0 {
 			return nil, errDamaged // readers disagree on which duplicate wins
 		}

@@ -24,7 +24,7 @@ func TestDocumentKeepsEachByteOfAValue(t *testing.T) {
 		`{"$cookie":{"maxAge":60},"$later":[1]}`,
 		`{"deep":` + strings.Repeat(`[{"a":`, 40) + `1` + strings.Repeat(`}]`, 40) + `}`,
 	} {
-		d, err := decodeDocument([]byte(text))
+		d, err := decodeDocument([]byte(text), cookieMember)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
@@ -37,7 +37,7 @@ func TestDocumentKeepsEachByteOfAValue(t *testing.T) {
 
 func TestDocumentDropsSpaceAroundMembersOnly(t *testing.T) {
 	t.Parallel()
-	d, err := decodeDocument([]byte(" \t\r\n{ \"a\" : [ 1 , 2 ] ,\n\"b\":\t-1.50e+3 }\n"))
+	d, err := decodeDocument([]byte(" \t\r\n{ \"a\" : [ 1 , 2 ] ,\n\"b\":\t-1.50e+3 }\n"), cookieMember)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestDocumentDropsSpaceAroundMembersOnly(t *testing.T) {
 
 func TestDocumentKeepsTheOrderOfKeys(t *testing.T) {
 	t.Parallel()
-	d, err := decodeDocument([]byte(`{"c":1,"a":2,"b":3}`))
+	d, err := decodeDocument([]byte(`{"c":1,"a":2,"b":3}`), cookieMember)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestDamagedDocuments(t *testing.T) {
 		damaged = append(damaged, whole[:i])
 	}
 	for _, text := range damaged {
-		if d, err := decodeDocument([]byte(text)); !errors.Is(err, errDamaged) || d != nil {
+		if d, err := decodeDocument([]byte(text), cookieMember); !errors.Is(err, errDamaged) || d != nil {
 			t.Errorf("%.60q: decoded to %v, %v", text, d, err)
 		}
 	}
@@ -93,8 +93,8 @@ func TestDocumentEqualLooksAtBytes(t *testing.T) {
 		{`{"a":1,"b":1}`, `{"a":1,"c":1}`, false},
 		{`{"a":null}`, `{"b":null}`, false},
 	} {
-		a, errA := decodeDocument([]byte(c.a))
-		b, errB := decodeDocument([]byte(c.b))
+		a, errA := decodeDocument([]byte(c.a), cookieMember)
+		b, errB := decodeDocument([]byte(c.b), cookieMember)
 		if errA != nil || errB != nil || a.equal(b) != c.want || b.equal(a) != c.want {
 			t.Errorf("%s and %s: equal is not %v (%v, %v)", c.a, c.b, c.want, errA, errB)
 		}
@@ -181,7 +181,7 @@ func TestValuesThatAreKept(t *testing.T) {
 			t.Errorf("%s: %q came back as %v, %v", what, raw, back.Elem(), err)
 		}
 		text := `{"k":` + string(raw) + `}`
-		if d, err := decodeDocument([]byte(text)); err != nil || string(d.encode()) != text {
+		if d, err := decodeDocument([]byte(text), cookieMember); err != nil || string(d.encode()) != text {
 			t.Errorf("%s: %q does not pass through a document: %v", what, text, err)
 		}
 	}
@@ -194,7 +194,7 @@ func FuzzDecodeDocument(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		d, err := decodeDocument(data)
+		d, err := decodeDocument(data, cookieMember)
 		if err != nil {
 			return
 		}
@@ -209,7 +209,7 @@ func FuzzDecodeDocument(f *testing.F) {
 		if err := json.Unmarshal(text, &after); err != nil || !reflect.DeepEqual(before, after) {
 			t.Fatalf("%q became %q", data, text)
 		}
-		again, err := decodeDocument(text)
+		again, err := decodeDocument(text, cookieMember)
 		if err != nil || !again.equal(d) || !d.equal(again) || string(again.encode()) != string(text) {
 			t.Fatalf("%q became %q, which decodes to something else: %v", data, text, err)
 		}

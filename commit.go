@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 )
@@ -13,6 +14,7 @@ import (
 // a copy, so that the handler's goroutines can go on with the session.
 type commit struct {
 	manager    *Manager
+	request    *http.Request // nil outside of one
 	state      state
 	changes    changes
 	cookie     cookiePath
@@ -50,15 +52,21 @@ func (s *Session) begin() (*commit, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
-	if !s.state.stored() && s.pending.any() {
+	if !s.state.stored() && (s.pending.any() || s.manager.policy.SaveNew) {
 		s.handleLocked() // so that it is the same before, while and after the row is made
 	}
-	c := &commit{manager: s.manager, state: s.state, changes: s.pending, cookie: s.cookie, due: s.touchDue()}
+	c := &commit{manager: s.manager, request: s.request, state: s.state, changes: s.pending, cookie: s.cookie, due: s.touchDue()}
 	s.pending = changes{}
 	return c, nil
 }
 
-func (c *commit) nothing() bool { return !c.changes.any() && !c.due }
+func (c *commit) nothing() bool {
+	always := c.manager.policy.Resave
+	if !c.state.stored() {
+		always = c.manager.policy.SaveNew && !c.changes.destroyed
+	}
+	return !c.changes.any() && !c.due && !always
+}
 
 // finish takes over what the commit made, and lays over it what the handler
 // changed meanwhile. A commit that failed hands its changes back.
@@ -114,7 +122,7 @@ func (c *commit) run(ctx context.Context) error {
 		return c.create(ctx)
 	case c.changes.renew != renewNone:
 		return c.merged(ctx, c.rekey)
-	case c.dirty():
+	case c.dirty() || c.manager.policy.Resave:
 		return c.merged(ctx, c.update)
 	case c.due || c.changes.touch:
 		return c.touch(ctx)
@@ -129,7 +137,7 @@ func (c *commit) dirty() bool {
 
 // create inserts a new session, if there is something in it.
 func (c *commit) create(ctx context.Context) error {
-	if c.state.user == "" && !c.state.now.hasValues() {
+	if c.state.user == "" && !c.state.now.hasValues() && !c.manager.policy.SaveNew {
 		return nil
 	}
 	switch c.cookie {
@@ -140,7 +148,7 @@ func (c *commit) create(ctx context.Context) error {
 		return nil
 	}
 	ttl := c.ttl()
-	ttl.Absolute = c.manager.options.Lifetime
+	ttl.Absolute = c.manager.lifetime()
 	return c.writeNewID(ttl, func(row *Record) error {
 		row.Version = 1
 		return c.manager.store.Create(ctx, *row, ttl)
@@ -160,7 +168,7 @@ func (c *commit) rekey(ctx context.Context) error {
 	}
 	ttl := c.ttl()
 	if c.changes.renew >= renewLogin {
-		ttl.Absolute = c.manager.options.Lifetime
+		ttl.Absolute = c.manager.lifetime()
 	}
 	return c.writeNewID(ttl, func(row *Record) (err error) {
 		row.Version, err = c.manager.store.Rekey(ctx, from, *row, ttl)
@@ -180,8 +188,10 @@ func (c *commit) writeNewID(ttl TTL, write func(*Record) error) error {
 	row.Handle = c.state.handle
 	err = ErrExists
 	for try := 0; try < maxCollisions && errors.Is(err, ErrExists); try++ {
-		c.state.id = newID()
-		row.Key = c.state.id.key()
+		if c.state.id, err = c.manager.protocol.NewID(c.request); err != nil {
+			return err
+		}
+		row.Key = RowKey(c.manager.protocol.Key(c.state.id))
 		err = write(&row)
 	}
 	if err != nil {
@@ -197,6 +207,7 @@ func (c *commit) writeNewID(ttl TTL, write func(*Record) error) error {
 
 // update saves under the id that the session has.
 func (c *commit) update(ctx context.Context) error {
+	modified := c.dirty()
 	row, err := c.row()
 	if err != nil {
 		return err
@@ -209,6 +220,8 @@ func (c *commit) update(ctx context.Context) error {
 	for _, o := range c.changes.ops {
 		c.sendCookie = c.sendCookie || o.name == cookieMember
 	}
+	// A cookie that the browser keeps by a clock of its own has to follow.
+	c.sendCookie = c.sendCookie || modified && c.manager.maxAge(c.state.now) > 0
 	return nil
 }
 
@@ -221,7 +234,7 @@ func (c *commit) touch(ctx context.Context) error {
 	if err := c.manager.store.Touch(ctx, c.state.row.Key, ttl); err != nil {
 		return err
 	}
-	if c.manager.maxAge(c.state.now) > 0 {
+	if !c.manager.policy.TouchOnly && c.manager.maxAge(c.state.now) > 0 {
 		// The cookie will be sent again. Touch does not tell whether the row is still
 		// there, and the cookie of a session that was regenerated meanwhile must not
 		// replace the new one in the browser.
@@ -230,6 +243,7 @@ func (c *commit) touch(ctx context.Context) error {
 		} else if err != nil {
 			return err
 		}
+		c.sendCookie = true
 	}
 	c.wrote(c.state.row, ttl)
 	return nil
@@ -238,6 +252,7 @@ func (c *commit) touch(ctx context.Context) error {
 // row returns what to write.
 func (c *commit) row() (Record, error) {
 	row := c.state.row
+	c.state.now = c.manager.renewed(c.state.now)
 	row.User, row.Data = c.state.user, c.state.now.encode()
 	if limit := c.manager.options.MaxBytes; len(row.Data) > limit {
 		return row, fmt.Errorf("%w: %d bytes of JSON, MaxBytes is %d; keep big things in a table of their own", ErrTooLarge, len(row.Data), limit)
@@ -250,6 +265,4 @@ func (c *commit) ttl() TTL { return TTL{Idle: c.manager.idle(c.state.now)} }
 func (c *commit) wrote(row Record, ttl TTL) {
 	row.ExpiresIn = min(ttl.Idle, row.AbsoluteIn)
 	c.state.row = row
-	// A cookie that the browser keeps by a clock of its own has to follow.
-	c.sendCookie = c.sendCookie || c.manager.maxAge(c.state.now) > 0
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/sqlsessions/sessions/internal/wire"
 )
 
 // An id is the secret that a cookie carries: 256 random bits.
@@ -27,6 +29,9 @@ func (v id) key() RowKey {
 	sum := sha256.Sum256(v[:])
 	return RowKey(sum[:])
 }
+
+// text is how an id stands in a cookie.
+func (v id) text() string { return canonical.EncodeToString(v[:]) }
 
 // newHandle returns a public name for a session: 128 random bits.
 func newHandle() string {
@@ -111,29 +116,24 @@ func decode32(text string) (v id, ok bool) {
 // may ask the store about.
 const maxCandidates = 4
 
-// candidate is an id that came with a request.
-type candidate struct {
-	id  id
-	old bool // signed with a secret that is being phased out
-}
-
 // read returns the different ids that the correctly signed ones of cookies
 // carry. Order says nothing: whoever can set a cookie for a parent domain or a
 // longer path decides it (RFC 6265bis, section 8.6).
-func (s *signer) read(cookies []*http.Cookie) []candidate {
-	var found []candidate
+func (s *signer) read(cookies []*http.Cookie) []wire.ID {
+	var found []wire.ID
 next:
 	for _, c := range cookies {
-		v, old, ok := s.decode(c.Value)
+		_, old, ok := s.decode(c.Value)
 		if !ok || c.Quoted {
 			continue
 		}
+		text := c.Value[:encodedLength]
 		for _, f := range found {
-			if f.id == v {
+			if f.Text == text {
 				continue next
 			}
 		}
-		if found = append(found, candidate{v, old}); len(found) > maxCandidates {
+		if found = append(found, wire.ID{Text: text, Old: old}); len(found) > maxCandidates {
 			return nil
 		}
 	}

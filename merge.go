@@ -19,6 +19,8 @@ type op struct {
 	kind opKind
 	name string
 	raw  json.RawMessage // what set and update put there
+	// fresh is what a reset leaves.
+	fresh document
 	// replay computes raw anew from the value that another request left, or nil.
 	replay func(json.RawMessage) (json.RawMessage, error)
 }
@@ -42,7 +44,7 @@ func (o *op) apply(d document) document {
 	case opClear:
 		return slices.DeleteFunc(d, func(m member) bool { return !m.reserved() })
 	default:
-		return nil
+		return slices.Clone(o.fresh)
 	}
 }
 
@@ -74,6 +76,10 @@ func (s *Session) record(o op) {
 // update records what f made of a value, unless the session changed since
 // peek returned that generation.
 func (s *Session) update(name string, generation int, raw json.RawMessage, f func(json.RawMessage) (json.RawMessage, error)) bool {
+	if err := s.manager.protocol.Check(name); err != nil {
+		s.refuse(name, err)
+		return true
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.generation != generation {

@@ -159,14 +159,18 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// validate reports everything that is wrong, not just the first thing.
-func (o Options) validate() error {
-	var errs []error
-	check := func(bad bool, format string, args ...any) {
-		if bad {
-			errs = append(errs, fmt.Errorf("%w: "+format, append([]any{ErrOptions}, args...)...))
-		}
+// A checker collects everything that is wrong, not just the first thing.
+type checker []error
+
+func (c *checker) checkf(bad bool, format string, args ...any) {
+	if bad {
+		*c = append(*c, fmt.Errorf("%w: "+format, append([]any{ErrOptions}, args...)...))
 	}
+}
+
+func (o Options) validate() error {
+	var c checker
+	check := c.checkf
 	check(len(o.Secrets) == 0, "Secrets is empty; give at least one secret of %d random bytes, for example from `openssl rand -base64 32`", minSecret)
 	for i, secret := range o.Secrets {
 		check(len(secret) < minSecret, "Secrets[%d] has %d bytes; use at least %d random bytes", i, len(secret), minSecret)
@@ -174,6 +178,14 @@ func (o Options) validate() error {
 	}
 	check(o.Lifetime < time.Second, "Lifetime is %v; use at least a second", o.Lifetime)
 	check(o.Lifetime > maxLifetime, "Lifetime is %v; browsers keep no cookie longer than 400 days (%v)", o.Lifetime, maxLifetime)
+	o.Cookie.validate(check)
+	return errors.Join(append(c, o.validateWork())...)
+}
+
+// validateWork checks what does not depend on how the cookie looks.
+func (o Options) validateWork() error {
+	var c checker
+	check := c.checkf
 	check(o.IdleTimeout < time.Second, "IdleTimeout is %v; use at least a second, or set it to Lifetime to do without", o.IdleTimeout)
 	check(o.IdleTimeout > o.Lifetime, "IdleTimeout %v is longer than Lifetime %v and would never apply; lower it or raise Lifetime", o.IdleTimeout, o.Lifetime)
 	check(o.TouchInterval < 0 || o.TouchInterval > o.IdleTimeout/2, "TouchInterval is %v; use 0 to half of IdleTimeout (%v)", o.TouchInterval, o.IdleTimeout/2)
@@ -182,6 +194,5 @@ func (o Options) validate() error {
 	for i, p := range o.TrustedProxies {
 		check(!p.IsValid(), "TrustedProxies[%d] is not a valid prefix; use netip.MustParsePrefix(\"10.0.0.0/8\")", i)
 	}
-	o.Cookie.validate(check)
-	return errors.Join(errs...)
+	return errors.Join(c...)
 }

@@ -110,31 +110,31 @@ func TestIsLoopback(t *testing.T) {
 	}
 }
 
-func TestCookieFor(t *testing.T) {
+func TestWhetherACookieIsSent(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		mode   SecureMode
-		https  bool
-		host   string
-		path   cookiePath
-		secure bool
+		mode     SecureMode
+		https    bool
+		host     string
+		withheld bool
+		secure   bool
 	}{
-		{SecureAlways, true, "example.com", cookieOpen, true},
-		{SecureAlways, false, "example.com", cookieWithheld, true},
-		{SecureAlways, false, "localhost:8080", cookieOpen, true},
-		{SecureAuto, true, "example.com", cookieOpen, true},
-		{SecureAuto, false, "example.com", cookieOpen, false},
-		{SecureAuto, false, "localhost:8080", cookieOpen, false},
-		{SecureNever, true, "example.com", cookieOpen, false},
-		{SecureNever, false, "example.com", cookieOpen, false},
+		{SecureAlways, true, "example.com", false, true},
+		{SecureAlways, false, "example.com", true, true},
+		{SecureAlways, false, "localhost:8080", false, true},
+		{SecureAuto, true, "example.com", false, true},
+		{SecureAuto, false, "example.com", false, false},
+		{SecureAuto, false, "localhost:8080", false, false},
+		{SecureNever, true, "example.com", false, false},
+		{SecureNever, false, "example.com", false, false},
 	} {
-		m := &Manager{options: Options{Cookie: CookieOptions{Secure: c.mode}}}
+		n := native{options: &Options{Cookie: CookieOptions{Secure: c.mode}}}
 		r := &http.Request{Host: c.host}
 		if c.https {
 			r.TLS = new(tls.ConnectionState)
 		}
-		if path, secure := m.cookieFor(r); path != c.path || secure != c.secure {
-			t.Errorf("%+v: path %d, secure %v", c, path, secure)
+		if withheld, secure := n.Sends(r); withheld != c.withheld || secure != c.secure {
+			t.Errorf("%+v: withheld %v, secure %v", c, withheld, secure)
 		}
 	}
 }

@@ -185,25 +185,29 @@ func (s *Session) writeHeader(h http.Header) {
 	withheld := s.closeCookie() == cookieWithheld
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o := &s.manager.options
-	st := &s.state
-	value := ""
+	m, st := s.manager, &s.state
+	id, left := "", m.lifetime()
 	switch {
 	case withheld:
 		return
-	case st.stored() && (s.sendCookie || o.Rolling):
-		value = s.manager.signer.encode(st.id)
+	case st.stored() && (s.sendCookie || m.policy.Rolling):
+		left = st.row.AbsoluteIn
+		id = st.id
 	case !s.dropCookie:
 		return
 	}
-	maxAge := s.manager.maxAge(st.now)
-	if st.stored() { // no use in keeping it longer than the session can live
-		maxAge = min(maxAge, st.row.AbsoluteIn)
+	attributes, _ := m.renewed(st.now).get(cookieMember)
+	line, err := m.protocol.Line(id, attributes, left, s.secure)
+	if err != nil {
+		m.options.Logger.Error("sessions: a session's own cookie attributes make no cookie", "handle", st.handle, "error", err)
 	}
-	cookie := o.Cookie.cookie(value, maxAge, s.secure)
-	prefix := o.Cookie.Name + "="
+	if line == "" {
+		m.logWithheld()
+		return
+	}
+	prefix := m.protocol.Name() + "="
 	lines := slices.DeleteFunc(h["Set-Cookie"], func(line string) bool { return strings.HasPrefix(line, prefix) })
-	h["Set-Cookie"] = append(lines, cookie.String())
+	h["Set-Cookie"] = append(lines, line)
 	// Set-Cookie does not keep a cache from storing the response (RFC 9111, section 7.3).
 	if !strings.Contains(strings.ToLower(strings.Join(h["Cache-Control"], ",")), "no-store") {
 		h.Set("Cache-Control", "no-store")

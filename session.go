@@ -1,9 +1,11 @@
 package sessions
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,7 +22,8 @@ const maxUserLength = 255
 // of one request, and useless once the handler has returned.
 type Session struct {
 	manager  *Manager
-	accessed atomic.Bool // the response depends on the cookie
+	request  *http.Request // nil for a session that was not loaded for one
+	accessed atomic.Bool   // the response depends on the cookie
 
 	saving sync.Mutex // held while the store is written; taken before mu
 
@@ -46,9 +49,20 @@ func (s *Session) peek(name string) (json.RawMessage, int) {
 }
 
 func (s *Session) set(name string, raw json.RawMessage) {
+	if err := s.manager.protocol.Check(name); err != nil {
+		s.refuse(name, err)
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.record(op{kind: opSet, name: name, raw: raw})
+}
+
+// freshLocked returns what a session begins with.
+func (s *Session) freshLocked() document {
+	d, err := s.manager.fresh(s.request)
+	s.err = cmp.Or(s.err, err)
+	return d
 }
 
 func (s *Session) delete(name string) {
@@ -113,7 +127,7 @@ func (s *Session) ExpiresAt() time.Time {
 	defer s.mu.Unlock()
 	left := s.state.row.ExpiresIn
 	if !s.state.stored() {
-		left = min(s.manager.idle(s.state.now), s.manager.options.Lifetime)
+		left = min(s.manager.idle(s.state.now), s.manager.lifetime())
 	}
 	return time.Now().Add(left)
 }
@@ -186,7 +200,7 @@ func (s *Session) Regenerate() {
 func (s *Session) RegenerateEmpty() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.record(op{kind: opReset})
+	s.record(op{kind: opReset, fresh: s.freshLocked()})
 	s.state.user = ""
 	s.state.handle = newHandle()
 	s.pending.user = true
@@ -210,11 +224,11 @@ func (s *Session) Destroy() {
 	if s.state.stored() {
 		drop = s.state.row.Key
 	}
-	s.state = state{}
 	s.pending = changes{drop: drop, destroyed: true}
 	s.sendCookie, s.dropCookie = false, s.presented
 	s.generation++
 	s.err = nil
+	s.state = state{now: s.freshLocked()}
 }
 
 // Touch moves the idle timeout forward with this request, even when
@@ -250,7 +264,13 @@ func (s *Session) Reload(ctx context.Context) error {
 	old := s.state
 	s.mu.Unlock()
 	var fresh state
-	if old.stored() {
+	if !old.stored() {
+		now, err := s.manager.fresh(s.request)
+		if err != nil {
+			return err
+		}
+		fresh.now = now
+	} else {
 		var err error
 		if fresh, err = s.manager.load(ctx, old.row.Key); err != nil {
 			return s.manager.storeError("reload", err)
@@ -263,6 +283,21 @@ func (s *Session) Reload(ctx context.Context) error {
 	s.pending = changes{drop: s.pending.drop, destroyed: s.pending.destroyed}
 	s.generation++
 	return nil
+}
+
+// Discard forgets what the request changed since the session was loaded or
+// saved. A Destroy stands.
+func (s *Session) Discard() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.generation++
+	s.err = nil
+	s.pending = changes{drop: s.pending.drop, destroyed: s.pending.destroyed}
+	if !s.state.stored() {
+		s.state = state{now: s.freshLocked(), handle: s.state.handle}
+		return
+	}
+	s.state.now, s.state.user, s.state.handle = s.state.base, s.state.row.User, s.state.row.Handle
 }
 
 // touchDue reports whether the expiry has fallen behind by a TouchInterval and

@@ -1,16 +1,18 @@
 package sessions
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
 	"time"
 )
 
 // cookieMember is where a session keeps its own cookie attributes, beside the
 // values. Names that begin with $ can't be keys.
 const cookieMember = "$cookie"
-
-type cookieAttributes struct {
-	MaxAge int64 `json:"maxAge"` // seconds
-}
 
 // A SessionCookie holds the attributes that one session's cookie has of its
 // own. They are kept with the session.
@@ -36,29 +38,77 @@ func (c *SessionCookie) SetMaxAge(d time.Duration) {
 	s := c.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d = min(max(d, 0), maxLifetime)
-	if d == s.manager.maxAge(s.state.now) {
+	old, _ := s.state.now.get(cookieMember)
+	raw := s.manager.protocol.WithMaxAge(old, d)
+	if s.manager.protocol.MaxAge(raw) == s.manager.maxAge(s.state.now) {
 		return
 	}
-	raw, _ := encodeValue(cookieAttributes{MaxAge: int64((d + time.Second - 1) / time.Second)})
 	s.record(op{kind: opSet, name: cookieMember, raw: raw})
 }
 
-// maxAge returns the session's own MaxAge, else the manager's.
-func (m *Manager) maxAge(d document) time.Duration {
-	if raw, ok := d.get(cookieMember); ok {
-		var own cookieAttributes
-		if decodeValue(raw, &own, false) == nil && own.MaxAge >= 0 {
-			return min(time.Duration(min(own.MaxAge, int64(maxLifetime/time.Second)))*time.Second, maxLifetime)
-		}
-	}
-	return m.options.Cookie.MaxAge
+// Attributes returns the attributes as JSON, nil where the session has none of
+// its own. It is for package express.
+func (c *SessionCookie) Attributes() json.RawMessage {
+	c.session.mu.Lock()
+	defer c.session.mu.Unlock()
+	raw, _ := c.session.state.now.get(cookieMember)
+	return raw
 }
 
-// idle returns how long the session lives untouched. The store must not drop
-// what the browser was told to keep.
+// SetAttributes replaces them. It is for package express. The error wraps [ErrValue].
+func (c *SessionCookie) SetAttributes(raw json.RawMessage) error {
+	s := c.session
+	err := s.manager.protocol.Usable(raw)
+	if err == nil && !json.Valid(raw) {
+		err = errDamaged
+	}
+	if err != nil {
+		return fmt.Errorf("sessions: set cookie attributes: %w: %w", ErrValue, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.record(op{kind: opSet, name: cookieMember, raw: raw})
+	return nil
+}
+
+func (m *Manager) maxAge(d document) time.Duration {
+	raw, _ := d.get(cookieMember)
+	return m.protocol.MaxAge(raw)
+}
+
+// idle returns how long the session lives untouched.
 func (m *Manager) idle(d document) time.Duration {
-	return min(max(m.options.IdleTimeout, m.maxAge(d)), m.options.Lifetime)
+	raw, _ := d.get(cookieMember)
+	return m.protocol.Idle(raw)
+}
+
+// lifetime returns the absolute limit of a new session.
+func (m *Manager) lifetime() time.Duration {
+	if m.policy.Endless {
+		return math.MaxInt64
+	}
+	return m.options.Lifetime
+}
+
+// fresh returns what a new session consists of. r is nil outside of a request.
+func (m *Manager) fresh(r *http.Request) (document, error) {
+	attributes, err := m.protocol.Fresh(r)
+	return cookieDocument(m.protocol.Member(), attributes), err
+}
+
+// renewed returns d with the cookie's attributes as they are to be written now.
+func (m *Manager) renewed(d document) document {
+	i := d.index(cookieMember)
+	if i < 0 {
+		return d
+	}
+	raw := m.protocol.Renewed(d[i].raw, time.Now())
+	if bytes.Equal(raw, d[i].raw) {
+		return d
+	}
+	d = slices.Clone(d)
+	d[i].raw = raw
+	return d
 }
 
 // hasValues reports whether there is anything but what this package keeps.

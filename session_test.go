@@ -280,3 +280,45 @@ func TestRevokeWrapsErrUnavailable(t *testing.T) {
 		t.Errorf("Revoke returns %v", err)
 	}
 }
+
+func TestDiscardForgetsWhatWasNotSaved(t *testing.T) {
+	t.Parallel()
+	store := newSpy()
+	m := newManager(t, store)
+	v := loggedIn(t, m)
+	user := look(v, (*sessions.Session).User)
+	before := *v
+	store.reset(nil)
+	v.visit(func(s *sessions.Session) {
+		count.Set(s, 7)
+		s.SetUser("mallory")
+		s.RegenerateEmpty()
+		s.Discard()
+		if n, _ := count.Get(s); n != 1 || s.User() != user || s.Err() != nil {
+			t.Errorf("within the request: %d, %q, %v", n, s.User(), s.Err())
+		}
+	})
+	if n := store.count(); n != 1 || v.cookie != before.cookie {
+		t.Errorf("%d statements were sent, or the cookie changed", n)
+	}
+	v.visit(func(s *sessions.Session) { // what was saved stays
+		count.Set(s, 8)
+		if err := s.Save(t.Context()); err != nil {
+			t.Error(err)
+		}
+		count.Set(s, 9)
+		s.Discard()
+	})
+	if got := value(v, count); got != 8 {
+		t.Errorf("count is %d, want the saved 8", got)
+	}
+	v.visit(func(s *sessions.Session) { s.Destroy(); s.Discard() })
+	if before.alive() {
+		t.Error("Discard undid a Destroy")
+	}
+	fresh := newVisitor(t, m)
+	fresh.visit(func(s *sessions.Session) { count.Set(s, 1); s.Discard() })
+	if fresh.cookie != "" {
+		t.Error("a new session was made, although its changes were discarded")
+	}
+}

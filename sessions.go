@@ -37,13 +37,16 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+
+	"github.com/sqlsessions/sessions/internal/wire"
 )
 
 // A Manager gives requests their session. It is safe for concurrent use.
 type Manager struct {
 	store        Store
 	options      Options
-	signer       *signer
+	protocol     wire.Protocol
+	policy       wire.Policy
 	gate         *gate
 	warnWithheld sync.Once
 }
@@ -58,10 +61,26 @@ func New(store Store, options Options) (*Manager, error) {
 	if store == nil {
 		return nil, fmt.Errorf("%w: store is nil; use pgstore, mysqlstore, sqlitestore or NewMemoryStore", ErrOptions)
 	}
-	return &Manager{
-		store: store, options: options, gate: newGate(),
-		signer: newSigner(options.Cookie.Name, options.Secrets),
-	}, nil
+	return newManager(store, options, newNative(&options)), nil
+}
+
+// NewWithProtocol is for package express of this module, whose New calls it.
+// Of the options it ignores those about the cookie and its secrets, Lifetime and
+// Rolling, which are the protocol's.
+func NewWithProtocol(store Store, options Options, protocol wire.Protocol) (*Manager, error) {
+	options.Lifetime = maxLifetime // longer than any IdleTimeout
+	options = options.withDefaults()
+	if err := options.validateWork(); err != nil {
+		return nil, err
+	}
+	if store == nil || protocol == nil {
+		return nil, fmt.Errorf("%w: store or protocol is nil", ErrOptions)
+	}
+	return newManager(store, options, protocol), nil
+}
+
+func newManager(store Store, options Options, protocol wire.Protocol) *Manager {
+	return &Manager{store: store, options: options, gate: newGate(), protocol: protocol, policy: protocol.Policy()}
 }
 
 type contextKey struct{}
@@ -120,17 +139,16 @@ func (m *Manager) owns(ctx context.Context) bool {
 // open returns the session that the request's cookies name, or a new one. An
 // id that the store does not know is forgotten: nobody can choose theirs.
 func (m *Manager) open(r *http.Request) (*Session, error) {
-	cookies := r.CookiesNamed(m.options.Cookie.Name)
-	s := &Session{manager: m, presented: len(cookies) > 0}
-	s.cookie, s.secure = m.cookieFor(r)
-	if !s.presented {
-		return s, nil
+	ids, presented := m.protocol.Read(r)
+	s, err := m.begin(r, presented)
+	if err != nil || !presented {
+		return s, err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), m.options.Timeout)
 	defer cancel()
 	live := 0
-	for _, c := range m.signer.read(cookies) {
-		st, err := m.load(ctx, c.id.key())
+	for _, id := range ids {
+		st, err := m.load(ctx, RowKey(m.protocol.Key(id.Text)))
 		if errors.Is(err, ErrNotFound) {
 			continue
 		}
@@ -140,12 +158,24 @@ func (m *Manager) open(r *http.Request) (*Session, error) {
 		if live++; live > 1 {
 			m.options.Logger.Warn("sessions: a request carried the cookies of several live sessions and was given none of them",
 				"handle", s.state.handle, "other", st.handle)
-			return &Session{manager: m, presented: true, cookie: s.cookie, secure: s.secure}, nil
+			return m.begin(r, true)
 		}
-		st.id = c.id
-		s.state, s.sendCookie = st, c.old
+		st.id = id.Text
+		s.state, s.sendCookie = st, id.Old
 	}
 	return s, nil
+}
+
+// begin returns a new session.
+func (m *Manager) begin(r *http.Request, presented bool) (*Session, error) {
+	s := &Session{manager: m, request: r, presented: presented}
+	withheld, secure := m.protocol.Sends(r)
+	if s.secure = secure; withheld {
+		s.cookie = cookieWithheld
+	}
+	now, err := m.fresh(r)
+	s.state.now = now
+	return s, err
 }
 
 // load returns the live session under key. A row that can't be decoded counts
@@ -158,7 +188,7 @@ func (m *Manager) load(ctx context.Context, key RowKey) (state, error) {
 	if !hmac.Equal([]byte(row.Key), []byte(key)) { // a driver or a collation mixed up two users
 		return state{}, fmt.Errorf("sessions: the store returned another session's row")
 	}
-	st, err := decodeRow(row)
+	st, err := m.decode(row)
 	if err != nil {
 		m.options.Logger.Error("sessions: a stored session is damaged and was passed over",
 			"handle", row.Handle, "bytes", len(row.Data), "error", err)
@@ -167,9 +197,13 @@ func (m *Manager) load(ctx context.Context, key RowKey) (state, error) {
 	return st, nil
 }
 
-func decodeRow(row Record) (state, error) {
-	doc, err := decodeDocument(row.Data)
+func (m *Manager) decode(row Record) (state, error) {
+	doc, err := decodeDocument(row.Data, m.protocol.Member())
 	if err != nil {
+		return state{}, err
+	}
+	attributes, _ := doc.get(cookieMember)
+	if err := m.protocol.Usable(attributes); err != nil {
 		return state{}, err
 	}
 	return state{row: row, base: doc, now: doc, user: row.User, handle: row.Handle}, nil
@@ -180,37 +214,21 @@ func decodeRow(row Record) (state, error) {
 // [Session.Save]; those that would need a new cookie are refused with
 // [ErrTooLate]. The error wraps [ErrNotFound] for any value that names no live session.
 func (m *Manager) Load(ctx context.Context, cookieValue string) (*Session, error) {
-	id, _, ok := m.signer.decode(cookieValue)
+	id, ok := m.protocol.Verify(cookieValue)
 	if !ok {
 		return nil, fmt.Errorf("sessions: load: %w", ErrNotFound)
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.options.Timeout)
 	defer cancel()
-	st, err := m.load(ctx, id.key())
+	st, err := m.load(ctx, RowKey(m.protocol.Key(id.Text)))
 	if errors.Is(err, ErrNotFound) {
 		return nil, fmt.Errorf("sessions: load: %w", ErrNotFound)
 	}
 	if err != nil {
 		return nil, m.storeError("load", err)
 	}
-	st.id = id
+	st.id = id.Text
 	return &Session{manager: m, state: st, cookie: cookieGone}, nil
-}
-
-// cookieFor decides whether the cookie may go out with the response, and
-// whether it is Secure.
-func (m *Manager) cookieFor(r *http.Request) (path cookiePath, secure bool) {
-	o := &m.options
-	switch o.Cookie.Secure {
-	case SecureNever:
-		return cookieOpen, false
-	case SecureAuto:
-		return cookieOpen, isHTTPS(r, o.TrustedProxies)
-	}
-	if isHTTPS(r, o.TrustedProxies) || isLoopback(r.Host) {
-		return cookieOpen, true
-	}
-	return cookieWithheld, true
 }
 
 // fail lets the error handler answer, and tells the operator what the client

@@ -5,7 +5,7 @@ import "cmp"
 // state is what the store holds as far as this request knows, and what the
 // request made of it.
 type state struct {
-	id     id       // unknown (zero) for a session that was not loaded by its cookie
+	id     string   // "" for a session that was not loaded by its cookie
 	row    Record   // zero while there is no row
 	base   document // row.Data decoded
 	now    document // base with the pending operations applied
