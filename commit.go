@@ -227,7 +227,7 @@ func (c *commit) update(ctx context.Context) error {
 
 func (c *commit) touch(ctx context.Context) error {
 	ttl := c.ttl()
-	ttl.Throttle = c.manager.options.TouchInterval
+	ttl.Throttle = c.manager.touchInterval(c.state.now)
 	if c.changes.touch {
 		ttl.Throttle = 0
 	}

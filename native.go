@@ -52,14 +52,14 @@ func (n native) Sends(r *http.Request) (withheld, secure bool) {
 	return !isHTTPS(r, o.TrustedProxies) && !isLoopback(r.Host), true
 }
 
-func (n native) Line(text string, attributes json.RawMessage, left time.Duration, secure bool) (string, error) {
+func (n native) Line(text string, attributes json.RawMessage, left time.Duration, secure bool) string {
 	value := ""
 	if text != "" {
 		v, _ := decode32(text)
 		value = n.encode(v)
 	}
 	// No use in keeping it longer than the session can live.
-	return n.options.Cookie.cookie(value, min(n.MaxAge(attributes), left), secure).String(), nil
+	return n.options.Cookie.cookie(value, min(n.MaxAge(attributes), left), secure).String()
 }
 
 func (native) Member() string { return cookieMember }

@@ -58,6 +58,10 @@ type Options struct {
 	// are ignored.
 	TrustedProxies []netip.Prefix
 
+	// Predecessor is the system that this one replaces, while users move over
+	// with their next request. Defaults to none.
+	Predecessor *Predecessor
+
 	// Skip leaves requests alone for which it returns true, such as those for
 	// static files: nothing is loaded and the handler has no session.
 	// Defaults to none.
@@ -179,6 +183,7 @@ func (o Options) validate() error {
 	check(o.Lifetime < time.Second, "Lifetime is %v; use at least a second", o.Lifetime)
 	check(o.Lifetime > maxLifetime, "Lifetime is %v; browsers keep no cookie longer than 400 days (%v)", o.Lifetime, maxLifetime)
 	o.Cookie.validate(check)
+	o.Predecessor.validate(check)
 	return errors.Join(append(c, o.validateWork())...)
 }
 

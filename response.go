@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/sqlsessions/sessions/internal/wire"
 )
 
 // A responseWriter saves the session before the first byte of the response
@@ -186,10 +190,17 @@ func (s *Session) writeHeader(h http.Header) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m, st := s.manager, &s.state
+	if withheld {
+		return
+	}
+	if s.inherited { // so that the next request asks one place only
+		old := m.options.Predecessor.Manager.protocol
+		if attributes, err := old.Fresh(s.request); err == nil && old.Name() != m.protocol.Name() {
+			setCookie(h, old, "", attributes, 0, s.secure)
+		}
+	}
 	id, left := "", m.lifetime()
 	switch {
-	case withheld:
-		return
 	case st.stored() && (s.sendCookie || m.policy.Rolling):
 		left = st.row.AbsoluteIn
 		id = st.id
@@ -197,21 +208,26 @@ func (s *Session) writeHeader(h http.Header) {
 		return
 	}
 	attributes, _ := m.renewed(st.now).get(cookieMember)
-	line, err := m.protocol.Line(id, attributes, left, s.secure)
-	if err != nil {
-		m.options.Logger.Error("sessions: a session's own cookie attributes make no cookie", "handle", st.handle, "error", err)
-	}
-	if line == "" {
+	if !setCookie(h, m.protocol, id, attributes, left, s.secure) {
 		m.logWithheld()
-		return
 	}
-	prefix := m.protocol.Name() + "="
+}
+
+// setCookie puts a cookie into the header, in the place of one of its name. It returns false when
+// the cookie must not go over this connection.
+func setCookie(h http.Header, p wire.Protocol, id string, attributes json.RawMessage, left time.Duration, secure bool) bool {
+	line := p.Line(id, attributes, left, secure)
+	if line == "" {
+		return false
+	}
+	prefix := p.Name() + "="
 	lines := slices.DeleteFunc(h["Set-Cookie"], func(line string) bool { return strings.HasPrefix(line, prefix) })
 	h["Set-Cookie"] = append(lines, line)
 	// Set-Cookie does not keep a cache from storing the response (RFC 9111, section 7.3).
 	if !strings.Contains(strings.ToLower(strings.Join(h["Cache-Control"], ",")), "no-store") {
 		h.Set("Cache-Control", "no-store")
 	}
+	return true
 }
 
 func addVary(h http.Header) {

@@ -39,6 +39,7 @@ type Session struct {
 	presented  bool // the request carried a cookie of our name
 	sendCookie bool
 	dropCookie bool
+	inherited  bool // it came with a predecessor's cookie, which has to go
 }
 
 func (s *Session) peek(name string) (json.RawMessage, int) {
@@ -148,10 +149,8 @@ func (s *Session) User() string {
 func (s *Session) SetUser(user string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(user) > maxUserLength || !utf8.ValidString(user) || strings.ContainsRune(user, 0) {
-		if s.err == nil {
-			s.err = fmt.Errorf("sessions: set user: %w: use at most %d bytes of UTF-8 without NUL", ErrValue, maxUserLength)
-		}
+	if err := checkUser(user); err != nil {
+		s.err = cmp.Or(s.err, fmt.Errorf("sessions: set user: %w", err))
 		return
 	}
 	if user == s.state.user {
@@ -164,6 +163,13 @@ func (s *Session) SetUser(user string) {
 	} else {
 		s.regenerateLocked(renewLogin)
 	}
+}
+
+func checkUser(user string) error {
+	if len(user) > maxUserLength || !utf8.ValidString(user) || strings.ContainsRune(user, 0) {
+		return fmt.Errorf("%w: use at most %d bytes of UTF-8 without NUL", ErrValue, maxUserLength)
+	}
+	return nil
 }
 
 // Keys returns the names that have a value, in the order they were first set.
@@ -308,5 +314,5 @@ func (s *Session) touchDue() bool {
 		return false
 	}
 	full := min(s.manager.idle(st.now), st.row.AbsoluteIn)
-	return full-st.row.ExpiresIn >= s.manager.options.TouchInterval
+	return full-st.row.ExpiresIn >= s.manager.touchInterval(st.now)
 }

@@ -82,6 +82,15 @@ func (m *Manager) idle(d document) time.Duration {
 	return m.protocol.Idle(raw)
 }
 
+// touchInterval is [Options.TouchInterval], or a tenth of an idle timeout that a
+// session has of its own and that is shorter than the manager's.
+func (m *Manager) touchInterval(d document) time.Duration {
+	if idle := m.idle(d); idle < m.options.IdleTimeout {
+		return min(m.options.TouchInterval, idle/10)
+	}
+	return m.options.TouchInterval
+}
+
 // lifetime returns the absolute limit of a new session.
 func (m *Manager) lifetime() time.Duration {
 	if m.policy.Endless {

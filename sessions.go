@@ -141,7 +141,7 @@ func (m *Manager) owns(ctx context.Context) bool {
 func (m *Manager) open(r *http.Request) (*Session, error) {
 	ids, presented := m.protocol.Read(r)
 	s, err := m.begin(r, presented)
-	if err != nil || !presented {
+	if err != nil || !presented && m.options.Predecessor == nil {
 		return s, err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), m.options.Timeout)
@@ -162,6 +162,15 @@ func (m *Manager) open(r *http.Request) (*Session, error) {
 		}
 		st.id = id.Text
 		s.state, s.sendCookie = st, id.Old
+	}
+	if live == 0 {
+		st, err := m.takeOver(ctx, r)
+		switch {
+		case err == nil:
+			s.state, s.sendCookie, s.inherited = st, true, true
+		case !errors.Is(err, ErrNotFound):
+			return nil, m.storeError("take over", err)
+		}
 	}
 	return s, nil
 }

@@ -34,7 +34,7 @@ type Protocol interface {
 	Sends(r *http.Request) (withheld, secure bool)
 	// Line returns the Set-Cookie line for a session that can live for left, or, for the id "", the one
 	// that deletes the cookie; "" when the cookie can't go out on this connection.
-	Line(id string, attributes json.RawMessage, left time.Duration, secure bool) (string, error)
+	Line(id string, attributes json.RawMessage, left time.Duration, secure bool) string
 	// Name returns the cookie's name.
 	Name() string
 
@@ -42,7 +42,8 @@ type Protocol interface {
 	Member() string
 	// Fresh returns the attributes of a new session. r is nil outside of a request.
 	Fresh(r *http.Request) (json.RawMessage, error)
-	// Usable returns why a session with these attributes can't be used.
+	// Usable returns why a session with these attributes can't be used. The other
+	// methods are given usable ones only.
 	Usable(attributes json.RawMessage) error
 	// Renewed returns the attributes as they are to be written at a time.
 	Renewed(attributes json.RawMessage, now time.Time) json.RawMessage

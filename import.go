@@ -1,0 +1,156 @@
+package sessions
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+)
+
+// A Pager is a store that can be read in the order of its keys. The stores of
+// package express are.
+type Pager interface {
+	// Page returns up to limit live rows, beginning behind the key after ("").
+	Page(ctx context.Context, after RowKey, limit int) ([]Record, error)
+}
+
+// An ImportReport counts what [Manager.Import] found and did.
+type ImportReport struct {
+	Read      int `json:"read"`      // live sessions of the predecessor
+	Copied    int `json:"copied"`    // for the first time
+	Updated   int `json:"updated"`   // changed there since they were copied
+	Unchanged int `json:"unchanged"` // copied before
+	Skipped   int `json:"skipped"`   // can't be kept here; the log says why
+	Removed   int `json:"removed"`   // copies whose original has ended
+}
+
+// Verified reports whether every live session of the predecessor that can be kept here is.
+func (r ImportReport) Verified() bool { return r.Read == r.Copied+r.Updated+r.Unchanged+r.Skipped }
+
+// Import copies the live sessions of [Options.Predecessor] into the manager's
+// store, and leaves the predecessor's as they are, so that it can go on
+// working meanwhile. It can be stopped and run again: it does what is missing, brings copies
+// up to date, and removes those whose original has ended. The copies do not
+// count until [Predecessor.ImportedOnly] is set. Run it for the last time, then, when the
+// predecessor has stopped.
+//
+// progress is called after each page of rows. It needs some 30 bytes of memory for each session.
+func (m *Manager) Import(ctx context.Context, progress func(ImportReport)) (ImportReport, error) {
+	i := importer{Manager: m, seen: map[uint64]struct{}{}, progress: progress}
+	if m.options.Predecessor == nil {
+		return i.ImportReport, fmt.Errorf("%w: Import needs Options.Predecessor", ErrOptions)
+	}
+	from, ok := m.options.Predecessor.Manager.store.(Pager)
+	if !ok {
+		return i.ImportReport, fmt.Errorf("%w: the predecessor's store can't be read in pages", ErrOptions)
+	}
+	err := i.copyAll(ctx, from)
+	if err == nil {
+		err = i.removeEnded(ctx)
+	}
+	return i.ImportReport, m.storeError("import", err)
+}
+
+type importer struct {
+	*Manager
+	ImportReport
+	seen     map[uint64]struct{} // keys of successors, shortened
+	progress func(ImportReport)
+}
+
+func short(key RowKey) uint64 { return binary.BigEndian.Uint64([]byte(key)) }
+
+func (i *importer) copyAll(ctx context.Context, from Pager) error {
+	for after := RowKey(""); ; {
+		rows, err := from.Page(ctx, after, pageSize)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			after = row.Key
+			if err := i.copy(ctx, row); err != nil {
+				return err
+			}
+		}
+		i.progress(i.ImportReport)
+		if len(rows) < pageSize {
+			return nil
+		}
+	}
+}
+
+func (i *importer) copy(ctx context.Context, row Record) error {
+	i.Read++
+	next, err := i.translate(row)
+	if err != nil {
+		i.Skipped++
+		i.options.Logger.Warn("sessions: a session was not imported", "handle", row.Handle, "error", err)
+		return nil
+	}
+	next.Key = successor(row.Key).key()
+	sum := sha256.Sum256(row.Data)
+	mark := []byte(`"` + hex.EncodeToString(sum[:8]) + `"`)
+	doc, err := decodeDocument(next.Data, i.protocol.Member())
+	if err != nil {
+		return err
+	}
+	next.Data = doc.with(importedMember, mark).encode()
+	i.seen[short(next.Key)] = struct{}{}
+
+	ttl := i.inherited(row)
+	err = i.store.Create(ctx, next, ttl)
+	if err == nil {
+		i.Copied++
+		return nil
+	}
+	if !errors.Is(err, ErrExists) {
+		return err
+	}
+	there, err := i.load(ctx, next.Key)
+	if errors.Is(err, ErrNotFound) { // expired here, and extended there
+		if err := i.adopt(ctx, next, ttl); err != nil {
+			return err
+		}
+		i.Updated++
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	old, copied := there.base.get(importedMember)
+	if !copied || bytes.Equal(old, mark) {
+		i.Unchanged++
+		return i.store.Touch(ctx, next.Key, TTL{Idle: ttl.Idle, Throttle: i.options.TouchInterval})
+	}
+	there.row.User, there.row.Data = next.User, next.Data
+	_, err = i.store.Save(ctx, there.row, ttl)
+	if errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) { // its user came
+		i.Unchanged++
+		return nil
+	}
+	i.Updated++
+	return err
+}
+
+// removeEnded removes the copies whose original was not seen.
+func (i *importer) removeEnded(ctx context.Context) error {
+	for s, err := range i.All(ctx) {
+		if err != nil {
+			return err
+		}
+		if _, copied := s.state.base.get(importedMember); !copied {
+			continue
+		}
+		if _, ok := i.seen[short(s.state.row.Key)]; !ok {
+			if err := i.store.Delete(ctx, s.state.row.Key); err != nil {
+				return err
+			}
+			i.Removed++
+		}
+	}
+	i.progress(i.ImportReport)
+	return nil
+}
