@@ -1,0 +1,68 @@
+// Package express lets a Go program share its sessions with a running Express
+// application: the same signed cookie, byte for byte, and the same rows in the tables
+// of connect-pg-simple and express-mysql-session.
+//
+//	store, err := pgsimple.Open(ctx, db, pgsimple.Options{}) // or mysqlsession
+//	manager, err := express.New(store, express.Options{Secrets: []string{secret}})
+//	...
+//	http.ListenAndServe(addr, manager.Handler(mux))
+//
+// Handlers are those of package sessions: [sessions.FromContext], [sessions.NewKey]
+// and so on; what Express keeps under req.session.views is the key "views". The
+// promises of package sessions hold as far as Go programs write: nothing is
+// answered before it is saved, parallel requests of Go programs do not lose each
+// other's changes, and a session that was ended does not come back. Node writes as it
+// always did: the whole session, over whatever is there.
+//
+// docs/express.md is the guide to moving an application, and lists express-session's
+// options and behaviours with their counterparts here and each deliberate difference.
+package express
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/sqlsessions/sessions"
+)
+
+// New returns a manager that keeps sessions as express-session does. The store is one of
+// package pgsimple or mysqlsession, or a [sessions.MemoryStore] for tests.
+// The error wraps [sessions.ErrOptions].
+func New(store sessions.Store, options Options) (*sessions.Manager, error) {
+	o := options.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, fmt.Errorf("express: %w", err)
+	}
+	p := &protocol{Options: o}
+	for _, secret := range o.Secrets {
+		p.secrets = append(p.secrets, []byte(secret))
+	}
+	m, err := sessions.NewWithProtocol(store, sessions.Options{
+		IdleTimeout: o.IdleTimeout, TouchInterval: o.TouchInterval, MaxBytes: o.MaxBytes,
+		Timeout: o.Timeout, ErrorHandler: o.ErrorHandler, Logger: o.Logger,
+		Skip: func(r *http.Request) bool {
+			return !pathMatch(requestPath(r), o.Cookie.Path) || o.Skip != nil && o.Skip(r)
+		},
+	}, p)
+	if err != nil {
+		return nil, fmt.Errorf("express: %w", err)
+	}
+	return m, nil
+}
+
+// requestPath is the path as the client sent it, whatever was stripped or decoded since.
+func requestPath(r *http.Request) string {
+	if strings.HasPrefix(r.RequestURI, "/") {
+		path, _, _ := strings.Cut(r.RequestURI, "?")
+		return path
+	}
+	return r.URL.EscapedPath()
+}
+
+// pathMatch is RFC 6265, section 5.1.4. Upstream compares prefixes, so that its
+// "/foo" is for "/foobar" too, where no browser sends the cookie.
+func pathMatch(path, cookiePath string) bool {
+	rest, ok := strings.CutPrefix(path, cookiePath)
+	return ok && (rest == "" || rest[0] == '/' || strings.HasSuffix(cookiePath, "/"))
+}

@@ -1,0 +1,138 @@
+package express_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/express"
+)
+
+const secret = "keyboard cat"
+
+var (
+	views = sessions.NewKey[int]("views")
+	name  = sessions.NewKey[string]("name")
+)
+
+func newManager(tb testing.TB, store sessions.Store, change ...func(*express.Options)) *sessions.Manager {
+	tb.Helper()
+	o := express.Options{Secrets: []string{secret}, Logger: slog.New(slog.DiscardHandler)}
+	for _, f := range change {
+		f(&o)
+	}
+	m, err := express.New(store, o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return m
+}
+
+// A spy notes the calls of a store by the names that express-session has for them.
+type spy struct {
+	sessions.Store
+	mu  sync.Mutex
+	ops []string
+}
+
+func newSpy() *spy { return &spy{Store: sessions.NewMemoryStore(0)} }
+
+func (s *spy) note(op string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ops = append(s.ops, op)
+}
+
+func (s *spy) taken() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ops := s.ops
+	s.ops = nil
+	return ops
+}
+
+func (s *spy) Load(ctx context.Context, key sessions.RowKey) (sessions.Record, error) {
+	s.note("get")
+	return s.Store.Load(ctx, key)
+}
+
+func (s *spy) Create(ctx context.Context, r sessions.Record, ttl sessions.TTL) error {
+	s.note("set")
+	return s.Store.Create(ctx, r, ttl)
+}
+
+func (s *spy) Save(ctx context.Context, r sessions.Record, ttl sessions.TTL) (sessions.Version, error) {
+	s.note("set")
+	return s.Store.Save(ctx, r, ttl)
+}
+
+func (s *spy) Rekey(ctx context.Context, from sessions.RowKey, r sessions.Record, ttl sessions.TTL) (sessions.Version, error) {
+	s.note("rekey")
+	return s.Store.Rekey(ctx, from, r, ttl)
+}
+
+func (s *spy) Touch(ctx context.Context, key sessions.RowKey, ttl sessions.TTL) error {
+	s.note("touch")
+	return s.Store.Touch(ctx, key, ttl)
+}
+
+func (s *spy) Delete(ctx context.Context, key sessions.RowKey) error {
+	s.note("destroy")
+	return s.Store.Delete(ctx, key)
+}
+
+// A browser keeps what a test's last response set, by the cookie's name.
+type browser struct {
+	tb      testing.TB
+	manager *sessions.Manager
+	cookies map[string]string // values as they stand in the header
+	request func(*http.Request)
+}
+
+func newBrowser(tb testing.TB, m *sessions.Manager) *browser {
+	return &browser{tb: tb, manager: m, cookies: map[string]string{}}
+}
+
+func (b *browser) serve(h http.HandlerFunc) *http.Response {
+	b.tb.Helper()
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	var pairs []string
+	for name, value := range b.cookies {
+		pairs = append(pairs, name+"="+value)
+	}
+	if slices.Sort(pairs); len(pairs) > 0 {
+		r.Header.Set("Cookie", strings.Join(pairs, "; "))
+	}
+	if b.request != nil {
+		b.request(r)
+	}
+	w := httptest.NewRecorder()
+	b.manager.Handler(h).ServeHTTP(w, r)
+	res := w.Result()
+	for _, line := range res.Header["Set-Cookie"] {
+		pair, rest, _ := strings.Cut(line, ";")
+		name, value, _ := strings.Cut(pair, "=")
+		if b.cookies[name] = value; value == "" || strings.Contains(rest, "01 Jan 1970") {
+			delete(b.cookies, name)
+		}
+	}
+	return res
+}
+
+// visit runs f with the request's session.
+func (b *browser) visit(f func(s *sessions.Session)) *http.Response {
+	b.tb.Helper()
+	return b.serve(func(_ http.ResponseWriter, r *http.Request) { f(sessions.FromContext(r.Context())) })
+}
+
+func value[T any](b *browser, k sessions.Key[T]) (v T) {
+	b.tb.Helper()
+	b.visit(func(s *sessions.Session) { v, _ = k.Get(s) })
+	return v
+}

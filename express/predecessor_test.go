@@ -1,0 +1,297 @@
+package express_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sqlsessions/sessions"
+)
+
+// A move is an Express application's manager, and one of our own that takes over.
+type move struct {
+	oldStore, store *spy
+	old, next       *sessions.Manager
+	options         sessions.Options
+}
+
+func newMove(t *testing.T, change ...func(*sessions.Options)) *move {
+	t.Helper()
+	v := &move{oldStore: newSpy(), store: newSpy()}
+	v.old = newManager(t, pager{v.oldStore})
+	v.options = sessions.Options{
+		Secrets: [][]byte{[]byte("another secret of 32 bytes or more")},
+		Logger:  slog.New(slog.DiscardHandler),
+		Cookie:  sessions.CookieOptions{Secure: sessions.SecureAuto},
+		Predecessor: &sessions.Predecessor{
+			Manager: v.old, Until: time.Now().Add(time.Hour), UserKey: "passport.user",
+		},
+	}
+	for _, f := range change {
+		f(&v.options)
+	}
+	v.next = v.manager(t)
+	return v
+}
+
+func (v *move) manager(t *testing.T) *sessions.Manager {
+	t.Helper()
+	m, err := sessions.New(v.store, v.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// A pager reads a memory store in the order of its keys.
+type pager struct{ *spy }
+
+func (p pager) Page(ctx context.Context, after sessions.RowKey, limit int) ([]sessions.Record, error) {
+	rows, err := p.List(ctx, "", "", 1<<20)
+	slices.SortFunc(rows, func(a, b sessions.Record) int { return strings.Compare(string(a.Key), string(b.Key)) })
+	rows = slices.DeleteFunc(rows, func(r sessions.Record) bool { return r.Key <= after })
+	return rows[:min(limit, len(rows))], err
+}
+
+var passport = sessions.NewKey[map[string]any]("passport")
+
+// login makes a session of the old kind.
+func (v *move) login(t *testing.T) *browser {
+	t.Helper()
+	b := newBrowser(t, v.old)
+	b.visit(func(s *sessions.Session) {
+		views.Set(s, 1)
+		passport.Set(s, map[string]any{"user": 42})
+	})
+	b.manager = v.next
+	return b
+}
+
+func count(t *testing.T, m *sessions.Manager) int {
+	t.Helper()
+	n, err := m.Count(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestSessionsMoveOverWithTheNextRequest(t *testing.T) {
+	t.Parallel()
+	v := newMove(t)
+	b := v.login(t)
+	stranger := newBrowser(t, v.next)
+	old := b.cookies["connect.sid"]
+	res := b.visit(func(s *sessions.Session) {
+		if n, _ := views.Get(s); n != 1 || s.User() != "42" || s.IsNew() {
+			t.Errorf("views %d, user %q, new %v", n, s.User(), s.IsNew())
+		}
+	})
+	if len(b.cookies) != 1 || b.cookies["session"] == "" {
+		t.Errorf("the browser holds %v after %q", b.cookies, res.Header["Set-Cookie"])
+	}
+	if count(t, v.old) != 0 || count(t, v.next) != 1 {
+		t.Errorf("%d old sessions and %d new ones, want 0 and 1", count(t, v.old), count(t, v.next))
+	}
+	// A response may have been lost, or another tab may still be loading.
+	b.cookies = map[string]string{"connect.sid": old}
+	if got := value(b, views); got != 1 {
+		t.Errorf("the old cookie once more: views is %d", got)
+	}
+	late := newBrowser(t, v.next)
+	late.cookies["connect.sid"] = old
+	b.visit(func(s *sessions.Session) { s.Destroy() })
+	if got := value(late, views); got != 0 || count(t, v.next) != 0 {
+		t.Error("the old cookie brought back a session that was logged out")
+	}
+	if value(stranger, views) != 0 {
+		t.Error("somebody without a cookie got a session")
+	}
+}
+
+func TestASessionOfOurOwnComesBeforeAnOldOne(t *testing.T) {
+	t.Parallel()
+	v := newMove(t)
+	b := newBrowser(t, v.next)
+	b.visit(func(s *sessions.Session) { views.Set(s, 5) })
+	b.cookies["connect.sid"] = v.login(t).cookies["connect.sid"]
+	if got := value(b, views); got != 5 || count(t, v.old) != 1 {
+		t.Errorf("views is %d, want our own 5; %d old sessions left, want 1", got, count(t, v.old))
+	}
+}
+
+func TestARegeneratedSessionDoesNotComeBackByItsOldCookie(t *testing.T) {
+	t.Parallel()
+	v := newMove(t)
+	b := v.login(t)
+	thief := newBrowser(t, v.next)
+	thief.cookies["connect.sid"] = b.cookies["connect.sid"]
+	b.visit(func(s *sessions.Session) { s.SetUser("ann") })
+	if got := value(thief, views); got != 0 {
+		t.Error("the cookie of before the login still works")
+	}
+	if got := value(b, views); got != 1 {
+		t.Errorf("views is %d after the login, want 1", got)
+	}
+}
+
+func TestParallelRequestsMoveASessionOnce(t *testing.T) {
+	t.Parallel()
+	v := newMove(t)
+	for range 20 {
+		b := v.login(t)
+		var wait sync.WaitGroup
+		for range 10 {
+			tab := newBrowser(t, v.next)
+			tab.cookies["connect.sid"] = b.cookies["connect.sid"]
+			wait.Go(func() {
+				tab.visit(func(s *sessions.Session) {
+					views.Update(s, func(n int) int { return n + 1 })
+				})
+			})
+		}
+		wait.Wait()
+		if got := value(b, views); got != 11 {
+			t.Errorf("views is %d, want 1 + 10", got)
+		}
+	}
+	if count(t, v.next) != 20 || count(t, v.old) != 0 {
+		t.Errorf("%d sessions here and %d there, want 20 and 0", count(t, v.next), count(t, v.old))
+	}
+}
+
+// broken fails the writing methods named.
+type broken struct {
+	sessions.Store
+	create bool
+}
+
+func (b *broken) Create(ctx context.Context, r sessions.Record, ttl sessions.TTL) error {
+	if b.create {
+		return errors.New("down")
+	}
+	return b.Store.Create(ctx, r, ttl)
+}
+
+func TestASessionThatCannotBeStoredHereStaysThere(t *testing.T) {
+	t.Parallel()
+	v := newMove(t)
+	b := v.login(t)
+	before := b.cookies["connect.sid"]
+	down := &broken{Store: v.store, create: true}
+	m, err := sessions.New(down, v.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.manager = m
+	res := b.visit(func(*sessions.Session) { t.Error("the handler ran") })
+	if res.StatusCode != http.StatusServiceUnavailable || res.Header["Set-Cookie"] != nil {
+		t.Errorf("%d, Set-Cookie %q", res.StatusCode, res.Header["Set-Cookie"])
+	}
+	down.create = false
+	if got := value(b, views); got != 1 || b.cookies["connect.sid"] == before {
+		t.Errorf("afterwards views is %d and the cookies are %v", got, b.cookies)
+	}
+}
+
+func TestTheTakeOverEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v := newMove(t)
+		b := v.login(t)
+		time.Sleep(time.Hour)
+		if got := value(b, views); got != 0 || count(t, v.old) != 1 {
+			t.Errorf("after Until: views %d, %d old sessions left", got, count(t, v.old))
+		}
+	})
+}
+
+func TestImport(t *testing.T) {
+	t.Parallel()
+	v := newMove(t)
+	users := make([]*browser, 1200) // more than two pages
+	for i := range users {
+		users[i] = v.login(t)
+	}
+	pages := 0
+	run := func(want sessions.ImportReport) {
+		t.Helper()
+		got, err := v.next.Import(t.Context(), func(sessions.ImportReport) { pages++ })
+		if err != nil || got != want || !got.Verified() {
+			t.Errorf("import: %+v, %v, want %+v", got, err, want)
+		}
+	}
+	run(sessions.ImportReport{Read: 1200, Copied: 1200})
+	if pages != 4 || count(t, v.old) != 1200 || count(t, v.next) != 1200 {
+		t.Errorf("%d pages, %d sessions there, %d here", pages, count(t, v.old), count(t, v.next))
+	}
+	run(sessions.ImportReport{Read: 1200, Unchanged: 1200})
+
+	// The old application goes on: one session changes and one ends.
+	changed, ended, moved := users[0], users[1], users[2]
+	changed.manager, ended.manager = v.old, v.old
+	changed.visit(func(s *sessions.Session) { views.Set(s, 7) })
+	left := ended.cookies["connect.sid"]
+	ended.visit(func(s *sessions.Session) { s.Destroy() })
+	ended.manager, ended.cookies = v.next, map[string]string{"connect.sid": left}
+	if got := value(ended, views); got != 0 {
+		t.Error("a copy counts although its original has ended")
+	}
+	if got := value(moved, views); got != 1 { // and one moves over
+		t.Errorf("a session that was copied and then taken over: views is %d", got)
+	}
+	run(sessions.ImportReport{Read: 1198, Updated: 1, Unchanged: 1197, Removed: 1})
+
+	v.options.Predecessor.ImportedOnly = true
+	v.next = v.manager(t)
+	v.oldStore.taken()
+	for i, b := range users {
+		b.manager = v.next
+		want := 1
+		switch i {
+		case 0:
+			want = 7
+		case 1:
+			want = 0
+		}
+		if got := value(b, views); got != want {
+			t.Errorf("user %d: views is %d, want %d", i, got, want)
+		}
+	}
+	if asked := v.oldStore.taken(); len(asked) > 0 {
+		t.Errorf("the old table was asked: %v", asked)
+	}
+	if n := count(t, v.next); n != 1199 {
+		t.Errorf("%d sessions here, want 1199", n)
+	}
+	// What is in use is no copy any more.
+	if _, err := v.old.RevokeAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	run(sessions.ImportReport{})
+	if n := count(t, v.next); n != 1199 {
+		t.Errorf("%d sessions here after another import, want 1199", n)
+	}
+}
+
+func TestPredecessorOptions(t *testing.T) {
+	t.Parallel()
+	v := newMove(t)
+	for what, p := range map[string]*sessions.Predecessor{
+		"no manager":     {Until: time.Now()},
+		"no end":         {Manager: v.old},
+		"one of our own": {Manager: v.next, Until: time.Now()},
+	} {
+		v.options.Predecessor = p
+		if _, err := sessions.New(v.store, v.options); !errors.Is(err, sessions.ErrOptions) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}

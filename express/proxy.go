@@ -1,0 +1,42 @@
+package express
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// isSecure is upstream's issecure, with Express's req.secure.
+func (p *protocol) isSecure(r *http.Request) bool {
+	if r == nil {
+		return false
+	}
+	if r.TLS != nil {
+		return true
+	}
+	proto, _, _ := strings.Cut(strings.Join(r.Header["X-Forwarded-Proto"], ", "), ",")
+	proto = strings.TrimSpace(proto)
+	switch p.Proxy {
+	case ProxyTrue:
+		return strings.EqualFold(proto, "https")
+	case ProxyFalse:
+		return false
+	}
+	return proto == "https" && p.trusts(r.RemoteAddr)
+}
+
+func (p *protocol) trusts(remote string) bool {
+	if p.TrustProxyHops > 0 {
+		return true
+	}
+	peer, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return false
+	}
+	for _, prefix := range p.TrustedProxies {
+		if prefix.Contains(peer.Addr().Unmap()) {
+			return true
+		}
+	}
+	return false
+}
