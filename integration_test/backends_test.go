@@ -106,7 +106,7 @@ func openPostgres(t testing.TB, c *conns) {
 	if c.url == "" {
 		c.url = postgresURL
 	}
-	config, err := pgx.ParseConfig(c.url)
+	config, err := pgx.ParseConfig(postgresPooler.forPgx(c.url))
 	check(t, err)
 	c.openDB(stdlib.GetConnector(*config))
 }
@@ -115,7 +115,7 @@ func openLibPQ(t testing.TB, c *conns) {
 	if c.url == "" {
 		c.url = postgresURL
 	}
-	connector, err := pq.NewConnector(c.url)
+	connector, err := pq.NewConnector(postgresPooler.forLibPQ(c.url))
 	check(t, err)
 	c.openDB(connector)
 }
@@ -129,7 +129,7 @@ func (c *conns) openDB(connector driver.Connector) {
 
 func openPool(t testing.TB, c *conns) {
 	openPostgres(t, c)
-	config, err := pgxpool.ParseConfig(c.url)
+	config, err := pgxpool.ParseConfig(postgresPooler.forPgx(c.url))
 	check(t, err)
 	config.MaxConns = int32(c.size)
 	config.ConnConfig.Tracer = tracer{&c.statements}

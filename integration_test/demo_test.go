@@ -17,7 +17,7 @@ import (
 func TestDemo(t *testing.T) {
 	binary := build(t, "./examples/login")
 	for name, database := range map[string]func(*testing.T) string{
-		"postgres": func(t *testing.T) string { return newDatabase(t, servers.PostgreSQL) },
+		"postgres": func(t *testing.T) string { return postgresPooler.forPgx(newDatabase(t, servers.PostgreSQL)) },
 		"mysql":    func(t *testing.T) string { return newDatabase(t, servers.MySQL) },
 		"sqlite":   func(*testing.T) string { return "" }, // the default, a file in the current folder
 	} {

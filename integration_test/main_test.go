@@ -19,6 +19,9 @@ import (
 var postgresURL, mysqlURL string
 
 func TestMain(m *testing.M) {
+	if process := os.Getenv(sqliteProcess); process != "" {
+		os.Exit(serveSQLite(process))
+	}
 	before := goleak.IgnoreCurrent()
 	code := run(m)
 	if code == 0 {
@@ -49,6 +52,12 @@ func run(m *testing.M) int {
 		}
 		defer func() { _ = drop(context.Background()) }()
 	}
+	var err error
+	if postgresPooler, err = findPooler(ctx, postgresURL); err != nil {
+		fmt.Fprintln(os.Stderr, "is there a pooler?", err)
+		return 1
+	}
+	postgresPooler.announce(os.Stderr)
 	var sqlite string
 	db, err := sql.Open("sqlite", ":memory:")
 	if err == nil {

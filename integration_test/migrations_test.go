@@ -116,6 +116,9 @@ func TestSchemaThatDoesNotFit(t *testing.T) {
 		_, err := m.Up(t.Context())
 		check(t, err)
 		_, err = store.Count(t.Context())
+		if postgresPooler.hungUp(err) {
+			_, err = store.Count(t.Context())
+		}
 		check(t, err)
 		_, err = c.db.ExecContext(t.Context(), "ALTER TABLE "+name+" RENAME COLUMN expires_at TO expiry")
 		check(t, err)

@@ -51,7 +51,11 @@ func (s *Store) deleteExpiredOnce(ctx context.Context, limit int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return int(n), tx.Commit()
+	// Where several servers take writes, this is where one of them wins.
+	if err := tx.Commit(); err != nil {
+		return 0, err
+	}
+	return int(n), nil
 }
 
 func selectKeys(ctx context.Context, tx *sql.Tx, query string, limit int) (keys []any, err error) {

@@ -18,12 +18,14 @@ import (
 )
 
 // A Store is a [sessions.Store] on one table. It holds no connection between
-// calls, needs no closing, and is safe for concurrent use. It keeps about a
-// dozen statements prepared on each connection of the pool.
+// calls, needs no closing, and is safe for concurrent use. It keeps some twenty
+// statements prepared on each connection of the pool. Of calls that come while
+// others are running it sends many as one statement; see [Options].OneByOne.
 type Store struct {
-	db    *stmt.Cache
-	table string
-	sql   *queries
+	db     *stmt.Cache
+	table  string
+	sql    *queries
+	groups *groups // nil: one by one
 }
 
 var _ sessions.Store = (*Store)(nil)
@@ -32,7 +34,29 @@ var _ sessions.Store = (*Store)(nil)
 // connections of db are in. It does not touch the database.
 func New(db *sql.DB) *Store {
 	const table = "`sessions`"
-	return &Store{db: &stmt.Cache{DB: db}, table: table, sql: newQueries(table)}
+	return onTable(&stmt.Cache{DB: db, Check: commits}, table, false)
+}
+
+func onTable(db *stmt.Cache, table string, oneByOne bool) *Store {
+	s := &Store{db: db, table: table, sql: newQueries(table)}
+	if !oneByOne {
+		s.groups = newGroups(s)
+	}
+	return s
+}
+
+// commits makes sure that a statement is committed when it is done. Without that,
+// what was saved would be gone with the connection, and a connection would see
+// the same old rows for ever.
+func commits(ctx context.Context, db *sql.DB) error {
+	var on bool
+	if err := db.QueryRowContext(ctx, "SELECT @@autocommit").Scan(&on); err != nil {
+		return err
+	}
+	if !on {
+		return errors.New("autocommit is off and nothing would ever be saved; remove autocommit=0 from the DSN, or from the server's settings or init_connect")
+	}
+	return nil
 }
 
 // Options choose another table.
@@ -42,6 +66,9 @@ type Options struct {
 	Table string
 	// Schema is the database, named likewise. Defaults to the connection's.
 	Schema string
+	// OneByOne sends each call as a statement of its own, however many wait.
+	// Defaults to false.
+	OneByOne bool
 }
 
 // With returns a store like s on the table that o names. The error wraps
@@ -54,11 +81,18 @@ func (s *Store) With(o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mysqlstore: %w", err)
 	}
-	return &Store{db: s.db, table: table, sql: newQueries(table)}, nil
+	return onTable(s.db, table, o.OneByOne), nil
 }
 
 // Load implements [sessions.Store].
-func (s *Store) Load(ctx context.Context, key sessions.RowKey) (r sessions.Record, err error) {
+func (s *Store) Load(ctx context.Context, key sessions.RowKey) (sessions.Record, error) {
+	if s.groups == nil {
+		return s.loadAlone(ctx, key)
+	}
+	return s.groups.loads.Do(ctx, key)
+}
+
+func (s *Store) loadAlone(ctx context.Context, key sessions.RowKey) (r sessions.Record, err error) {
 	err = scan(&r, func(dest ...any) error {
 		return s.db.QueryRow(ctx, s.sql.load, []any{[]byte(key)}, dest...)
 	})
@@ -72,6 +106,9 @@ func scan(r *sessions.Record, from func(dest ...any) error) error {
 	var key []byte
 	var created, left, limit int64
 	err := from(&key, &r.Handle, &r.User, &r.Data, &r.Version, &created, &left, &limit)
+	if err == nil && r.Data == nil { // the column can't be NULL, but MariaDB's CAST makes it so
+		err = errors.New("the session is larger than the server's max_allowed_packet, which was larger when it was saved")
+	}
 	r.Key = sessions.RowKey(key)
 	r.CreatedAt = time.UnixMicro(created)
 	r.ExpiresIn = time.Duration(left) * time.Microsecond
@@ -80,11 +117,20 @@ func scan(r *sessions.Record, from func(dest ...any) error) error {
 }
 
 // Create implements [sessions.Store].
-func (s *Store) Create(ctx context.Context, r sessions.Record, ttl sessions.TTL) error {
-	first := min(ttl.Idle, ttl.Absolute).Microseconds()
-	_, err := s.exec(ctx, s.sql.create, []byte(r.Key), r.Handle, nullable(r.User), string(r.Data),
-		ttl.Absolute.Microseconds(), first, first)
-	return s.wrap("create", err)
+func (s *Store) Create(ctx context.Context, r sessions.Record, ttl sessions.TTL) (err error) {
+	if s.groups == nil {
+		_, err = s.createAlone(ctx, write{r, ttl})
+		return err
+	}
+	_, err = s.groups.creates.Do(ctx, write{r, ttl})
+	return err
+}
+
+func (s *Store) createAlone(ctx context.Context, w write) (struct{}, error) {
+	first := min(w.ttl.Idle, w.ttl.Absolute).Microseconds()
+	_, err := s.exec(ctx, s.sql.create, []byte(w.Key), w.Handle, nullable(w.User), string(w.Data),
+		w.ttl.Absolute.Microseconds(), first, first)
+	return struct{}{}, s.wrap("create", err)
 }
 
 // nullable is NULL for nobody. NULLIF would not do: under many collations " " is equal to "".
@@ -92,9 +138,16 @@ func nullable(user string) sql.NullString { return sql.NullString{String: user, 
 
 // Save implements [sessions.Store].
 func (s *Store) Save(ctx context.Context, r sessions.Record, ttl sessions.TTL) (sessions.Version, error) {
-	idle := ttl.Idle.Microseconds()
-	n, err := s.exec(ctx, s.sql.save, nullable(r.User), string(r.Data), idle, idle, []byte(r.Key), int64(r.Version))
-	return s.saved(ctx, "save", r.Key, r.Version, n, err)
+	if s.groups == nil {
+		return s.saveAlone(ctx, write{r, ttl})
+	}
+	return s.groups.saves.Do(ctx, write{r, ttl})
+}
+
+func (s *Store) saveAlone(ctx context.Context, w write) (sessions.Version, error) {
+	idle := w.ttl.Idle.Microseconds()
+	n, err := s.exec(ctx, s.sql.save, nullable(w.User), string(w.Data), idle, idle, []byte(w.Key), int64(w.Version))
+	return s.saved(ctx, "save", w.Key, w.Version, n, err)
 }
 
 // saved turns the number of rows that a conditional update changed into an answer.
@@ -117,10 +170,20 @@ func (s *Store) saved(ctx context.Context, doing string, key sessions.RowKey, wa
 }
 
 // Touch implements [sessions.Store].
-func (s *Store) Touch(ctx context.Context, key sessions.RowKey, ttl sessions.TTL) error {
-	idle := ttl.Idle.Microseconds()
-	_, err := s.exec(ctx, s.sql.touch, idle, idle, []byte(key), idle, ttl.Throttle.Microseconds())
-	return s.wrap("touch", err)
+func (s *Store) Touch(ctx context.Context, key sessions.RowKey, ttl sessions.TTL) (err error) {
+	w := write{sessions.Record{Key: key}, ttl}
+	if s.groups == nil {
+		_, err = s.touchAlone(ctx, w)
+		return err
+	}
+	_, err = s.groups.touches.Do(ctx, w)
+	return err
+}
+
+func (s *Store) touchAlone(ctx context.Context, w write) (struct{}, error) {
+	idle := w.ttl.Idle.Microseconds()
+	_, err := s.exec(ctx, s.sql.touch, idle, idle, []byte(w.Key), idle, w.ttl.Throttle.Microseconds())
+	return struct{}{}, s.wrap("touch", err)
 }
 
 // Rekey implements [sessions.Store].
@@ -156,5 +219,8 @@ func (s *Store) exec(ctx context.Context, query string, args ...any) (n int64, e
 		n, err = s.db.Exec(ctx, query, args...)
 		return err
 	})
+	if err != nil && inPieces(err) {
+		s.db.Forget(query)
+	}
 	return n, err
 }

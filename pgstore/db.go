@@ -13,6 +13,7 @@ type db interface {
 	exec(ctx context.Context, query string, args ...any) (affected int64, err error)
 	queryRow(ctx context.Context, query string, args ...any) row
 	query(ctx context.Context, query string, args ...any) (rows, error)
+	size() int // how many connections there may be, 0 for any number
 }
 
 type row interface {
@@ -46,6 +47,8 @@ func (d sqlDB) query(ctx context.Context, query string, args ...any) (rows, erro
 	return d.QueryContext(ctx, query, args...) //nolint:rowserrcheck // read to the end and checked by the caller, which closes them
 }
 
+func (d sqlDB) size() int { return d.Stats().MaxOpenConnections }
+
 type pool struct{ *pgxpool.Pool }
 
 func (p pool) exec(ctx context.Context, query string, args ...any) (int64, error) {
@@ -61,6 +64,8 @@ func (p pool) query(ctx context.Context, query string, args ...any) (rows, error
 	found, err := p.Query(ctx, query, args...)
 	return poolRows{found}, err
 }
+
+func (p pool) size() int { return int(p.Config().MaxConns) }
 
 type poolRows struct{ pgx.Rows }
 

@@ -25,6 +25,25 @@ func transient(err error) bool {
 	return false
 }
 
+// advice tells an operator what PostgreSQL's text does not.
+func advice(err error) string {
+	switch sqlState(err) {
+	case "25006": // read_only_sql_transaction
+		return "the server or the role is read-only; use the primary's address (target_session_attrs=read-write finds it among several hosts): "
+	case "42501": // insufficient_privilege
+		return "the role needs USAGE on the schema and SELECT, INSERT, UPDATE and DELETE on the table: "
+	case "53100", "53200": // disk_full, out_of_memory
+		return "the server has no room left: "
+	case "53300": // too_many_connections
+		return "there are too many connections; lower the pool's size or raise max_connections or the role's limit: "
+	case "57P03": // cannot_connect_now
+		return "the server is starting or stopping: "
+	case "42P05", "26000": // duplicate, unknown prepared statement
+		return "a pooler shares connections between clients; add default_query_exec_mode=exec to the DSN (lib/pq: binary_parameters=yes): "
+	}
+	return ""
+}
+
 // wrap says what was being done, and gives errors that callers tell apart
 // their sentinel.
 func (s *Store) wrap(doing string, err error) error {
@@ -34,11 +53,12 @@ func (s *Store) wrap(doing string, err error) error {
 	switch sqlState(err) {
 	case "23505": // unique_violation
 		return fmt.Errorf("pgstore: %s: %w: %w", doing, sessions.ErrExists, err)
-	case "42P01", "42703", "3F000": // undefined table, column, schema
-		return fmt.Errorf("pgstore: %s: %w: table %s is missing or older than this version needs; run `sessions migrate up`: %w",
+	case "42P01", "42703", "3F000", // undefined table, column, schema
+		"42883", "42804", "23502": // a column of another type, one more that is NOT NULL
+		return fmt.Errorf("pgstore: %s: %w: table %s is missing or not as this version needs it; run `sessions migrate up`, and `sessions doctor` if that changes nothing: %w",
 			doing, sessions.ErrSchema, s.table, err)
 	case "22P02", "22P05", "22021", "54001": // text that json does not take
 		return fmt.Errorf("pgstore: %s: %w: %w", doing, sessions.ErrValue, err)
 	}
-	return fmt.Errorf("pgstore: %s: %w", doing, err)
+	return fmt.Errorf("pgstore: %s: %s%w", doing, advice(err), err)
 }

@@ -50,6 +50,26 @@ const (
 	expires_at = ` + newExpiry + `, reap_after = ` + bucketOf + newExpiry + bucketEnd + `
 	WHERE key = $1 AND version = $4 AND expires_at > now()`
 
+	// The same for many rows at once. Keys come sorted, for the rows are mostly
+	// locked as they come, and so two of these wait for each other but do not deadlock.
+	many       = `unnest($1::bytea[], $2::bigint[], $3::bigint[]`
+	ofMany     = `least(now() + u.idle * interval '1 microsecond', s.absolute_expires_at)`
+	newOfMany  = `now() + least(u.idle, u.absolute) * interval '1 microsecond'`
+	loadMany   = `SELECT ` + columns + ` FROM $TABLE WHERE key = ANY ($1::bytea[]) AND expires_at > now()`
+	existMany  = `SELECT key FROM $TABLE WHERE key = ANY ($1::bytea[]) AND expires_at > now()`
+	createMany = `INSERT INTO $TABLE (key, handle, user_id, data, version, created_at, absolute_expires_at, expires_at, reap_after)
+	SELECT key, handle, nullif(user_id, ''), data::json, 1, now(), now() + absolute * interval '1 microsecond',
+		` + newOfMany + `, ` + bucketOf + newOfMany + bucketEnd + `
+	FROM ` + many + `, $4::text[], $5::text[], $6::text[]) AS u (key, idle, absolute, handle, user_id, data)
+	ON CONFLICT DO NOTHING RETURNING key`
+	saveMany = `UPDATE $TABLE AS s SET user_id = nullif(u.user_id, ''), data = u.data::json, version = s.version + 1,
+	expires_at = ` + ofMany + `, reap_after = ` + bucketOf + ofMany + bucketEnd + `
+	FROM ` + many + `, $4::text[], $5::text[]) AS u (key, idle, version, user_id, data)
+	WHERE s.key = u.key AND s.version = u.version AND s.expires_at > now() RETURNING s.key`
+	touchMany = `UPDATE $TABLE AS s SET expires_at = ` + ofMany + `, reap_after = ` + bucketOf + ofMany + bucketEnd + `
+	FROM ` + many + `) AS u (key, idle, throttle)
+	WHERE s.key = u.key AND s.expires_at > now() AND s.expires_at <= ` + ofMany + ` - u.throttle * interval '1 microsecond'`
+
 	deleteKey    = `DELETE FROM $TABLE WHERE key = $1`
 	deleteHandle = `DELETE FROM $TABLE WHERE handle = $1 AND expires_at > now()`
 	// A comma can't be in a handle, and every driver can pass a string.
@@ -75,6 +95,8 @@ const (
 type queries struct {
 	load, create, save, exists, touch, rekey, rekeyAnew string
 
+	loadMany, createMany, saveMany, existMany, touchMany string
+
 	deleteKey, deleteHandle, deleteUser, deleteAll, deleteExpired string
 
 	countExpired, count, list, listUser string
@@ -84,6 +106,7 @@ func newQueries(table string) *queries {
 	on := func(sql string) string { return strings.ReplaceAll(sql, "$TABLE", table) }
 	return &queries{
 		load: on(load), create: on(create), save: on(save), exists: on(exists), touch: on(touch),
+		loadMany: on(loadMany), createMany: on(createMany), saveMany: on(saveMany), existMany: on(existMany), touchMany: on(touchMany),
 		rekey: on(rekey), rekeyAnew: on(rekeyAnew),
 		deleteKey: on(deleteKey), deleteHandle: on(deleteHandle), deleteUser: on(deleteUser),
 		deleteAll: on(deleteAll), deleteExpired: on(deleteExpired),

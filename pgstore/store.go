@@ -19,11 +19,13 @@ import (
 )
 
 // A Store is a [sessions.Store] on one table. It holds no connection between
-// calls, needs no closing, and is safe for concurrent use.
+// calls, needs no closing, and is safe for concurrent use. Of calls that come
+// while others are running it sends many as one statement; see [Options].OneByOne.
 type Store struct {
-	db    db
-	table string
-	sql   *queries
+	db     db
+	table  string
+	sql    *queries
+	groups *groups // nil: one by one
 }
 
 var _ sessions.Store = (*Store)(nil)
@@ -36,9 +38,14 @@ func New(db *sql.DB) *Store { return newStore(sqlDB{db}) }
 // on each call.
 func NewPool(p *pgxpool.Pool) *Store { return newStore(pool{p}) }
 
-func newStore(db db) *Store {
-	const table = `"sessions"`
-	return &Store{db: db, table: table, sql: newQueries(table)}
+func newStore(db db) *Store { return onTable(db, `"sessions"`, false) }
+
+func onTable(db db, table string, oneByOne bool) *Store {
+	s := &Store{db: db, table: table, sql: newQueries(table)}
+	if !oneByOne {
+		s.groups = newGroups(s)
+	}
+	return s
 }
 
 // Options choose another table.
@@ -48,6 +55,9 @@ type Options struct {
 	Table string
 	// Schema likewise. Defaults to the connections' search_path.
 	Schema string
+	// OneByOne sends each call as a statement of its own, however many wait.
+	// Defaults to false.
+	OneByOne bool
 }
 
 // With returns a store like s on the table that o names. The error wraps
@@ -60,11 +70,18 @@ func (s *Store) With(o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pgstore: %w", err)
 	}
-	return &Store{db: s.db, table: table, sql: newQueries(table)}, nil
+	return onTable(s.db, table, o.OneByOne), nil
 }
 
 // Load implements [sessions.Store].
 func (s *Store) Load(ctx context.Context, key sessions.RowKey) (sessions.Record, error) {
+	if s.groups == nil {
+		return s.loadAlone(ctx, key)
+	}
+	return s.groups.loads.Do(ctx, key)
+}
+
+func (s *Store) loadAlone(ctx context.Context, key sessions.RowKey) (sessions.Record, error) {
 	r, err := scan(s.db.queryRow(ctx, s.sql.load, []byte(key)))
 	if errors.Is(err, sql.ErrNoRows) {
 		return r, sessions.ErrNotFound
@@ -84,19 +101,35 @@ func scan(from row) (r sessions.Record, err error) {
 }
 
 // Create implements [sessions.Store].
-func (s *Store) Create(ctx context.Context, r sessions.Record, ttl sessions.TTL) error {
-	n, err := s.exec(ctx, s.sql.create, []byte(r.Key), ttl.Idle.Microseconds(), ttl.Absolute.Microseconds(),
-		r.Handle, r.User, string(r.Data))
-	if err == nil && n == 0 {
-		return sessions.ErrExists
+func (s *Store) Create(ctx context.Context, r sessions.Record, ttl sessions.TTL) (err error) {
+	if s.groups == nil {
+		_, err = s.createAlone(ctx, write{r, ttl})
+		return err
 	}
-	return s.wrap("create", err)
+	_, err = s.groups.creates.Do(ctx, write{r, ttl})
+	return err
+}
+
+func (s *Store) createAlone(ctx context.Context, w write) (struct{}, error) {
+	n, err := s.exec(ctx, s.sql.create, []byte(w.Key), w.ttl.Idle.Microseconds(), w.ttl.Absolute.Microseconds(),
+		w.Handle, w.User, string(w.Data))
+	if err == nil && n == 0 {
+		return struct{}{}, sessions.ErrExists
+	}
+	return struct{}{}, s.wrap("create", err)
 }
 
 // Save implements [sessions.Store].
 func (s *Store) Save(ctx context.Context, r sessions.Record, ttl sessions.TTL) (sessions.Version, error) {
-	n, err := s.exec(ctx, s.sql.save, []byte(r.Key), ttl.Idle.Microseconds(), int64(r.Version), r.User, string(r.Data))
-	return s.saved(ctx, "save", r.Key, r.Version, n, err)
+	if s.groups == nil {
+		return s.saveAlone(ctx, write{r, ttl})
+	}
+	return s.groups.saves.Do(ctx, write{r, ttl})
+}
+
+func (s *Store) saveAlone(ctx context.Context, w write) (sessions.Version, error) {
+	n, err := s.exec(ctx, s.sql.save, []byte(w.Key), w.ttl.Idle.Microseconds(), int64(w.Version), w.User, string(w.Data))
+	return s.saved(ctx, "save", w.Key, w.Version, n, err)
 }
 
 // saved turns the number of rows that a conditional update changed into an answer.
@@ -119,9 +152,19 @@ func (s *Store) saved(ctx context.Context, doing string, key sessions.RowKey, wa
 }
 
 // Touch implements [sessions.Store].
-func (s *Store) Touch(ctx context.Context, key sessions.RowKey, ttl sessions.TTL) error {
-	_, err := s.exec(ctx, s.sql.touch, []byte(key), ttl.Idle.Microseconds(), ttl.Throttle.Microseconds())
-	return s.wrap("touch", err)
+func (s *Store) Touch(ctx context.Context, key sessions.RowKey, ttl sessions.TTL) (err error) {
+	w := write{sessions.Record{Key: key}, ttl}
+	if s.groups == nil {
+		_, err = s.touchAlone(ctx, w)
+		return err
+	}
+	_, err = s.groups.touches.Do(ctx, w)
+	return err
+}
+
+func (s *Store) touchAlone(ctx context.Context, w write) (struct{}, error) {
+	_, err := s.exec(ctx, s.sql.touch, []byte(w.Key), w.ttl.Idle.Microseconds(), w.ttl.Throttle.Microseconds())
+	return struct{}{}, s.wrap("touch", err)
 }
 
 // Rekey implements [sessions.Store].

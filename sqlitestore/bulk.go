@@ -27,13 +27,13 @@ func (s *Store) DeleteExpired(ctx context.Context, limit int) (int, error) {
 
 // CountExpired implements [sessions.Store].
 func (s *Store) CountExpired(ctx context.Context) (n int, err error) {
-	err = s.db.QueryRow(ctx, s.sql.countExpired, nil, &n)
+	err = s.queryRow(ctx, s.sql.countExpired, nil, &n)
 	return n, s.wrap("count expired", err)
 }
 
 // Count implements [sessions.Store].
 func (s *Store) Count(ctx context.Context) (n int, err error) {
-	err = s.db.QueryRow(ctx, s.sql.count, nil, &n)
+	err = s.queryRow(ctx, s.sql.count, nil, &n)
 	return n, s.wrap("count", err)
 }
 
@@ -43,11 +43,14 @@ func (s *Store) List(ctx context.Context, user, after string, limit int) (record
 	if user != "" {
 		query, args = s.sql.listUser, append(args, user)
 	}
-	err = s.db.Query(ctx, query, args, func(from func(...any) error) error {
-		var r sessions.Record
-		err := scan(&r, from)
-		records = append(records, r)
-		return err
+	err = whenFree(ctx, func() error {
+		records = nil
+		return s.db.Query(ctx, query, args, func(from func(...any) error) error {
+			var r sessions.Record
+			err := scan(&r, from)
+			records = append(records, r)
+			return err
+		})
 	})
 	return records, s.wrap("list", err)
 }

@@ -1,10 +1,14 @@
 package sqlitestore
 
 import (
+	"context"
 	"fmt"
+	"math"
 	"strings"
+	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/internal/retry"
 )
 
 // The store imports no driver, and drivers have no error type in common. What
@@ -18,9 +22,53 @@ func says(err error, texts ...string) bool {
 	return false
 }
 
-// busy holds when another connection writes; the statement has not been run.
+// busy holds when another connection has the lock that the statement needs; the
+// statement has not been run. "table" and "schema" are what connections with a
+// shared cache say.
 func busy(err error) bool {
-	return says(err, "database is locked", "database table is locked", "SQLITE_BUSY")
+	return says(err, "database is locked", "database table is locked", "database schema is locked", "SQLITE_BUSY")
+}
+
+// patience bounds the wait for a lock where the caller's context has no deadline.
+const patience = 30 * time.Second
+
+// whenFree runs f again while another connection has the lock, reads too: without
+// WAL a writer shuts out readers. So the store needs no busy timeout of the driver's,
+// which most drivers do not end when the context does.
+func whenFree(ctx context.Context, f func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var lock error
+	err := retry.Do(ctx, math.MaxInt, busy, func() error {
+		err := f()
+		if err != nil && busy(err) {
+			lock = err
+		}
+		return err
+	})
+	if err != nil && lock != nil && ctx.Err() != nil && !busy(err) { // the time was up in the middle of a try
+		return fmt.Errorf("%w: %w", err, lock)
+	}
+	return err
+}
+
+// advice tells an operator what SQLite's text does not.
+func advice(err error) string {
+	switch {
+	case busy(err):
+		return "another connection kept the file locked; look for a transaction that is left open, and set journal_mode to WAL, where readers lock nobody out: "
+	case says(err, "database or disk is full"):
+		return "the disk is full or the file is at its max_page_count: "
+	case says(err, "attempt to write a readonly database"):
+		return "this process may not write the file and make files beside it, or the connection is read-only: "
+	case says(err, "unable to open database file"):
+		return "see that the directory is there and this process may read and write it and the file: "
+	case says(err, "file is not a database", "database disk image is malformed"):
+		return "the file is damaged or is no SQLite database; restore it from a backup or give another path: "
+	case says(err, "NOT NULL constraint failed"): // its times are NULL
+		return "this SQLite is older than 3.42, or the table has a column more: "
+	}
+	return ""
 }
 
 // wrap says what was being done, and gives errors that callers tell apart
@@ -31,11 +79,11 @@ func (s *Store) wrap(doing string, err error) error {
 		return nil
 	case says(err, "UNIQUE constraint failed"):
 		return fmt.Errorf("sqlitestore: %s: %w: %w", doing, sessions.ErrExists, err)
-	case says(err, "no such table", "no such column", "unknown database"):
-		return fmt.Errorf("sqlitestore: %s: %w: table %s is missing or older than this version needs; run `sessions migrate up`: %w",
+	case says(err, "no such table", "no such column", "has no column named", "unknown database"):
+		return fmt.Errorf("sqlitestore: %s: %w: table %s is missing or not as this version needs it; run `sessions migrate up`, and `sessions doctor` if that changes nothing: %w",
 			doing, sessions.ErrSchema, s.table, err)
 	case says(err, "CHECK constraint failed", "malformed JSON"):
 		return fmt.Errorf("sqlitestore: %s: %w: %w", doing, sessions.ErrValue, err)
 	}
-	return fmt.Errorf("sqlitestore: %s: %w", doing, err)
+	return fmt.Errorf("sqlitestore: %s: %s%w", doing, advice(err), err)
 }

@@ -1,10 +1,14 @@
 // Package sqlitestore keeps sessions in a SQLite file (SQLite 3.42 or later), through
 // a [database/sql.DB] of any driver; it imports none.
 //
-// Open the database with WAL journalling and a busy timeout. With the driver
-// modernc.org/sqlite:
+// Open the database with WAL journalling, or a long read, such as a backup, keeps
+// sessions from being saved. With the driver modernc.org/sqlite:
 //
-//	file:sessions.db?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)
+//	file:sessions.db?_pragma=journal_mode(WAL)
+//
+// Several processes of one machine may use the file. The store waits for its lock by
+// itself, until the context ends. A busy timeout for statements of your own makes it
+// notice that end later, by as much as the timeout; keep it well below Options.Timeout.
 //
 // The table is made by the migrations of this module: run `sessions migrate up`.
 package sqlitestore
@@ -18,7 +22,6 @@ import (
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/internal/ident"
-	"github.com/sqlsessions/sessions/internal/retry"
 	"github.com/sqlsessions/sessions/internal/stmt"
 )
 
@@ -62,7 +65,7 @@ func (s *Store) With(o Options) (*Store, error) {
 // Load implements [sessions.Store].
 func (s *Store) Load(ctx context.Context, key sessions.RowKey) (r sessions.Record, err error) {
 	err = scan(&r, func(dest ...any) error {
-		return s.db.QueryRow(ctx, s.sql.load, []any{[]byte(key)}, dest...)
+		return s.queryRow(ctx, s.sql.load, []any{[]byte(key)}, dest...)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return r, sessions.ErrNotFound
@@ -106,7 +109,7 @@ func (s *Store) saved(ctx context.Context, doing string, key sessions.RowKey, wa
 		return was + 1, nil
 	}
 	var one int
-	err = s.db.QueryRow(ctx, s.sql.exists, []any{[]byte(key)}, &one)
+	err = s.queryRow(ctx, s.sql.exists, []any{[]byte(key)}, &one)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return 0, sessions.ErrNotFound
@@ -147,10 +150,6 @@ func (s *Store) DeleteHandle(ctx context.Context, handle string) error {
 	return s.wrap("delete by handle", err)
 }
 
-// busyTries bounds how often a write meets another process's after the driver's own busy
-// timeout. Each time the statement has not been run.
-const busyTries = 100
-
 // exec runs a statement that writes.
 func (s *Store) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
 	select {
@@ -159,9 +158,13 @@ func (s *Store) exec(ctx context.Context, query string, args ...any) (n int64, e
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
-	err = retry.Do(ctx, busyTries, busy, func() error {
+	err = whenFree(ctx, func() error {
 		n, err = s.db.Exec(ctx, query, args...)
 		return err
 	})
 	return n, err
+}
+
+func (s *Store) queryRow(ctx context.Context, query string, args []any, dest ...any) error {
+	return whenFree(ctx, func() error { return s.db.QueryRow(ctx, query, args, dest...) })
 }

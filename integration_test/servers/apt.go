@@ -44,9 +44,27 @@ func aptInstall(ctx context.Context, engine Engine, log io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	name := debianPackage(engine)
-	_, _ = fmt.Fprintf(log, "servers: installing %s with apt-get ...\n", name)
-	for _, args := range [][]string{{"update"}, {"install", "-y", "--no-install-recommends", name}} {
+	return aptGet(ctx, log, apt, debianPackage(engine))
+}
+
+// InstallPackages installs Debian packages that start no service. It waits for whoever
+// else installs something for these tests.
+func InstallPackages(ctx context.Context, log io.Writer, names ...string) error {
+	apt, err := exec.LookPath("apt-get")
+	if err != nil || os.Geteuid() != 0 {
+		return errors.Join(errors.New("servers: only root on Debian or Ubuntu can install packages"), err)
+	}
+	unlock, err := lockInstall(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return aptGet(ctx, log, apt, names...)
+}
+
+func aptGet(ctx context.Context, log io.Writer, apt string, names ...string) error {
+	_, _ = fmt.Fprintf(log, "servers: installing %s with apt-get ...\n", strings.Join(names, ", "))
+	for _, args := range [][]string{{"update"}, append([]string{"install", "-y", "--no-install-recommends"}, names...)} {
 		cmd := exec.CommandContext(ctx, apt, append([]string{"-q", "-o", "DPkg::Lock::Timeout=300"}, args...)...)
 		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1")
 		cmd.Stdout, cmd.Stderr = log, log

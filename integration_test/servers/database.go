@@ -11,7 +11,8 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 )
 
 // CreateDatabase makes a fresh empty database on the server and returns its
@@ -53,7 +54,13 @@ func (s *Server) exec(ctx context.Context, statement string) error {
 
 func open(engine Engine, address string) (*sql.DB, error) {
 	if engine == PostgreSQL {
-		return sql.Open("pgx", address)
+		cfg, err := pgx.ParseConfig(address)
+		if err != nil {
+			return nil, err
+		}
+		// A pooler in front of the server may not keep prepared statements apart.
+		cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+		return stdlib.OpenDB(*cfg), nil
 	}
 	dsn, err := MySQLDSN(address)
 	if err != nil {

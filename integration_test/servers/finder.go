@@ -84,22 +84,31 @@ func (f *finder) startOwned(ctx context.Context, engine Engine) (*Server, error)
 		engine, dockerErr, localErr, image(engine), debianPackage(engine))
 }
 
-// startLocal starts the server binaries of this machine, which it installs
-// where they are missing.
+// startLocal starts the server binaries of this machine.
 func (f *finder) startLocal(ctx context.Context, engine Engine) (*Server, error) {
-	dir, err := f.binaries(engine)
+	dir, err := f.localBinaries(ctx, engine)
 	if err != nil {
-		if installErr := f.install(ctx, engine, f.log); installErr != nil {
-			return nil, fmt.Errorf("%w; apt-get: %w", err, installErr)
-		}
-		if dir, err = f.binaries(engine); err != nil {
-			return nil, fmt.Errorf("after apt-get install: %w", err)
-		}
+		return nil, err
 	}
 	if engine == PostgreSQL {
 		return startLocalPostgres(ctx, dir)
 	}
 	return startLocalMySQL(ctx, dir)
+}
+
+// localBinaries returns the directory of the server binaries of this machine,
+// which it installs where they are missing.
+func (f *finder) localBinaries(ctx context.Context, engine Engine) (dir string, err error) {
+	if dir, err = f.binaries(engine); err == nil {
+		return dir, nil
+	}
+	if installErr := f.install(ctx, engine, f.log); installErr != nil {
+		return "", fmt.Errorf("%w; apt-get: %w", err, installErr)
+	}
+	if dir, err = f.binaries(engine); err != nil {
+		return "", fmt.Errorf("after apt-get install: %w", err)
+	}
+	return dir, nil
 }
 
 func (f *finder) chosen(s *Server) {

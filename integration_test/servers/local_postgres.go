@@ -85,13 +85,7 @@ func (l *local) setUpPostgres(ctx context.Context, binDir, password string, port
 	if err != nil {
 		return err
 	}
-	l.server.path = filepath.Join(binDir, "postgres")
-	l.server.args = []string{
-		"-D", data, "-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1",
-		// No socket: its path has a limit that a long TMPDIR breaks.
-		"-c", "unix_socket_directories=",
-		"-c", "max_connections=300", "-c", "fsync=off", "-c", "full_page_writes=off",
-	}
+	l.runPostgres(binDir, data, port)
 	initdb := l.server
 	initdb.path = filepath.Join(binDir, "initdb")
 	initdb.args = []string{
@@ -99,6 +93,17 @@ func (l *local) setUpPostgres(ctx context.Context, binDir, password string, port
 		"-E", "UTF8", "--no-locale", "--no-sync",
 	}
 	return initdb.run(ctx)
+}
+
+// runPostgres completes the server command.
+func (l *local) runPostgres(binDir, data string, port int) {
+	l.server.path = filepath.Join(binDir, "postgres")
+	l.server.args = []string{
+		"-D", data, "-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1",
+		// No socket: its path has a limit that a long TMPDIR breaks.
+		"-c", "unix_socket_directories=",
+		"-c", "max_connections=300", "-c", "fsync=off", "-c", "full_page_writes=off",
+	}
 }
 
 // postgresAccount is the user postgres runs as: it refuses root. nil is the

@@ -5,19 +5,30 @@ import (
 	"context"
 	"database/sql"
 	"sync"
+	"sync/atomic"
 )
 
 // A Cache prepares each statement once for each connection of a pool, when it
 // is first needed there. It is for a fixed set of statements: nothing is ever
-// dropped, and what is prepared goes with the connections. Safe for concurrent use.
+// dropped but by Forget, and what is prepared goes with the connections. Safe for concurrent use.
 type Cache struct {
-	DB    *sql.DB
-	stmts sync.Map // query text -> *sql.Stmt
+	DB *sql.DB
+	// Check, if there is one, has to have succeeded once before anything is prepared.
+	Check func(context.Context, *sql.DB) error
+
+	checked atomic.Bool
+	stmts   sync.Map // query text -> *sql.Stmt
 }
 
 func (c *Cache) get(ctx context.Context, query string) (*sql.Stmt, error) {
 	if s, ok := c.stmts.Load(query); ok {
 		return s.(*sql.Stmt), nil
+	}
+	if c.Check != nil && !c.checked.Load() {
+		if err := c.Check(ctx, c.DB); err != nil {
+			return nil, err
+		}
+		c.checked.Store(true)
 	}
 	s, err := c.DB.PrepareContext(ctx, query)
 	if err != nil {
@@ -28,6 +39,14 @@ func (c *Cache) get(ctx context.Context, query string) (*sql.Stmt, error) {
 		return first.(*sql.Stmt), nil
 	}
 	return s, nil
+}
+
+// Forget closes a statement, and its next use prepares it anew. A use that goes on
+// meanwhile may fail.
+func (c *Cache) Forget(query string) {
+	if s, ok := c.stmts.LoadAndDelete(query); ok {
+		_ = s.(*sql.Stmt).Close()
+	}
 }
 
 // Exec runs a statement and returns how many rows it affected.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/golang-migrate/migrate/v4/database"
 
+	"github.com/sqlsessions/sessions/internal/retry"
 	"github.com/sqlsessions/sessions/migrations"
 )
 
@@ -80,7 +81,8 @@ func (d *driver) Run(migration io.Reader) error {
 
 func (d *driver) SetVersion(version int, dirty bool) error {
 	d.target = version
-	queries := []string{"DELETE FROM " + d.engine.versions}
+	// All of them; the condition is for MySQL's sql_safe_updates.
+	queries := []string{"DELETE FROM " + d.engine.versions + " WHERE version >= -1"}
 	if version >= 0 || dirty {
 		queries = append(queries, fmt.Sprintf("INSERT INTO %s (version, dirty) VALUES (%d, %t)", d.engine.versions, version, dirty))
 	}
@@ -91,16 +93,40 @@ func (d *driver) SetVersion(version int, dirty bool) error {
 	return d.exec(append(append([]string{"START TRANSACTION"}, queries...), "COMMIT")...)
 }
 
+// Version is also read before the lock is taken.
 func (d *driver) Version() (version int, dirty bool, err error) {
-	var there bool
-	if err := d.conn.QueryRowContext(d.ctx, d.engine.versionsExist).Scan(&there); err != nil || !there {
-		return database.NilVersion, false, err
+	const tries = 500 // some seconds
+	err = retry.Do(d.ctx, tries, locked, func() error {
+		version, dirty, err = d.readVersion()
+		return err
+	})
+	return version, dirty, err
+}
+
+func (d *driver) readVersion() (version int, dirty bool, err error) {
+	if d.engine.versionsExist != "" {
+		var there bool
+		if err := d.conn.QueryRowContext(d.ctx, d.engine.versionsExist).Scan(&there); err != nil || !there {
+			return database.NilVersion, false, err
+		}
 	}
 	err = d.conn.QueryRowContext(d.ctx, "SELECT version, dirty FROM "+d.engine.versions).Scan(&version, &dirty)
-	if errors.Is(err, sql.ErrNoRows) {
+	if errors.Is(err, sql.ErrNoRows) || d.engine.absent(err) {
 		return database.NilVersion, false, nil
 	}
 	return version, dirty, err
+}
+
+// fits makes sure that the statements of the steps are for this server.
+func (d *driver) fits() error {
+	server, err := d.engine.server(d)
+	if err != nil {
+		return fmt.Errorf("which server is it: %w", err)
+	}
+	if problem := server.Problem(); problem != "" {
+		return fmt.Errorf("%w: %w", ErrServer, errors.New(problem))
+	}
+	return nil
 }
 
 // Close gives the connection back, or throws it away when it might still be in

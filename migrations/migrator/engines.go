@@ -9,16 +9,35 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions/internal/ident"
+	"github.com/sqlsessions/sessions/internal/product"
+	"github.com/sqlsessions/sessions/internal/retry"
 	"github.com/sqlsessions/sessions/migrations"
 )
 
 // An engine is what differs between databases.
 type engine struct {
 	versions       string // the version table, quoted
-	versionsExist  string
+	versionsExist  string // "" to tell by the error
 	createVersions string
 	transactional  bool // DDL can be rolled back
 	lock, unlock   func(*driver) error
+	server         func(*driver) (product.Server, error)
+}
+
+// absent holds for the error of a version table that is not there. It is MySQL's: only
+// its own answer tells a table that is missing from one that the user may
+// not see. By the text, for the type is of one client library.
+func (e engine) absent(err error) bool {
+	return err != nil && e.versionsExist == "" && strings.Contains(strings.ToLower(err.Error()), "error 1146")
+}
+
+// ask is for an engine that tells what it is in two texts.
+func ask(query string, is func(a, b string) product.Server) func(*driver) (product.Server, error) {
+	return func(d *driver) (product.Server, error) {
+		var a, b string
+		err := d.conn.QueryRowContext(d.ctx, query).Scan(&a, &b)
+		return is(a, b), err
+	}
 }
 
 const cleanupTimeout = 5 * time.Second
@@ -54,6 +73,7 @@ func postgres(schema, name string, wait time.Duration) engine {
 		versionsExist:  fmt.Sprintf("SELECT to_regclass('%s') IS NOT NULL", versions),
 		createVersions: fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (version bigint NOT NULL PRIMARY KEY, dirty boolean NOT NULL)", versions),
 		transactional:  true,
+		server:         ask("SELECT version(), current_setting('server_version')", product.PostgreSQL),
 		lock: func(d *driver) error {
 			if err := d.exec("BEGIN"); err != nil {
 				return err
@@ -82,8 +102,9 @@ func sqlite(name string, wait time.Duration) engine {
 		versionsExist:  fmt.Sprintf("SELECT count(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = '%s'", name),
 		createVersions: fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (version integer NOT NULL PRIMARY KEY, dirty boolean NOT NULL)", versions),
 		transactional:  true,
+		server:         ask("SELECT sqlite_version(), ''", func(version, _ string) product.Server { return product.SQLite(version) }),
 		lock:           func(d *driver) error { return lockFile(d, wait) },
-		unlock:         endTransaction,
+		unlock:         func(d *driver) error { return commitFile(d, wait) },
 	}
 }
 
@@ -118,9 +139,24 @@ func lockFile(d *driver, wait time.Duration) error {
 	}
 }
 
+// locked holds for a statement that SQLite refused because of another connection's. Without
+// WAL readers keep a commit from the file, and a commit keeps readers from it.
+func locked(err error) bool { return strings.Contains(err.Error(), "database is locked") }
+
+// commitFile tries again, for a commit that is refused leaves the transaction open.
+func commitFile(d *driver, wait time.Duration) error {
+	failed := d.failed
+	return retry.Do(d.ctx, int(wait/(10*time.Millisecond))+1, locked, func() error {
+		d.failed = failed // by a step, and not by a commit
+		return endTransaction(d)
+	})
+}
+
 func endTransaction(d *driver) error {
 	if !d.failed {
-		return d.exec("COMMIT")
+		err := d.exec("COMMIT")
+		d.locked = err != nil // so that Close does not give the connection back with the transaction in it
+		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(d.ctx), cleanupTimeout)
 	defer cancel()
@@ -133,16 +169,12 @@ func endTransaction(d *driver) error {
 // dirty. The lock belongs to the connection.
 func mysql(schema, name string, wait time.Duration) engine {
 	versions := ident.Join(schema, name, "`")
-	database := "DATABASE()"
-	if schema != "" {
-		database = "'" + schema + "'"
-	}
 	// At most 64 characters. Not MD5, which MySQL 9.6 took out of the server.
 	lock := fmt.Sprintf("CONCAT('sessions:%d:', LEFT(SHA2(COALESCE(DATABASE(), ''), 256), 40))", lockID(schema, name))
 	return engine{
 		versions:       versions,
-		versionsExist:  fmt.Sprintf("SELECT COUNT(*) > 0 FROM information_schema.tables WHERE table_schema = %s AND table_name = '%s'", database, name),
 		createVersions: fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (version BIGINT NOT NULL PRIMARY KEY, dirty BOOLEAN NOT NULL) ENGINE = InnoDB", versions),
+		server:         ask("SELECT VERSION(), @@version_comment", product.MySQL),
 		lock: func(d *driver) error {
 			var got *int
 			query := fmt.Sprintf("SELECT GET_LOCK(%s, %d)", lock, int(wait.Seconds()))

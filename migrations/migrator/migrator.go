@@ -24,6 +24,8 @@ var (
 	ErrDirty = fmt.Errorf("%w: a migration stopped half-way", sessions.ErrSchema)
 	// ErrNewer: the database has migrations that this program does not know.
 	ErrNewer = fmt.Errorf("%w: it is newer than this program", sessions.ErrSchema)
+	// ErrServer: the server is too old, or of another product. Nothing was changed.
+	ErrServer = fmt.Errorf("%w: the server will not do", sessions.ErrSchema)
 )
 
 // Options choose another table. The names must be those the store is given.
@@ -124,6 +126,11 @@ func (m *Migrator) run(ctx context.Context, up bool, do func(*migrate.Migrate) e
 			return nil // there is nothing left to take back
 		case version > len(m.steps):
 			return fmt.Errorf("%w: it is at version %d and this program knows up to %d; use the newer program", ErrNewer, version, len(m.steps))
+		}
+		if up && version < len(m.steps) {
+			if err := d.fits(); err != nil {
+				return err
+			}
 		}
 		d.step = func(target int) migrations.Step { return m.stepTo(target, up) }
 		d.onStep = func(step migrations.Step) {

@@ -1,0 +1,62 @@
+package pgstore
+
+import (
+	"database/sql/driver"
+	"encoding/hex"
+	"strconv"
+	"strings"
+)
+
+// Arrays as parameters. pgx takes them as the slices they are; for other
+// drivers they are PostgreSQL's text form.
+type (
+	byteas [][]byte
+	texts  []string
+	int8s  []int64
+)
+
+var (
+	_ driver.Valuer = byteas{}
+	_ driver.Valuer = texts{}
+	_ driver.Valuer = int8s{}
+)
+
+// Value implements [driver.Valuer].
+func (a byteas) Value() (driver.Value, error) {
+	return literal(len(a), func(b *strings.Builder, i int) {
+		b.WriteString(`"\\x`)
+		b.WriteString(hex.EncodeToString(a[i]))
+		b.WriteByte('"')
+	}), nil
+}
+
+var quoted = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
+// Value implements [driver.Valuer].
+func (a texts) Value() (driver.Value, error) {
+	return literal(len(a), func(b *strings.Builder, i int) {
+		b.WriteByte('"')
+		_, _ = quoted.WriteString(b, a[i])
+		b.WriteByte('"')
+	}), nil
+}
+
+// Value implements [driver.Valuer].
+func (a int8s) Value() (driver.Value, error) {
+	return literal(len(a), func(b *strings.Builder, i int) {
+		b.WriteString(strconv.FormatInt(a[i], 10))
+	}), nil
+}
+
+func literal(n int, element func(*strings.Builder, int)) string {
+	var b strings.Builder
+	b.WriteByte('{')
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		element(&b, i)
+	}
+	b.WriteByte('}')
+	return b.String()
+}

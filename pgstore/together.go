@@ -1,0 +1,193 @@
+package pgstore
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/internal/coalesce"
+	"github.com/sqlsessions/sessions/internal/retry"
+)
+
+// A write is one row to write.
+type write struct {
+	sessions.Record
+	ttl sessions.TTL
+}
+
+// groups send calls that would wait for a connection together.
+type groups struct {
+	loads   coalesce.Group[sessions.RowKey, sessions.Record]
+	saves   coalesce.Group[write, sessions.Version]
+	touches coalesce.Group[write, struct{}]
+	creates coalesce.Group[write, struct{}]
+}
+
+const (
+	// width is how many statements of a kind run before others wait for them, and
+	// busy how many of those that carry several calls: more would split the same
+	// work into smaller pieces. Measured, see docs/performance.md.
+	width, busy = 8, 3
+	// limit keeps a statement within some hundred kilobytes.
+	limit = 128
+)
+
+func newGroups(s *Store) *groups {
+	g := &groups{}
+	setUp(&g.loads, "load", s.db.size, func(key sessions.RowKey) string { return string(key) }, s.loadAlone, s.loadTogether)
+	setUp(&g.saves, "save", s.db.size, write.key, s.saveAlone, s.saveTogether)
+	setUp(&g.touches, "touch", s.db.size, write.key, s.touchAlone, s.touchTogether)
+	setUp(&g.creates, "create", s.db.size, write.key, s.createAlone, s.createTogether)
+	return g
+}
+
+func (w write) key() string { return string(w.Key) }
+
+func setUp[In, Out any](g *coalesce.Group[In, Out], doing string, connections func() int, key func(In) string,
+	alone func(context.Context, In) (Out, error), together func(context.Context, []*coalesce.Call[In, Out]),
+) {
+	g.Doing = "pgstore: " + doing
+	g.Width, g.Busy, g.Limit, g.Connections = width, busy, limit, connections
+	g.Key, g.Alone, g.Together = key, alone, together
+}
+
+// fail gives all calls of a batch the error.
+func fail[In, Out any](calls []*coalesce.Call[In, Out], err error) {
+	for _, c := range calls {
+		c.Err = err
+	}
+}
+
+func (s *Store) loadTogether(ctx context.Context, calls []*coalesce.Call[sessions.RowKey, sessions.Record]) {
+	keys := make(byteas, len(calls))
+	for i, c := range calls {
+		keys[i] = []byte(c.In)
+	}
+	found := make(map[sessions.RowKey]sessions.Record, len(calls))
+	err := s.each(ctx, s.sql.loadMany, func(r row) error {
+		record, err := scan(r)
+		found[record.Key] = record
+		return err
+	}, keys)
+	for _, c := range calls {
+		record, ok := found[c.In]
+		switch {
+		case err != nil:
+			c.Err = s.wrap("load", err)
+		case !ok:
+			c.Err = sessions.ErrNotFound
+		default:
+			c.Out = record
+		}
+	}
+}
+
+// each runs a query that may be run again where PostgreSQL undid it.
+func (s *Store) each(ctx context.Context, query string, take func(row) error, args ...any) error {
+	return retry.Do(ctx, retry.Few, transient, func() error {
+		found, err := s.db.query(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		defer found.Close()
+		for found.Next() {
+			if err := take(found); err != nil {
+				return err
+			}
+		}
+		return found.Err()
+	})
+}
+
+// changed runs a statement that returns the keys of the rows it changed.
+func (s *Store) changed(ctx context.Context, query string, args ...any) (map[sessions.RowKey]bool, error) {
+	keys := map[sessions.RowKey]bool{}
+	err := s.each(ctx, query, func(r row) error {
+		var key []byte
+		err := r.Scan(&key)
+		keys[sessions.RowKey(key)] = true
+		return err
+	}, args...)
+	return keys, err
+}
+
+// fields are those of many writes, side by side.
+type fields struct {
+	keys                               byteas
+	handles, users, data               texts
+	versions, idle, absolute, throttle int8s
+}
+
+func fieldsOf[Out any](calls []*coalesce.Call[write, Out]) (f fields) {
+	slices.SortFunc(calls, func(a, b *coalesce.Call[write, Out]) int { return strings.Compare(string(a.In.Key), string(b.In.Key)) })
+	for _, c := range calls {
+		w := &c.In
+		f.keys = append(f.keys, []byte(w.Key))
+		f.handles, f.users, f.data = append(f.handles, w.Handle), append(f.users, w.User), append(f.data, string(w.Data))
+		f.versions = append(f.versions, int64(w.Version))
+		f.idle = append(f.idle, w.ttl.Idle.Microseconds())
+		f.absolute = append(f.absolute, w.ttl.Absolute.Microseconds())
+		f.throttle = append(f.throttle, w.ttl.Throttle.Microseconds())
+	}
+	return f
+}
+
+func (s *Store) saveTogether(ctx context.Context, calls []*coalesce.Call[write, sessions.Version]) {
+	f := fieldsOf(calls)
+	saved, err := s.changed(ctx, s.sql.saveMany, f.keys, f.idle, f.versions, f.users, f.data)
+	if refused(err) {
+		apart(ctx, calls, s.saveAlone)
+		return
+	}
+	var there map[sessions.RowKey]bool
+	if err == nil && len(saved) < len(calls) {
+		there, err = s.changed(ctx, s.sql.existMany, f.keys)
+	}
+	for _, c := range calls {
+		switch {
+		case saved[c.In.Key]:
+			c.Out = c.In.Version + 1
+		case err != nil:
+			c.Err = s.wrap("save", err)
+		case there[c.In.Key]:
+			c.Err = sessions.ErrConflict
+		default:
+			c.Err = sessions.ErrNotFound
+		}
+	}
+}
+
+func (s *Store) touchTogether(ctx context.Context, calls []*coalesce.Call[write, struct{}]) {
+	f := fieldsOf(calls)
+	_, err := s.exec(ctx, s.sql.touchMany, f.keys, f.idle, f.throttle)
+	fail(calls, s.wrap("touch", err))
+}
+
+func (s *Store) createTogether(ctx context.Context, calls []*coalesce.Call[write, struct{}]) {
+	f := fieldsOf(calls)
+	made, err := s.changed(ctx, s.sql.createMany, f.keys, f.idle, f.absolute, f.handles, f.users, f.data)
+	if refused(err) {
+		apart(ctx, calls, s.createAlone)
+		return
+	}
+	for _, c := range calls {
+		if c.Err = s.wrap("create", err); err == nil && !made[c.In.Key] {
+			c.Err = sessions.ErrExists
+		}
+	}
+}
+
+// refused holds for errors about one of the values, after which nothing of the
+// statement was done.
+func refused(err error) bool {
+	state := sqlState(err)
+	return len(state) == 5 && (state[:2] == "22" || state[:2] == "23" || state == "54001")
+}
+
+// apart runs the calls of a batch one by one, so that a bad one harms itself alone.
+func apart[In, Out any](ctx context.Context, calls []*coalesce.Call[In, Out], alone func(context.Context, In) (Out, error)) {
+	for _, c := range calls {
+		c.Out, c.Err = alone(ctx, c.In)
+	}
+}
