@@ -28,8 +28,12 @@ SHOW = grep --line-buffered -E '^(testing on|servers: .*(install|not from)|--- |
 .PHONY: integration
 integration: ## Run what needs PostgreSQL and MySQL or MariaDB
 	$(INTEGRATION) go vet ./...
-	$(INTEGRATION) go test -race -count 1 -v -timeout 30m ./... 2>&1 | tee integration.log | $(SHOW) || (tail -n 200 integration_test/integration.log; false)
+	$(INTEGRATION) go test -race -count 1 -v -timeout 30m . ./servers ./handover 2>&1 | tee integration.log | $(SHOW) || (tail -n 200 integration_test/integration.log; false)
 	$(INTEGRATION) go test -count 1 -v -run 'TestReapBacklogUnderTraffic/sqlite' . 2>&1 | $(SHOW)
+
+.PHONY: test-cluster
+test-cluster: ## Kill servers of a PostgreSQL and a Galera cluster under traffic
+	$(INTEGRATION) go test -race -count 1 -v -timeout 10m ./cluster 2>&1 | tee cluster.log | $(SHOW) || (tail -n 200 integration_test/cluster.log; false)
 
 .PHONY: test-matrix
 test-matrix: ## Run the integration tests on every supported server version, in containers

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // A Pager is a store that can be read in the order of its keys. The stores of
@@ -70,7 +71,9 @@ func (i *importer) copyAll(ctx context.Context, from Pager) error {
 			return err
 		}
 		for _, row := range rows {
-			after = row.Key
+			if after = row.Key; strings.HasPrefix(string(row.Key), setAsidePrefix) {
+				continue // a request has taken it
+			}
 			if err := i.copy(ctx, row); err != nil {
 				return err
 			}

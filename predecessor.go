@@ -57,10 +57,12 @@ const importedMember = "$imported"
 // import, arrive at one row.
 func successor(old RowKey) id { return sha256.Sum256([]byte("sessions/import/v1\x00" + old)) }
 
+const setAsidePrefix = "taken-over-"
+
 // setAside is the key of a row that is being taken over. No cookie leads there.
 func setAside(old RowKey) RowKey {
 	sum := sha256.Sum256([]byte("sessions/set-aside/v1\x00" + old))
-	return RowKey("taken-over-" + base64.RawURLEncoding.EncodeToString(sum[:]))
+	return RowKey(setAsidePrefix + base64.RawURLEncoding.EncodeToString(sum[:]))
 }
 
 // takeOver returns the session that an old cookie of the request names. The error is

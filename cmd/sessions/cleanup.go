@@ -44,7 +44,7 @@ Any number of machines may clean up the same table; they share the work.`,
 			if err := c.check(cmd); err != nil {
 				return err
 			}
-			d, err := c.connect(ctx, false, nil)
+			d, err := c.connect(ctx, job{needs: cleaning})
 			if err != nil {
 				return err
 			}

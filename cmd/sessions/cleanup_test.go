@@ -120,7 +120,7 @@ func TestCleanupEvery(t *testing.T) {
 func TestPlainProgress(t *testing.T) {
 	var out bytes.Buffer
 	now := time.Unix(0, 0)
-	p := newLines(&out, func() time.Time { return now })
+	p := newLines(&out, func() time.Time { return now }, deletedSoFar, "expired session")
 	for range 12 {
 		now = now.Add(time.Second)
 		p.add(1000)
@@ -135,7 +135,7 @@ func TestPlainProgress(t *testing.T) {
 // nothing behind.
 func TestProgressBar(t *testing.T) {
 	var out bytes.Buffer
-	p := newBar(&out, 2500)
+	p := newBar(&out, 2500, "deleting")
 	for range 4 {
 		p.add(1000)
 	}

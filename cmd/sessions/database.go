@@ -24,14 +24,22 @@ import (
 type database struct {
 	*app
 	address
+	needs    need
+	role     string // the user as it stands in a GRANT
 	db       *sql.DB
 	store    sessions.Store
 	migrator *migrator.Migrator
 }
 
-// connect opens the database and makes sure that it answers. create lets it make
-// a SQLite file; onStep is told of migrations as they run.
-func (a *app) connect(ctx context.Context, create bool, onStep func(migrations.Step, bool)) (*database, error) {
+// A job is what a command wants of the database.
+type job struct {
+	create bool                        // the SQLite file, if there is none
+	needs  need                        // the privileges
+	onStep func(migrations.Step, bool) // told of migrations as they run
+}
+
+// connect opens the database and makes sure that it answers.
+func (a *app) connect(ctx context.Context, j job) (*database, error) {
 	addr, err := parseURL(a.databaseURL())
 	if err != nil {
 		return nil, err
@@ -46,18 +54,19 @@ func (a *app) connect(ctx context.Context, create bool, onStep func(migrations.S
 	if _, err := migrations.Steps(addr.dialect, a.schema, a.table); err != nil {
 		return nil, err
 	}
-	if addr.file != "" && !create {
-		if _, err := os.Stat(addr.file); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("there is no file %s; %s makes it", addr.file, a.again("migrate up"))
+	if addr.file != "" {
+		if err := a.provide(addr.file, j.create); err != nil {
+			return nil, err
 		}
 	}
-	db, err := addr.open(create)
+	db, err := addr.open(j.create, a.timeout)
 	if err != nil {
 		return nil, err
 	}
-	d := &database{app: a, address: addr, db: db}
-	o := migrator.Options{Table: a.table, Schema: a.schema, LockTimeout: a.timeout, OnStep: onStep}
-	if create && !a.timeoutSet {
+	d := &database{app: a, address: addr, db: db, needs: j.needs}
+	d.role = d.nameInGrant(addr.user)
+	o := migrator.Options{Table: a.table, Schema: a.schema, LockTimeout: a.timeout, OnStep: j.onStep}
+	if j.create && !a.timeoutSet {
 		o.LockTimeout = 0 // the default: the other one may have much to do
 	}
 	if err := d.use(ctx, o); err != nil {
@@ -65,6 +74,23 @@ func (a *app) connect(ctx context.Context, create bool, onStep func(migrations.S
 		return nil, err
 	}
 	return d, nil
+}
+
+// provide sees that there is a SQLite file. What it makes is for its owner alone, while
+// SQLite itself would let everybody read it; its logs take the file's mode.
+func (a *app) provide(file string, create bool) error {
+	_, err := os.Stat(file)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil // what else is wrong with it SQLite says
+	}
+	if !create {
+		return fmt.Errorf("there is no file %s; %s makes it", file, a.again("migrate up"))
+	}
+	empty, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil //nolint:nilerr // another process was faster, or SQLite says what is wrong
+	}
+	return empty.Close()
 }
 
 // use makes what works on the table, and the first connection.
@@ -89,6 +115,7 @@ func (d *database) use(ctx context.Context, o migrator.Options) (err error) {
 	if err := d.ping(ctx); err != nil {
 		return d.explain(err)
 	}
+	d.askRole(ctx)
 	return nil
 }
 

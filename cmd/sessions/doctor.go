@@ -1,11 +1,11 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -35,7 +35,7 @@ and findings, each with check, status (ok, note, warning or error), text, advice
   sessions doctor --json --timeout 5s`,
 		Args: cobra.NoArgs,
 		RunE: asFailure(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
-			d, err := a.connect(ctx, false, nil)
+			d, err := a.connect(ctx, job{})
 			if err != nil {
 				return err
 			}
@@ -79,6 +79,7 @@ type practice struct {
 
 	addPrimary, addUnique string // what makes the two keys of step 1
 	indexCost             string // of an index over what moves with each request
+	enable, drop          string // what puts index %s back in use, if it can be, and what drops it
 }
 
 var practices = map[migrations.Dialect]func(*database) practice{
@@ -101,10 +102,9 @@ type doctor struct {
 	*database
 	practice
 	report findings
-	role   string // as it stands in a GRANT
-	there  bool   // the table
-	fits   bool   // it has all columns that the store reads
-	rows   int64  // about how many
+	there  bool  // the table
+	fits   bool  // it has all columns that the store reads
+	rows   int64 // about how many
 }
 
 // An examination is one exam as it runs.
@@ -160,16 +160,12 @@ func (d *doctor) run(ctx context.Context, e exam) error {
 
 // denied holds for errors that are about a privilege.
 func denied(err error) bool {
-	switch code(err) {
-	case "42501", "1044", "1142", "1143", "1227", "1370":
-		return true
-	}
-	return false
+	return slices.Contains(deniedCodes, code(err))
 }
 
 // grant is the statement that gives the user a privilege.
 func (x *examination) grant(privilege, on string) string {
-	return x.names.Replace(fmt.Sprintf("GRANT %s ON %s TO %s", privilege, on, cmp.Or(x.role, x.user)))
+	return x.names.Replace(fmt.Sprintf("GRANT %s ON %s TO %s", privilege, on, x.role))
 }
 
 // start begins a transaction in which nothing can be changed.

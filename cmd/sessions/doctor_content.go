@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -90,12 +91,19 @@ func (x *examination) data(rows int64, average float64, biggest, huge int64, whe
 // needed are the privileges of the runtime role.
 var needed = []string{"SELECT", "INSERT", "UPDATE", "DELETE"}
 
-// grants compares what the role may do with the four privileges that the store needs.
-func (x *examination) grants(missing []string) {
-	if len(missing) == 0 {
+// grants compares what the role may do with the four privileges that the store
+// needs, or those of a role that only cleans up, which must be able to lock rows.
+func (x *examination) grants(missing []string, locks bool) {
+	lacks := func(privilege string) bool { return slices.Contains(missing, privilege) }
+	switch {
+	case len(missing) == 0:
 		x.ok("the user may SELECT, INSERT, UPDATE and DELETE", nil)
+		return
+	case lacks("INSERT") && locks && !lacks("SELECT") && !lacks("DELETE"):
+		x.note("the user may clean up, and make no session: it lacks "+strings.Join(missing, ", "),
+			"right for `sessions cleanup`; for an application: "+x.grant(strings.Join(missing, ", "), "$TABLE"), missing)
 		return
 	}
 	x.fail(fmt.Sprintf("the user lacks %s on the table", strings.Join(missing, ", ")),
-		x.grant(strings.Join(missing, ", "), "$TABLE")+" (a role that only cleans up needs no INSERT)", missing)
+		x.grant(strings.Join(missing, ", "), "$TABLE")+"; a role that only cleans up needs no INSERT, and UPDATE to lock rows ("+docsRoles+")", missing)
 }

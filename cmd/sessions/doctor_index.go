@@ -43,6 +43,11 @@ func tableIndexes(ctx context.Context, x *examination) error {
 		return err
 	}
 	before := len(x.report)
+	for _, i := range have {
+		if !i.valid {
+			x.warn(fmt.Sprintf("index %s is not in use: the database keeps it up and never reads it", i.name), x.revive(i), i.name)
+		}
+	}
 	some := func(holds func(index) bool) bool { return slices.ContainsFunc(have, holds) }
 	if !some(func(i index) bool { return i.keyOn("key") }) {
 		x.fail("the primary key on key is missing: each request reads the whole table, and an id could be taken twice", "run "+x.names.Replace(x.addPrimary), "key")
@@ -53,15 +58,12 @@ func tableIndexes(ctx context.Context, x *examination) error {
 	if !some(func(i index) bool {
 		return i.covers("user_id", "handle") && (i.condition == "" || strings.Contains(i.condition, "user_id"))
 	}) {
-		x.missing("user_id_idx", "index sessions user", "listing and revoking the sessions of a user read the whole table")
+		x.missing(have, "user_id_idx", "index sessions user", "listing and revoking the sessions of a user read the whole table")
 	}
 	if !some(func(i index) bool { return i.covers("reap_after") && i.condition == "" }) {
-		x.missing("reap_after_idx", "index sessions reap", "cleaning up reads the whole table")
+		x.missing(have, "reap_after_idx", "index sessions reap", "cleaning up reads the whole table")
 	}
 	for _, i := range have {
-		if !i.valid {
-			x.warn(fmt.Sprintf("index %s is not in use: the database keeps it up and never reads it", i.name), "drop it, and make it again if it is one that is missing", i.name)
-		}
 		for _, moving := range moves {
 			if slices.Contains(i.touches, moving) {
 				when := "save"
@@ -79,8 +81,16 @@ func tableIndexes(ctx context.Context, x *examination) error {
 	return nil
 }
 
+// revive is how to have an index used that is not.
+func (x *examination) revive(i index) string {
+	if x.enable == "" {
+		return "drop it, and make it again if it is one that is missing"
+	}
+	return x.names.Replace("run " + fmt.Sprintf(x.enable, i.name))
+}
+
 // missing reports an index that a migration makes, with its statement.
-func (x *examination) missing(suffix, title, effect string) {
+func (x *examination) missing(have []index, suffix, title, effect string) {
 	name := x.table + "_" + suffix
 	advice := "run what " + x.again("migrate print") + " shows for it"
 	steps, _ := migrations.Steps(x.dialect, x.schema, x.table) // connect has checked the names
@@ -89,5 +99,13 @@ func (x *examination) missing(suffix, title, effect string) {
 			advice = "run CREATE INDEX" + strings.TrimRight(statement, ";\n")
 		}
 	}
-	x.warn(fmt.Sprintf("index %s is missing: %s", name, effect), advice, name)
+	text := "index %s is missing: %s"
+	if i := slices.IndexFunc(have, func(i index) bool { return i.name == name }); i >= 0 {
+		text = "index %s is not what the migration makes: %s"
+		advice = x.names.Replace("run "+fmt.Sprintf(x.drop, name)) + ", and then " + advice
+		if !have[i].valid && x.enable != "" {
+			advice = x.revive(have[i])
+		}
+	}
+	x.warn(fmt.Sprintf(text, name, effect), advice, name)
 }

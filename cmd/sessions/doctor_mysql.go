@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"github.com/sqlsessions/sessions/internal/product"
 )
 
 // What the server and the connection are asked. The two products name some
 // variables differently, and asked for in a list none is an error.
 const (
-	myVersion   = `SELECT VERSION(), CURRENT_USER()`
+	myVersion   = `SELECT VERSION(), @@version_comment`
 	myVariables = `SHOW SESSION VARIABLES WHERE Variable_name IN ('read_only', 'super_read_only', 'innodb_read_only',
 		'transaction_read_only', 'tx_read_only', 'transaction_isolation', 'tx_isolation', 'time_zone', 'system_time_zone', 'sql_mode')`
 	myTLS   = `SHOW SESSION STATUS LIKE 'Ssl_cipher'`
@@ -47,23 +49,21 @@ func newMySQLPractice(d *database) practice {
 		addPrimary: "ALTER TABLE $TABLE ADD PRIMARY KEY (`key`)",
 		addUnique:  "ALTER TABLE $TABLE ADD UNIQUE KEY (`handle`)",
 		indexCost:  "then writes that index too",
+		enable:     "ALTER TABLE $TABLE ALTER INDEX `%s` VISIBLE",
+		drop:       "DROP INDEX `%s` ON $TABLE",
 	}
 }
 
 func myExamServer(ctx context.Context, x *examination) error {
-	var version, user string
-	if err := x.get(ctx, myVersion, &version, &user); err != nil {
+	var version, comment string
+	if err := x.get(ctx, myVersion, &version, &comment); err != nil {
 		return err
 	}
-	at := strings.LastIndex(user, "@")
-	x.role = "'" + user[:max(at, 0)] + "'@'" + user[at+1:] + "'"
-	number := leadingNumbers.FindString(version)
-	if strings.Contains(version, "MariaDB") {
-		x.database.name = "MariaDB"
-		x.supported("MariaDB", number, "10.6")
-		return nil
+	server := product.MySQL(version, comment)
+	if server.Name == "MariaDB" {
+		x.database.name, x.enable = server.Name, "ALTER TABLE $TABLE ALTER INDEX `%s` NOT IGNORED"
 	}
-	x.supported("MySQL", number, "8.0.16")
+	x.supported(server)
 	return nil
 }
 

@@ -29,7 +29,7 @@ func myExamGrants(ctx context.Context, x *examination) error {
 			return err
 		}
 	}
-	x.grants(missing)
+	x.grants(missing, !slices.Contains(missing, "UPDATE"))
 	return nil
 }
 
@@ -75,7 +75,7 @@ func myExamWidth(ctx context.Context, x *examination) error {
 	if err != nil {
 		return err
 	}
-	const advice = "fine for the role that migrates; give the application one with only SELECT, INSERT, UPDATE and DELETE on the table (docs/operations.md)"
+	const advice = "fine for the role that migrates; give the application one with only SELECT, INSERT, UPDATE and DELETE on the table (" + docsRoles + ")"
 	switch {
 	case len(global) > 0:
 		x.warn("the user may do this with all databases: "+strings.Join(global, ", "), advice, global)

@@ -20,12 +20,17 @@ var myColumns = columnsOf(
 )
 
 var myTable = tableSQL{
-	// MariaDB shows a width of integers, which means nothing.
-	columns: `SELECT column_name, CASE WHEN column_type LIKE 'bigint(%' THEN REGEXP_REPLACE(column_type, '[(][0-9]+[)]', '') ELSE column_type END,
+	// MariaDB shows a width of integers, which means nothing. The collation of data is an exam of its own.
+	columns: `SELECT column_name, CONCAT(CASE WHEN column_type LIKE 'bigint(%' THEN REGEXP_REPLACE(column_type, '[(][0-9]+[)]', '') ELSE column_type END,
+				CASE WHEN column_name = 'data' THEN '' ELSE COALESCE(CONCAT(' COLLATE ', collation_name), '') END),
 			is_nullable = 'YES', column_default IS NOT NULL OR extra LIKE '%auto_increment%' OR extra LIKE '%generated%'
 		FROM information_schema.columns WHERE table_schema = $SCHEMA AND table_name = '$NAME' ORDER BY ordinal_position`,
-	indexes: `SELECT index_name, MAX(non_unique) = 0, index_name = 'PRIMARY', 1,
-			GROUP_CONCAT(COALESCE(column_name, '(expression)') ORDER BY seq_in_index), GROUP_CONCAT(COALESCE(column_name, '(expression)')), ''
+	// Executable comments again: what is not used is invisible on MySQL and ignored on
+	// MariaDB. A column of which only the beginning is in the index is shown with its length.
+	indexes: `SELECT index_name, MAX(non_unique) = 0, index_name = 'PRIMARY',
+			1 /*!80000 AND MAX(is_visible) = 'YES' */ /*M!100600 AND MAX(ignored) = 'NO' */,
+			GROUP_CONCAT(CONCAT(COALESCE(column_name, '(expression)'), COALESCE(CONCAT('(', sub_part, ')'), '')) ORDER BY seq_in_index),
+			GROUP_CONCAT(COALESCE(column_name, '(expression)')), ''
 		FROM information_schema.statistics WHERE table_schema = $SCHEMA AND table_name = '$NAME' GROUP BY index_name ORDER BY index_name`,
 	rows: `SELECT COALESCE(table_rows, 0) FROM information_schema.tables WHERE table_schema = $SCHEMA AND table_name = '$NAME'`,
 	exact: `SELECT COUNT(IF(expires_at > UTC_TIMESTAMP(6), 1, NULL)), COUNT(IF(expires_at <= UTC_TIMESTAMP(6), 1, NULL)),

@@ -7,11 +7,13 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/sqlsessions/sessions/internal/product"
 )
 
 // What the server and the connection are asked.
 const (
-	pgVersion = `SELECT current_setting('server_version'), quote_ident(current_user)`
+	pgVersion = `SELECT version(), current_setting('server_version')`
 	// Not transaction_read_only: the examination's own transaction is.
 	pgReadOnly = `SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')::bool`
 	// Loopback as the server sees it: a tunnel ends there too. NULL is a socket.
@@ -24,8 +26,10 @@ const (
 )
 
 func newPostgresPractice(d *database) practice {
+	inSchema := ""
 	table, oid, versions := `"`+d.table+`"`, `to_regclass('"`+d.table+`"')`, `"`+d.table+`_schema_migrations"`
 	if d.schema != "" {
+		inSchema = `"` + d.schema + `".`
 		table, versions = `"`+d.schema+`".`+table, `"`+d.schema+`".`+versions
 		// Not to_regclass, which fails without USAGE on the schema.
 		oid = `(SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = '` + d.schema + `' AND c.relname = '` + d.table + `')`
@@ -57,16 +61,16 @@ func newPostgresPractice(d *database) practice {
 		addPrimary: `ALTER TABLE $TABLE ADD PRIMARY KEY ("key")`,
 		addUnique:  `ALTER TABLE $TABLE ADD UNIQUE ("handle")`,
 		indexCost:  "then writes all indexes, for it can't be a HOT update",
+		drop:       "DROP INDEX " + inSchema + `"%s"`,
 	}
 }
 
 func pgExamServer(ctx context.Context, x *examination) error {
-	var version string
-	if err := x.get(ctx, pgVersion, &version, &x.role); err != nil {
+	var text, version string
+	if err := x.get(ctx, pgVersion, &text, &version); err != nil {
 		return err
 	}
-	version, _, _ = strings.Cut(version, " ") // behind it is who built it
-	x.supported("PostgreSQL", version, "14")
+	x.supported(product.PostgreSQL(text, version))
 	return nil
 }
 
@@ -129,7 +133,7 @@ func pgExamPooler(ctx context.Context, x *examination) error {
 	if err != nil {
 		return err
 	}
-	wrong := asTheStore(ctx, a)
+	wrong := x.asTheStore(ctx, a)
 	tx, err := b.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return err
@@ -145,7 +149,7 @@ func pgExamPooler(ctx context.Context, x *examination) error {
 	}
 	pooled := after != before || held == before
 	if wrong == nil {
-		wrong = asTheStore(ctx, a)
+		wrong = x.asTheStore(ctx, a)
 	}
 	switch {
 	case wrong != nil && ctx.Err() != nil:
@@ -161,11 +165,16 @@ func pgExamPooler(ctx context.Context, x *examination) error {
 	return nil
 }
 
-// asTheStore runs a statement in the way that the database URL has all sent:
-// unless it says otherwise, prepared at the first time and by its name from then on.
-func asTheStore(ctx context.Context, conn *sql.Conn) error {
+// asTheStore runs a statement in the way that an application with this database
+// URL sends all of its own: unless it says otherwise, prepared at the first time and by its name
+// from then on. The program itself does not.
+func (x *examination) asTheStore(ctx context.Context, conn *sql.Conn) error {
+	mode := pgx.QueryExecModeCacheStatement
+	if x.execMode != nil {
+		mode = *x.execMode
+	}
 	var one int
-	return conn.QueryRowContext(ctx, pgEcho, 1).Scan(&one)
+	return conn.QueryRowContext(ctx, pgEcho, mode, 1).Scan(&one)
 }
 
 // backend is the server process that a transaction of its own is served by.

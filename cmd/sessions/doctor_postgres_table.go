@@ -56,7 +56,8 @@ const (
 	pgStorage = `SELECT relpersistence = 'u', coalesce(array_to_string(reloptions, ','), '') FROM pg_class WHERE oid = $OID`
 	// By catalog functions, which answer about any table.
 	pgGrants = `SELECT quote_ident(n.nspname), has_schema_privilege(n.oid, 'USAGE'), has_table_privilege(c.oid, 'SELECT'),
-			has_table_privilege(c.oid, 'INSERT'), has_table_privilege(c.oid, 'UPDATE'), has_table_privilege(c.oid, 'DELETE')
+			has_table_privilege(c.oid, 'INSERT'), has_table_privilege(c.oid, 'UPDATE'), has_table_privilege(c.oid, 'DELETE'),
+			has_any_column_privilege(c.oid, 'UPDATE') -- which is what FOR UPDATE asks for
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $OID`
 	pgWidth = `SELECT r.rolsuper, pg_has_role(c.relowner, 'USAGE'), has_schema_privilege(c.relnamespace, 'CREATE'),
 			has_table_privilege(c.oid, 'TRUNCATE') OR has_table_privilege(c.oid, 'TRIGGER') OR has_table_privilege(c.oid, 'REFERENCES')
@@ -111,9 +112,9 @@ func pgExamStorage(ctx context.Context, x *examination) error {
 
 func pgExamGrants(ctx context.Context, x *examination) error {
 	var schema string
-	var usage bool
+	var usage, locks bool
 	may := make([]bool, 4)
-	if err := x.get(ctx, pgGrants, &schema, &usage, &may[0], &may[1], &may[2], &may[3]); err != nil {
+	if err := x.get(ctx, pgGrants, &schema, &usage, &may[0], &may[1], &may[2], &may[3], &locks); err != nil {
 		return err
 	}
 	if !usage {
@@ -125,7 +126,7 @@ func pgExamGrants(ctx context.Context, x *examination) error {
 			missing = append(missing, privilege)
 		}
 	}
-	x.grants(missing)
+	x.grants(missing, locks)
 	return nil
 }
 
@@ -134,7 +135,7 @@ func pgExamWidth(ctx context.Context, x *examination) error {
 	if err := x.get(ctx, pgWidth, &super, &owner, &create, &more); err != nil {
 		return err
 	}
-	const advice = "fine for the role that migrates; give the application one with only SELECT, INSERT, UPDATE and DELETE on the table (docs/operations.md)"
+	const advice = "fine for the role that migrates; give the application one with only SELECT, INSERT, UPDATE and DELETE on the table (" + docsRoles + ")"
 	switch {
 	case super:
 		x.warn("the user is a superuser", advice, "superuser")

@@ -4,40 +4,25 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sqlsessions/sessions/internal/product"
 )
 
 // What all engines are asked alike, with what one of them answers.
 
-// supported says whether the server is new enough for the statements of the store.
-func (x *examination) supported(product, version, minimum string) {
-	value := product + " " + version
-	if older(version, minimum) {
-		x.fail(value+" is too old", fmt.Sprintf("upgrade it: the store needs %s %s or newer", product, minimum), version)
-		return
+// supported says whether the server is one that the statements of the store work on.
+func (x *examination) supported(server product.Server) {
+	problem := server.Problem()
+	switch {
+	case problem == "":
+		x.ok(server.String(), server.Version)
+	case server.Foreign(): // somebody may have tried it
+		x.warn(problem, "run storetest and your own tests on it before you rely on it; `sessions migrate up` refuses it, but `sessions migrate print` shows the SQL", server.Version)
+	default:
+		x.fail(problem, "upgrade the server", server.Version)
 	}
-	x.ok(value, version)
-}
-
-var leadingNumbers = regexp.MustCompile(`^\d+(\.\d+)*`)
-
-// older compares versions number by number. What has no number is not older.
-func older(version, minimum string) bool {
-	have := strings.Split(leadingNumbers.FindString(version), ".")
-	for i, part := range strings.Split(minimum, ".") {
-		if i == len(have) || have[0] == "" {
-			return false
-		}
-		a, _ := strconv.Atoi(have[i]) // digits, by the pattern
-		b, _ := strconv.Atoi(part)
-		if a != b {
-			return a < b
-		}
-	}
-	return false
 }
 
 const primaryAdvice = "point at the primary: sessions are written with every login and every change, and a replica that lags shows a logged-out session as alive"

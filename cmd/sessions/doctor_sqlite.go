@@ -7,6 +7,8 @@ import (
 	"os"
 	"runtime"
 	"strings"
+
+	"github.com/sqlsessions/sessions/internal/product"
 )
 
 var sqliteColumns = columnsOf(
@@ -71,6 +73,7 @@ func newSQLitePractice(d *database) practice {
 		addPrimary: `CREATE UNIQUE INDEX "` + d.table + `_key_key" ON $TABLE ("key")`,
 		addUnique:  `CREATE UNIQUE INDEX "` + d.table + `_handle_key" ON $TABLE ("handle")`,
 		indexCost:  "then writes that index too",
+		drop:       `DROP INDEX "%s"`,
 	}
 }
 
@@ -79,7 +82,7 @@ func sqliteExamServer(ctx context.Context, x *examination) error {
 	if err := x.get(ctx, sqliteVersion, &version); err != nil {
 		return err
 	}
-	x.supported("SQLite", version, "3.42")
+	x.supported(product.SQLite(version))
 	last := &x.report[len(x.report)-1]
 	last.Text += " (in this program; your application brings its own)"
 	return nil
@@ -152,7 +155,7 @@ func sqliteExamBusy(ctx context.Context, x *examination) error {
 		return err
 	}
 	text := fmt.Sprintf("busy_timeout of this connection is %d ms", millis)
-	if millis < 1000 {
+	if millis < min(1000, x.timeout.Milliseconds()) { // a short --timeout shortens it
 		x.warn(text+": a statement fails as soon as another process writes for longer", "open it with _pragma=busy_timeout(5000), in the application too", millis)
 		return nil
 	}

@@ -21,19 +21,6 @@ type diagnosis struct {
 	Findings []finding `json:"findings"`
 }
 
-// healthy is migrated in a file that other users may not read.
-func healthy(t *testing.T) (db *sql.DB, url string) {
-	t.Helper()
-	db, url = migrated(t)
-	path := strings.TrimPrefix(url, "sqlite:")
-	for _, file := range []string{path, path + "-wal", path + "-shm"} {
-		if err := os.Chmod(file, 0o600); err != nil && !os.IsNotExist(err) {
-			t.Fatal(err)
-		}
-	}
-	return db, url
-}
-
 func spoil(t *testing.T, db *sql.DB, statements ...string) {
 	t.Helper()
 	for _, statement := range statements {
@@ -89,7 +76,7 @@ func (d diagnosis) alone(t *testing.T, n int) {
 }
 
 func TestDoctorHealthy(t *testing.T) {
-	db, url := healthy(t)
+	db, url := migrated(t)
 	insert(t, db, 3, time.Hour)
 	insert(t, db, 2, -time.Hour)
 	before := query[int](t, db, "PRAGMA data_version")
@@ -115,7 +102,7 @@ func TestDoctorHealthy(t *testing.T) {
 }
 
 func TestDoctorText(t *testing.T) {
-	db, url := healthy(t)
+	db, url := migrated(t)
 	spoil(t, db, "DROP INDEX sessions_reap_after_idx")
 	const finding = "\nwarning  index sessions_reap_after_idx is missing: cleaning up reads the whole table\n" +
 		"         what to do: run CREATE INDEX \"sessions_reap_after_idx\" ON \"sessions\" (\"reap_after\")\n"
@@ -154,7 +141,7 @@ func TestDoctorSpoiled(t *testing.T) {
 		{"PRAGMA journal_mode = delete", 5, 1, "journal", statusWarning, []string{"journal mode delete", "journal_mode(WAL)"}},
 	} {
 		t.Run(test.statement, func(t *testing.T) {
-			db, url := healthy(t)
+			db, url := migrated(t)
 			spoil(t, db, test.statement)
 			d := diagnose(t, url, test.code)
 			d.alone(t, test.count)
@@ -164,7 +151,7 @@ func TestDoctorSpoiled(t *testing.T) {
 }
 
 func TestDoctorContent(t *testing.T) {
-	db, url := healthy(t)
+	db, url := migrated(t)
 	insert(t, db, 1, -25*time.Hour)
 	d := diagnose(t, url, exitWarnings)
 	d.alone(t, 1)
@@ -188,8 +175,13 @@ func TestDoctorContent(t *testing.T) {
 }
 
 func TestDoctorFile(t *testing.T) {
-	_, url := healthy(t)
+	_, url := migrated(t)
 	path := strings.TrimPrefix(url, "sqlite:")
+	for _, file := range []string{path, path + "-wal"} {
+		if info, err := os.Stat(file); err == nil && info.Mode().Perm() != 0o600 || err != nil && file == path {
+			t.Errorf("%s is made with mode %v, %v", file, info.Mode(), err)
+		}
+	}
 	check(t, os.Chmod(path, 0o604))
 	diagnose(t, url, exitWarnings).want(t, "file", statusWarning, path, "chmod o-rwx")
 	check(t, os.Chmod(path, 0o600))

@@ -1,34 +1,12 @@
 package main
 
 import (
+	"strings"
 	"testing"
 	"time"
-)
 
-func TestOlder(t *testing.T) {
-	for _, test := range []struct {
-		version, minimum string
-		want             bool
-	}{
-		{"15.18", "14", false},
-		{"14", "14", false},
-		{"13.22", "14", true},
-		{"9.6.1", "14", true},
-		{"18beta1", "14", false},
-		{"8.0.16", "8.0.16", false},
-		{"8.0.15", "8.0.16", true},
-		{"9.7.4", "8.0.16", false},
-		{"10.11.14", "10.6", false},
-		{"10.5.29", "10.6", true},
-		{"3.41.2", "3.42", true},
-		{"3.53.2", "3.42", false},
-		{"devel", "14", false},
-	} {
-		if got := older(test.version, test.minimum); got != test.want {
-			t.Errorf("%s is older than %s: %t", test.version, test.minimum, got)
-		}
-	}
-}
+	"github.com/sqlsessions/sessions/internal/product"
+)
 
 func TestLocal(t *testing.T) {
 	for where, want := range map[string]bool{
@@ -44,12 +22,13 @@ func TestLocal(t *testing.T) {
 
 // What no SQLite file can have.
 func TestDoctorJudgements(t *testing.T) {
-	x := &examination{doctor: &doctor{database: &database{app: &app{}}}, name: "test"}
+	x := &examination{doctor: &doctor{database: &database{app: &app{}}, practice: practice{names: strings.NewReplacer()}}, name: "test"}
 	for _, test := range []struct {
 		judge func()
 		want  string
 	}{
-		{func() { x.supported("PostgreSQL", "13.22", "14") }, statusError},
+		{func() { x.supported(product.PostgreSQL("PostgreSQL 13.22", "13.22")) }, statusError},
+		{func() { x.supported(product.MySQL("8.0.11-TiDB-v7.5.0", "TiDB Server")) }, statusWarning},
 		{func() { x.writable("it is a standby") }, statusError},
 		{func() { x.encrypted("", false, "tls=true") }, statusWarning},
 		{func() { x.encrypted("", true, "tls=true") }, statusOK},
@@ -62,7 +41,11 @@ func TestDoctorJudgements(t *testing.T) {
 		{func() { x.backlog(dueLimit, 1000, "") }, statusOK},
 		{func() { x.backlog(dueLimit+1, 1000, "") }, statusWarning},
 		{func() { x.backlog(dueLimit, 1000, "more than ") }, statusWarning},
-		{func() { x.grants(nil) }, statusOK},
+		{func() { x.grants(nil, true) }, statusOK},
+		{func() { x.grants([]string{"INSERT", "UPDATE"}, true) }, statusNote},
+		{func() { x.grants([]string{"INSERT", "UPDATE"}, false) }, statusError},
+		{func() { x.grants([]string{"INSERT", "DELETE"}, true) }, statusError},
+		{func() { x.grants([]string{"UPDATE"}, true) }, statusError},
 	} {
 		test.judge()
 		if last := x.report[len(x.report)-1]; last.Status != test.want || (last.Advice == "") != (test.want == statusOK) {

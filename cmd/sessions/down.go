@@ -60,9 +60,9 @@ func stepsDown(args []string) (int, error) {
 
 func (a *app) down(ctx context.Context, cmd *cobra.Command, n int, yes bool) error {
 	out := cmd.OutOrStdout()
-	d, err := a.connect(ctx, false, func(step migrations.Step, _ bool) {
+	d, err := a.connect(ctx, job{needs: migrating, onStep: func(step migrations.Step, _ bool) {
 		fmt.Fprintf(out, "took back %d: %s\n", step.Version, step.Title)
-	})
+	}})
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,8 @@ func (d *database) explain(err error) error {
 	case errors.Is(err, migrator.ErrNewer):
 		return fmt.Errorf("the schema of table %s is newer than this program: use the newer `sessions` program (%s shows the versions)",
 			d.tableName(), d.again("migrate status"))
+	case errors.Is(err, migrator.ErrServer):
+		return fmt.Errorf("%s: %w", d.where, cause(err))
 	case errors.Is(err, migrate.ErrLockTimeout), strings.HasSuffix(err.Error(), "another migration is running"):
 		return fmt.Errorf("another migration of table %s is running: wait until it is done, and try again", d.tableName())
 	case errors.Is(err, sessions.ErrSchema):
@@ -37,15 +39,20 @@ func (d *database) explain(err error) error {
 		return why
 	}
 	var netErr net.Error
+	var lookup *net.DNSError
 	switch {
 	case code(err) != "": // of several attempts, the one that the server answered
 		return fmt.Errorf("%s at %s: %w", d.name, d.where, cause(err))
 	case d.file != "" && errors.Is(err, context.DeadlineExceeded):
 		return d.locked()
+	case errors.As(err, &lookup):
+		return fmt.Errorf("there is no host %q, or its name can't be looked up: check the host in the database URL (%w)", lookup.Name, cause(err))
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
 		return fmt.Errorf("no answer from %s at %s within %s: check host and port, and that it is not busy or locked; --timeout gives it more time", d.name, d.where, d.timeout)
 	case errors.As(err, &netErr):
 		return fmt.Errorf("can't reach %s at %s: check that it runs, and host and port (%w)", d.name, d.where, cause(err))
+	case strings.Contains(err.Error(), "ValidateConnect failed"): // behind which may stand that another attempt had no TLS
+		return fmt.Errorf("%s at %s is not a server that target_session_attrs in the database URL asks for: use the primary's address (%w)", d.name, d.where, cause(err))
 	case strings.Contains(err.Error(), "server refused TLS connection"), strings.Contains(err.Error(), "TLS requested but server does not support TLS"):
 		return fmt.Errorf("%s at %s does not offer TLS: turn it on there, or change the parameter in the database URL (sslmode for PostgreSQL, tls for MySQL)", d.name, d.where)
 	}
@@ -63,11 +70,26 @@ func (d *database) explainCode(err error) error {
 		return errors.New("the database URL names no database: add it, as in mysql://host/db, or give --schema")
 	case "3F000":
 		return fmt.Errorf("there is no such schema: make it first, with CREATE SCHEMA, or check --schema (%w)", cause(err))
-	case "42501", "1044", "1142": // 1044 is also what MySQL says of a database that is not there
-		return fmt.Errorf("user %q lacks a privilege: grant it, or check user and database in the URL (%w)", d.user, cause(err))
+	case "1044": // also what MySQL says of a database that is not there
+		return fmt.Errorf("user %q may not use the database, or there is none of that name: check user and database in the URL, or run %s (%w)", d.user, d.grantsNeeded(), cause(err))
+	case "25006", "1792", "1836": // read-only transaction, and MySQL's read-only mode
+		return d.readOnly(err)
+	case "1290":
+		if text := err.Error(); strings.Contains(text, "read-only") || strings.Contains(text, "read_only") {
+			return d.readOnly(err)
+		}
+	case "53300", "1040", "1203", "1226":
+		return fmt.Errorf("%s at %s has no connection left for user %q: end some that are idle, make the pools of the applications smaller, or raise the limit (%w)", d.name, d.where, d.user, cause(err))
 	case "42P07", "1050":
 		return fmt.Errorf("something that a migration makes exists already: if table %s was made by other means, note its version with %s (%w)",
 			d.tableName(), d.again("migrate force VERSION"), cause(err))
+	}
+	if denied(err) {
+		doing := ""
+		if d.needs == looking {
+			doing = ", so that its version can't be known"
+		}
+		return fmt.Errorf("user %q lacks a privilege%s: run %s (%w)", d.user, doing, d.grantsNeeded(), cause(err))
 	}
 	switch sqliteCode(err) {
 	case sqlite3.SQLITE_CANTOPEN:
@@ -85,6 +107,10 @@ func (d *database) explainCode(err error) error {
 		}
 	}
 	return nil
+}
+
+func (d *database) readOnly(err error) error {
+	return fmt.Errorf("%s at %s takes no changes, for it is a read-only replica or was made read-only: use the primary's address (%w)", d.name, d.where, cause(err))
 }
 
 func (d *database) locked() error {

@@ -106,11 +106,18 @@ func TestSQLiteFilesThatFail(t *testing.T) {
 	defer conn.Close()
 	_, err = conn.ExecContext(t.Context(), "BEGIN IMMEDIATE")
 	check(t, err)
-	for _, args := range [][]string{{"migrate", "up"}, {"migrate", "force", "2"}} {
-		run(t, url+"?_pragma=busy_timeout(1)", append(args, "--timeout", "200ms")...).wantError(t, exitFailure, "is locked")
+	for _, args := range [][]string{{"migrate", "up"}, {"migrate", "force", "2"}, {"cleanup", "--once"}} {
+		run(t, url, append(args, "--timeout", "200ms")...).wantError(t, exitFailure, "is locked")
 	}
 	_, err = conn.ExecContext(t.Context(), "ROLLBACK")
 	check(t, err)
+	// --timeout is what SQLite itself waits at the most: it looks at no clock of ours.
+	for parameters, want := range map[string]string{
+		"": "busy_timeout of this connection is 2000 ms", "?_pragma=busy_timeout(60000)": "is 2000 ms",
+		"?_pragma=BUSY_TIMEOUT=1500": "is 1500 ms", "?_pragma=foreign_keys(1)": "is 2000 ms",
+	} {
+		diagnose(t, url+parameters, 0, "--timeout", "2s").want(t, "busy_timeout", statusOK, want)
+	}
 	_, err = conn.ExecContext(t.Context(), "ALTER TABLE sessions RENAME COLUMN reap_after TO reap")
 	check(t, err)
 	run(t, url, "cleanup", "--once").wantError(t, exitFailure, "columns do not fit", "reap_after")

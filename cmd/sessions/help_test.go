@@ -18,6 +18,7 @@ var commands = [][]string{
 	{"migrate", "print"},
 	{"cleanup"},
 	{"doctor"},
+	{"import"},
 	{"version"},
 	{"help"},
 }
@@ -44,8 +45,15 @@ func TestHelp(t *testing.T) {
 			}
 		}
 	}
-	if plain, help := run(t, ""), run(t, "", "--help"); plain != help {
+	plain, help := run(t, ""), run(t, "", "--help")
+	if plain != help {
 		t.Errorf("sessions alone prints no help: %+v", plain)
+	}
+	about, _, _ := strings.Cut(help.out, "The database is named by")
+	for _, does := range []string{"Migrates", "deletes expired sessions", "examines", "(doctor)"} {
+		if !strings.Contains(about, does) {
+			t.Errorf("what the program does lacks %q: %s", does, about)
+		}
 	}
 }
 

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sqlsessions/sessions/migrations"
+	"github.com/sqlsessions/sessions/migrations/migrator"
 )
 
 func newMigrate(a *app) *cobra.Command {
@@ -35,7 +38,8 @@ func newUp(a *app) *cobra.Command {
 		Use:   "up",
 		Short: "Run all pending steps",
 		Long: `Runs all pending steps, and prints each. It is safe to run at every deployment:
-without pending steps it does nothing. A SQLite file that does not exist is made.
+without pending steps it does nothing. A SQLite file that does not exist is made,
+readable by its owner alone.
 
 On PostgreSQL and SQLite all steps run in one transaction, so that an error leaves
 everything as it was.`,
@@ -47,9 +51,9 @@ everything as it was.`,
 			out := cmd.OutOrStdout()
 			ctx, cancel := a.limitIfAsked(ctx)
 			defer cancel()
-			d, err := a.connect(ctx, true, func(step migrations.Step, _ bool) {
+			d, err := a.connect(ctx, job{create: true, needs: migrating, onStep: func(step migrations.Step, _ bool) {
 				fmt.Fprintf(out, "applied %d: %s\n", step.Version, step.Title)
-			})
+			}})
 			if err != nil {
 				return err
 			}
@@ -59,14 +63,18 @@ everything as it was.`,
 				return d.migrationFailed(err)
 			}
 			status, err := d.migrator.Status(ctx)
-			switch {
-			case err != nil:
+			if err != nil {
 				return d.explain(err)
-			case ran == 0:
-				fmt.Fprintf(out, "nothing to do: version %d is the latest\n", status.Version)
-			default:
-				fmt.Fprintf(out, "%s is at version %d\n", a.tableName(), status.Version)
 			}
+			if wrong := d.misfits(ctx); len(wrong) > 0 {
+				return fmt.Errorf("%s is noted at version %d, but something else has changed it: %s; see %s",
+					a.tableName(), status.Version, strings.Join(wrong, "; "), a.again("doctor"))
+			}
+			if ran == 0 {
+				fmt.Fprintf(out, "nothing to do: version %d is the latest\n", status.Version)
+				return nil
+			}
+			fmt.Fprintf(out, "%s is at version %d\n", a.tableName(), status.Version)
 			return nil
 		}),
 	}
@@ -74,7 +82,7 @@ everything as it was.`,
 
 // migrationFailed adds what became of the steps that were printed before.
 func (d *database) migrationFailed(err error) error {
-	if d.dialect == migrations.MySQL {
+	if d.dialect == migrations.MySQL && !errors.Is(err, migrator.ErrServer) {
 		return d.explain(err)
 	}
 	return fmt.Errorf("%w; nothing was changed", d.explain(err))
@@ -94,7 +102,7 @@ Exit codes: 0 up to date; 1 failed; 3 steps are pending; 4 a step stopped half-w
 		RunE: asFailure(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
 			ctx, cancel := a.limit(ctx)
 			defer cancel()
-			d, err := a.connect(ctx, false, nil)
+			d, err := a.connect(ctx, job{})
 			if err != nil {
 				return err
 			}
@@ -119,7 +127,7 @@ step that ran, and 0 when none did.`,
 		RunE: asFailure(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
 			ctx, cancel := a.limit(ctx)
 			defer cancel()
-			d, err := a.connect(ctx, false, nil)
+			d, err := a.connect(ctx, job{})
 			if err != nil {
 				return err
 			}
@@ -161,7 +169,7 @@ a table that was made by other means, such as from the output of migrate print.`
 			}
 			ctx, cancel := a.limit(ctx)
 			defer cancel()
-			d, err := a.connect(ctx, false, nil)
+			d, err := a.connect(ctx, job{needs: migrating})
 			if err != nil {
 				return err
 			}

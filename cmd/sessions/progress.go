@@ -24,6 +24,8 @@ type progress struct {
 	now   func() time.Time
 	last  time.Time // when a line was printed
 	done  int
+	line  string // with a place for what
+	what  string
 }
 
 func (c *cleanup) progress(ctx context.Context, reaper *sessions.Reaper, w io.Writer) (*progress, error) {
@@ -32,7 +34,7 @@ func (c *cleanup) progress(ctx context.Context, reaper *sessions.Reaper, w io.Wr
 	}
 	file, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
-		return newLines(w, time.Now), nil
+		return newLines(w, time.Now, deletedSoFar, "expired session"), nil
 	}
 	total, err := reaper.DryRun(ctx) // worth a count, for somebody is watching
 	if err != nil {
@@ -41,17 +43,19 @@ func (c *cleanup) progress(ctx context.Context, reaper *sessions.Reaper, w io.Wr
 	if total <= c.batch {
 		return &progress{}, nil
 	}
-	return newBar(w, total), nil
+	return newBar(w, total, "deleting"), nil
 }
 
-func newLines(w io.Writer, now func() time.Time) *progress {
-	return &progress{lines: w, now: now, last: now()}
+const deletedSoFar = "deleted %s so far\n"
+
+func newLines(w io.Writer, now func() time.Time, line, what string) *progress {
+	return &progress{lines: w, now: now, last: now(), line: line, what: what}
 }
 
-func newBar(w io.Writer, total int) *progress {
+func newBar(w io.Writer, total int, doing string) *progress {
 	return &progress{bar: progressbar.NewOptions(total,
 		progressbar.OptionSetWriter(w),
-		progressbar.OptionSetDescription("deleting"),
+		progressbar.OptionSetDescription(doing),
 		progressbar.OptionSetWidth(30),
 		progressbar.OptionShowCount(),
 		progressbar.OptionThrottle(100*time.Millisecond),
@@ -59,8 +63,10 @@ func newBar(w io.Writer, total int) *progress {
 	)}
 }
 
-func (p *progress) add(n int) {
-	p.done += n
+func (p *progress) add(n int) { p.set(p.done + n) }
+
+func (p *progress) set(done int) {
+	p.done = done
 	if p.bar != nil {
 		// More than the total when sessions expire meanwhile. What the bar can
 		// fail on is writing to a terminal that is gone.
@@ -68,7 +74,7 @@ func (p *progress) add(n int) {
 	}
 	if p.lines != nil && p.now().Sub(p.last) >= lineEvery {
 		p.last = p.now()
-		fmt.Fprintf(p.lines, "deleted %s so far\n", plural(p.done, "expired session"))
+		fmt.Fprintf(p.lines, p.line, plural(p.done, p.what))
 	}
 }
 

@@ -26,9 +26,10 @@ func newRoot() *cobra.Command {
 	a := &app{}
 	root := &cobra.Command{ //nolint:gosec // the passwords in it are examples
 		Use:   "sessions",
-		Short: "Migrate the sessions table and delete expired sessions",
+		Short: "Migrate and examine the sessions table, and delete expired sessions",
 		Long: `Migrates the table that package github.com/sqlsessions/sessions keeps HTTP
-sessions in, and deletes expired sessions from it.
+sessions in, deletes expired sessions from it, and examines it with its database
+(doctor).
 
 The database is named by DATABASE_URL or --database-url:
 
@@ -39,11 +40,13 @@ The database is named by DATABASE_URL or --database-url:
 Percent-encode special characters in a password. Other users of the machine can
 see the flag in the list of processes, so prefer the variable.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage. Results go to standard output,
+Exit codes: 0 done, 1 failed, 2 wrong usage; migrate status and doctor have more.
+Results go to standard output,
 everything else to standard error.`,
 		Example: `  export DATABASE_URL='postgres://app:secret@db.example.com/app'
   sessions migrate up
-  sessions cleanup --once`,
+  sessions cleanup --once
+  sessions doctor`,
 		SilenceErrors: true, // report prints them
 		SilenceUsage:  true,
 		Version:       buildVersion(),
@@ -65,7 +68,7 @@ everything else to standard error.`,
 		// The flags were just defined, which is the one thing this can fail on.
 		_ = root.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
 	}
-	root.AddCommand(newMigrate(a), newCleanup(a), newDoctor(a), newVersion())
+	root.AddCommand(newMigrate(a), newCleanup(a), newDoctor(a), newImport(a), newVersion())
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {

@@ -8,8 +8,11 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
@@ -27,7 +30,9 @@ type address struct {
 	user    string
 	db      string // the database's name, "" for SQLite
 	file    string // SQLite
-	open    func(create bool) (*sql.DB, error)
+	open    func(create bool, timeout time.Duration) (*sql.DB, error)
+	// PostgreSQL: how an application with this URL sends its statements; nil if the URL does not say.
+	execMode *pgx.QueryExecMode
 }
 
 var errNoURL = errors.New("no database: set DATABASE_URL or give --database-url, such as postgres://user@host/db, mysql://user@host/db or sqlite:file.db")
@@ -105,13 +110,21 @@ func parsePostgres(rest string) (address, error) {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "sessions"
 	}
+	var mode *pgx.QueryExecMode
+	if _, query, _ := strings.Cut(rest, "?"); strings.Contains(query, "default_query_exec_mode=") {
+		mode = &config.DefaultQueryExecMode
+	} else {
+		// The one that works through every pooler, and a command gains nothing by preparing.
+		config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	}
 	where := config.Host
 	if !strings.HasPrefix(where, "/") { // not a socket
 		where = net.JoinHostPort(where, fmt.Sprint(config.Port))
 	}
 	return address{
 		dialect: migrations.PostgreSQL, name: "PostgreSQL", where: where, user: config.User, db: config.Database,
-		open: func(bool) (*sql.DB, error) { return stdlib.OpenDB(*config), nil },
+		execMode: mode,
+		open:     func(bool, time.Duration) (*sql.DB, error) { return stdlib.OpenDB(*config), nil },
 	}, nil
 }
 
@@ -137,7 +150,7 @@ func parseMySQL(rest string) (address, error) {
 	config.Logger = &mysql.NopLogger{} // it repeats errors that are returned too
 	return address{
 		dialect: migrations.MySQL, name: "MySQL", where: where, user: config.User, db: db,
-		open: func(bool) (*sql.DB, error) {
+		open: func(bool, time.Duration) (*sql.DB, error) {
 			connector, err := mysql.NewConnector(config)
 			if err != nil {
 				return nil, unusable(err)
@@ -170,8 +183,8 @@ func parseSQLite(rest string) (address, error) {
 	path = filepath.Clean(path)
 	return address{
 		dialect: migrations.SQLite, name: "SQLite", where: path, file: path,
-		open: func(create bool) (*sql.DB, error) {
-			db, err := sql.Open("sqlite", sqliteDSN(path, params, create))
+		open: func(create bool, timeout time.Duration) (*sql.DB, error) {
+			db, err := sql.Open("sqlite", sqliteDSN(path, params, create, timeout))
 			if err == nil {
 				db.SetMaxOpenConns(1) // one command does one thing at a time
 			}
@@ -180,13 +193,23 @@ func parseSQLite(rest string) (address, error) {
 	}, nil
 }
 
+var busyTimeout = regexp.MustCompile(`(?i)^\s*busy_timeout\s*[(=]\s*(\d+)\s*\)?\s*$`)
+
 // sqliteDSN is the DSN of modernc.org/sqlite. WAL journalling is a property of
 // the file: who migrates sets it, and who only looks at a file leaves it alone.
-func sqliteDSN(path string, params url.Values, create bool) string {
+func sqliteDSN(path string, params url.Values, create bool, timeout time.Duration) string {
+	wait := 5 * time.Second
+	params["_pragma"] = slices.DeleteFunc(params["_pragma"], func(pragma string) bool {
+		parts := busyTimeout.FindStringSubmatch(pragma)
+		if parts != nil {
+			millis, _ := strconv.ParseInt(parts[1], 10, 32) // digits; of too many, the most
+			wait = time.Duration(millis) * time.Millisecond
+		}
+		return parts != nil
+	})
+	// While it waits for a lock SQLite looks at no context.
+	params.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", min(wait, timeout).Milliseconds()))
 	pragmas := strings.ToLower(strings.Join(params["_pragma"], " "))
-	if !strings.Contains(pragmas, "busy_timeout") {
-		params.Add("_pragma", "busy_timeout(5000)")
-	}
 	params.Set("mode", "rw") // not even a race with somebody who deletes it makes a file
 	if create {
 		params.Set("mode", "rwc")

@@ -89,7 +89,7 @@ func openSQLite(path string) (*database, error) {
 	// With WAL readers do not wait for a writer, and with a busy timeout writers
 	// wait for each other instead of failing.
 	file := url.URL{Path: filepath.ToSlash(path)} // a path may hold ? and %
-	pool, err := sql.Open("sqlite", "file:"+file.EscapedPath()+"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)")
+	pool, err := sql.Open("sqlite", "file:"+file.EscapedPath()+"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(500)")
 	if err != nil {
 		return nil, err
 	}

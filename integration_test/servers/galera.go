@@ -170,7 +170,8 @@ func (n *galeraNode) setUpFirst(ctx context.Context, binDir, password string) (e
 		return err
 	}
 	setup.args = []string{
-		noDefaults, "--datadir=" + n.data(), "--innodb-log-file-size=8M",
+		// A tmpdir of its own: a server that starts removes the temporary tables it finds in its.
+		noDefaults, "--datadir=" + n.data(), "--tmpdir=" + n.dir, "--innodb-log-file-size=8M",
 		"--auth-root-authentication-method=normal", "--skip-test-db",
 	}
 	n.server.args = append(n.server.args, "--init-file="+initFile, "--wsrep-new-cluster")

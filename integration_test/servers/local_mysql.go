@@ -65,7 +65,8 @@ func (l *local) setUpMySQL(ctx context.Context, binDir, password string, port in
 	if err != nil {
 		return err
 	}
-	common := []string{"--no-defaults", "--datadir=" + filepath.Join(l.dir, "data")}
+	// A tmpdir of its own: a server that starts removes the temporary tables it finds in its.
+	common := []string{"--no-defaults", "--datadir=" + filepath.Join(l.dir, "data"), "--tmpdir=" + l.dir}
 	if os.Geteuid() == 0 {
 		common = append(common, "--user=root") // the daemon wants to be told that root is meant
 	}
@@ -73,7 +74,7 @@ func (l *local) setUpMySQL(ctx context.Context, binDir, password string, port in
 		"--bind-address=127.0.0.1", "--port="+strconv.Itoa(port), "--skip-name-resolve",
 		// In the data directory: a full path has a limit that a long TMPDIR breaks.
 		"--socket=mysql.sock", "--pid-file=mysql.pid",
-		"--init-file="+initFile, "--tmpdir="+l.dir, "--max-connections=300",
+		"--init-file="+initFile, "--max-connections=300",
 		"--innodb-flush-log-at-trx-commit=2", "--skip-log-bin",
 	)
 	setup := l.server

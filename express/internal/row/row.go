@@ -1,0 +1,168 @@
+// Package row is what the stores on the tables of Express applications have in
+// common. Those tables have three columns, id, JSON and expiry, and everything else that
+// a record needs is computed from them.
+package row
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/sqlsessions/sessions"
+)
+
+// Usable reports whether a column of text can hold the key at all.
+func Usable(key sessions.RowKey) bool {
+	return utf8.ValidString(string(key)) && strings.IndexByte(string(key), 0) < 0
+}
+
+// ErrKey is what Create and its like return for others.
+var ErrKey = fmt.Errorf("%w: the id is no text that the column can hold", sessions.ErrValue)
+
+// Handle returns the public name of the session with this id.
+func Handle(sid string) string {
+	sum := sha256.Sum256([]byte(sid))
+	return base64.RawURLEncoding.EncodeToString(sum[:handleSize])
+}
+
+const handleSize = 16
+
+// HandleBytes returns the bytes that a handle is the text of, or nil if there
+// can be no such handle.
+func HandleBytes(handle string) []byte {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(handle)
+	if err != nil || len(b) != handleSize {
+		return nil
+	}
+	return b
+}
+
+// Version returns the version of a row with this text, which is more than 0. The
+// stores' statements compute the same: the first 60 bits of the SHA-256, and 1.
+func Version(text []byte) sessions.Version {
+	sum := sha256.Sum256(text)
+	return sessions.Version(binary.BigEndian.Uint64(sum[:8])>>4) + 1
+}
+
+// member is where a user is kept, for want of a column. Node leaves members
+// that it does not know as they are.
+const member = "$user"
+
+// QuotedMember is its name, as statements look for them in the text of a row.
+const QuotedMember = `"` + member + `"`
+
+// Encode returns the text to store for data that belongs to user.
+func Encode(data []byte, user string) ([]byte, error) {
+	if _, owner := Decode(data); owner != "" {
+		return nil, fmt.Errorf("%w: the name %s is the store's own", sessions.ErrValue, member)
+	}
+	if user == "" {
+		return data, nil
+	}
+	if !utf8.ValidString(user) {
+		return nil, fmt.Errorf("%w: the user is not UTF-8", sessions.ErrValue)
+	}
+	for { // something else under that name
+		rest, _, found := cut(data)
+		if !found {
+			break
+		}
+		data = rest
+	}
+	body := bytes.TrimRight(data, jsonSpace)
+	open := bytes.TrimLeft(body, jsonSpace)
+	if !bytes.HasPrefix(open, []byte("{")) || !bytes.HasSuffix(open[1:], []byte("}")) {
+		return nil, fmt.Errorf("%w: the session is not a JSON object", sessions.ErrValue)
+	}
+	last, comma := len(body)-1, ","
+	if len(bytes.Trim(open[1:], jsonSpace+"}")) == 0 {
+		comma = ""
+	}
+	return fmt.Appendf(nil, "%s%s%s:%s%s", data[:last], comma, QuotedMember, Quote(user), data[last:]), nil
+}
+
+const jsonSpace = " \t\r\n"
+
+// Decode splits the text of a row into the data and the user, "" where it has
+// none. What is no JSON object comes back as it is.
+func Decode(text []byte) (data []byte, user string) {
+	data = text
+	for {
+		rest, value, found := cut(data)
+		if !found {
+			return data, user
+		}
+		var name string
+		if json.Unmarshal(value, &name) != nil || name == "" {
+			return text, "" // somebody else's
+		}
+		data, user = rest, name
+	}
+}
+
+// cut takes the first member of that name off a JSON object, and leaves all
+// other bytes as they are.
+func cut(text []byte) (rest []byte, value json.RawMessage, found bool) {
+	if !bytes.Contains(text, []byte(QuotedMember)) || !json.Valid(text) {
+		return text, nil, false
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	if token, _ := d.Token(); token != json.Delim('{') {
+		return text, nil, false
+	}
+	for first := true; d.More(); first = false {
+		start := d.InputOffset() // behind the bracket or the last value
+		name, _ := d.Token()
+		if d.Decode(&value) != nil { // deeper than encoding/json goes
+			return text, nil, false
+		}
+		end := d.InputOffset()
+		if name != member {
+			continue
+		}
+		if first && d.More() { // then the comma is behind it
+			end += int64(bytes.IndexByte(text[end:], ',')) + 1
+		}
+		return append(bytes.Clone(text[:start]), text[end:]...), value, true
+	}
+	return text, nil, false
+}
+
+// Quote returns a string as JSON, with just the escapes that JavaScript,
+// PostgreSQL's jsonb and MySQL's JSON write. So a statement can look for it in a text,
+// whoever wrote that last.
+func Quote(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		if short := strings.IndexRune("\"\\\b\f\n\r\t", r); short >= 0 {
+			b.WriteByte('\\')
+			b.WriteByte(`"\bfnrt`[short])
+		} else if r < ' ' {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// Name returns a name of a table, schema or column as it stands in a statement. PostgreSQL
+// would cut a name that is too long, and find another table.
+func Name(what, name, quote string, longest int) (string, error) {
+	if name == "" || len(name) > longest || strings.ContainsFunc(name, notWord) {
+		return "", fmt.Errorf("%w: %s name %.80q: use 1 to %d ASCII letters, digits, underscores, hyphens and dollar signs",
+			sessions.ErrOptions, what, name, longest)
+	}
+	return quote + name + quote, nil
+}
+
+const wordBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-$"
+
+func notWord(r rune) bool { return !strings.ContainsRune(wordBytes, r) }

@@ -1,0 +1,120 @@
+package mysqlsession
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/express/internal/row"
+	"github.com/sqlsessions/sessions/internal/stmt"
+)
+
+// Options name the table, with the same values that the Express application gives
+// to express-mysql-session as schema. Names are made of ASCII letters, digits,
+// underscores, hyphens and dollar signs, 64 at most.
+type Options struct {
+	// Table is tableName. Defaults to "sessions".
+	Table string
+	// Schema is the database, where it is not the connection's.
+	Schema string
+	// SessionID, Expires and Data are columnNames. Default to "session_id",
+	// "expires" and "data".
+	SessionID, Expires, Data string
+
+	// Logger gets what Open finds to warn of. Defaults to slog.Default().
+	Logger *slog.Logger
+}
+
+// maxName is how many characters a name may have.
+const maxName = 64
+
+// Open returns a store on a table that is there already. It looks at the table and
+// changes nothing. Where sessions would be lost or mixed up, it fails with an error that
+// wraps [sessions.ErrSchema] or [sessions.ErrOptions].
+func Open(ctx context.Context, db *sql.DB, o Options) (*Store, error) {
+	o.Table = cmp.Or(o.Table, "sessions")
+	o.SessionID, o.Expires, o.Data = cmp.Or(o.SessionID, "session_id"), cmp.Or(o.Expires, "expires"), cmp.Or(o.Data, "data")
+	quoted := map[string]string{} // by what it names
+	for what, name := range map[string]string{
+		"table": o.Table, "schema": cmp.Or(o.Schema, o.Table), "SessionID": o.SessionID, "Expires": o.Expires, "Data": o.Data,
+	} {
+		var err error
+		if quoted[what], err = row.Name(what, name, "`", maxName); err != nil {
+			return nil, fmt.Errorf("mysqlsession: %w", err)
+		}
+	}
+	table := quoted["table"]
+	if o.Schema != "" {
+		table = quoted["schema"] + "." + table
+	}
+	s := &Store{db: &stmt.Cache{DB: db, Check: commits}, table: table}
+	err := s.db.Check(ctx, db)
+	if err == nil {
+		err = s.shape.inspect(ctx, db, o)
+	}
+	if err == nil {
+		err = s.shape.check(table, o)
+	}
+	if err != nil {
+		return nil, s.wrap("open", err)
+	}
+	if !s.shape.expiresIndexed {
+		cmp.Or(o.Logger, slog.Default()).Warn("mysqlsession: there is no index on the expiry, and express-mysql-session makes none, so each cleanup reads the whole table",
+			"statement", "ALTER TABLE "+table+" ADD INDEX ("+quoted["Expires"]+")")
+	}
+	s.sql = newQueries("$TABLE", table, "$SID", quoted["SessionID"], "$EXPIRES", quoted["Expires"], "$DATA", quoted["Data"],
+		"$TEXT", s.shape.text(), "$DOCUMENT", s.shape.document(), "$LATEST", s.shape.latest(), "$PRIMARY", s.shape.unique)
+	return s, nil
+}
+
+// commits makes sure that a statement is committed when it is done. Without that,
+// what was saved would be gone with the connection, and a connection would see
+// the same old rows for ever.
+func commits(ctx context.Context, db *sql.DB) error {
+	var on bool
+	if err := db.QueryRowContext(ctx, "SELECT @@autocommit").Scan(&on); err != nil {
+		return err
+	}
+	if !on {
+		return errors.New("autocommit is off and nothing would ever be saved; remove autocommit=0 from the DSN, or from the server's settings or init_connect")
+	}
+	return nil
+}
+
+// check returns why the table can't be used.
+func (s *shape) check(table string, o Options) error {
+	if len(s.columns) == 0 {
+		return fmt.Errorf("%w: there is no table %s that this user can see; "+
+			"the Express application makes it, from express-mysql-session's schema.sql or with createDatabaseTable", sessions.ErrSchema, table)
+	}
+	id, expires, data := s.id, s.expires, s.data
+	var errs []error
+	bad := func(column, what, instead string) {
+		errs = append(errs, fmt.Errorf("%w: column %s of table %s %s; express-mysql-session's schema.sql has %s", sessions.ErrSchema, column, table, what, instead))
+	}
+	switch {
+	case id.Type != "varchar" && id.Type != "varbinary":
+		bad(o.SessionID, fmt.Sprintf("is of type %q", id.Type), "varchar(128) COLLATE utf8mb4_bin")
+	case !id.exact():
+		bad(o.SessionID, "takes different ids for the same, with the collation "+id.Collation, "COLLATE utf8mb4_bin")
+	case s.unique == "":
+		bad(o.SessionID, "is not the primary key", "PRIMARY KEY (session_id)")
+	}
+	if expires.Type != "int" && expires.Type != "bigint" {
+		bad(o.Expires, fmt.Sprintf("is of type %q", expires.Type), "int(11) unsigned")
+	}
+	switch data.Type {
+	case "json":
+	case "varchar", "text", "mediumtext", "longtext":
+		if !data.unicode() {
+			bad(o.Data, "has the character set "+data.Charset, "utf8mb4")
+		}
+	default:
+		bad(o.Data, fmt.Sprintf("is of type %q", data.Type), "mediumtext COLLATE utf8mb4_bin")
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,158 @@
+package mysqlsession
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/express/internal/row"
+)
+
+// A shape is what a table looks like.
+type shape struct {
+	columns        map[string]column // by name in lower case
+	unique         string            // the quoted name of the index that holds ids apart
+	expiresIndexed bool
+
+	id, expires, data column
+	json              bool // the data is kept parsed, and comes back as another text
+}
+
+type column struct {
+	Type      string
+	Unsigned  bool
+	Length    int64  // in characters, 0 where that means nothing
+	Bytes     int64  // likewise
+	Charset   string // "" where it has none
+	Collation string
+}
+
+const (
+	// MariaDB and MySQL differ in the case of these columns' names, and lengths of
+	// longtext are unsigned.
+	inspectColumns = `SELECT COLUMN_NAME, LOWER(DATA_TYPE), LOCATE('unsigned', LOWER(COLUMN_TYPE)) > 0,
+	CAST(COALESCE(CHARACTER_MAXIMUM_LENGTH, 0) AS SIGNED), CAST(COALESCE(CHARACTER_OCTET_LENGTH, 0) AS SIGNED),
+	COALESCE(CHARACTER_SET_NAME, ''), COALESCE(COLLATION_NAME, '')
+	FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = COALESCE(NULLIF(?, ''), DATABASE()) AND TABLE_NAME = ?`
+
+	// Indexes with their first columns, and whether each keeps that column's values unique.
+	inspectIndexes = `SELECT INDEX_NAME, COALESCE(MAX(CASE WHEN SEQ_IN_INDEX = 1 THEN COLUMN_NAME END), ''),
+	MAX(NON_UNIQUE) = 0 AND COUNT(*) = 1 AND MAX(COALESCE(SUB_PART, 0)) = 0
+	FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = COALESCE(NULLIF(?, ''), DATABASE()) AND TABLE_NAME = ?
+	GROUP BY INDEX_NAME`
+)
+
+func (s *shape) inspect(ctx context.Context, db *sql.DB, o Options) error {
+	s.columns = map[string]column{}
+	err := each(ctx, db, inspectColumns, o, func(from func(...any) error) error {
+		var name string
+		var c column
+		err := from(&name, &c.Type, &c.Unsigned, &c.Length, &c.Bytes, &c.Charset, &c.Collation)
+		s.columns[strings.ToLower(name)] = c
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	named := func(name string) column { return s.columns[strings.ToLower(name)] }
+	s.id, s.expires, s.data = named(o.SessionID), named(o.Expires), named(o.Data)
+	s.json = s.data.Type == "json"
+	return each(ctx, db, inspectIndexes, o, func(from func(...any) error) error {
+		var name, first string
+		var unique bool
+		err := from(&name, &first, &unique)
+		if strings.EqualFold(first, o.SessionID) && unique && (s.unique == "" || name == "PRIMARY") {
+			s.unique = "`" + strings.ReplaceAll(name, "`", "``") + "`"
+		}
+		s.expiresIndexed = s.expiresIndexed || strings.EqualFold(first, o.Expires)
+		return err
+	})
+}
+
+func each(ctx context.Context, db *sql.DB, query string, o Options, f func(from func(...any) error) error) error {
+	rows, err := db.QueryContext(ctx, query, o.Schema, o.Table)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := f(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// exact reports whether a column tells all ids apart.
+func (c column) exact() bool {
+	return c.Type == "varbinary" || strings.HasSuffix(c.Collation, "_bin") || strings.HasSuffix(c.Collation, "_cs")
+}
+
+func (c column) unicode() bool { return c.Charset == "utf8mb4" || c.threeBytes() }
+
+func (c column) threeBytes() bool { return c.Charset == "utf8mb3" || c.Charset == "utf8" }
+
+// holds reports whether a column can keep a text as it is: a server that is not in
+// strict mode would put question marks into it.
+func (c column) holds(text string) bool {
+	for _, r := range text {
+		if r > 0xFFFF && c.Charset != "utf8mb4" && c.Charset != "" || r >= utf8.RuneSelf && !c.unicode() && c.Charset != "" {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *shape) takesKey(key sessions.RowKey) bool {
+	return row.Usable(key) && int64(utf8.RuneCountInString(string(key))) <= s.id.Length && s.id.holds(string(key))
+}
+
+// checkText returns why the column can't hold a session: a server that is not in
+// strict mode would cut it off.
+func (s *shape) checkText(text []byte) error {
+	switch {
+	case !utf8.Valid(text):
+		return fmt.Errorf("%w: not UTF-8", sessions.ErrValue)
+	case s.json:
+		return nil
+	case int64(len(text)) > s.data.Bytes:
+		return fmt.Errorf("%w: %d bytes of JSON, and the column %s holds %d; express-mysql-session has mediumtext since version 2.1.2",
+			sessions.ErrTooLarge, len(text), s.data.Type, s.data.Bytes)
+	case !s.data.holds(string(text)):
+		return fmt.Errorf("%w: not text of the column's character set, %s", sessions.ErrValue, s.data.Charset)
+	}
+	return nil
+}
+
+// text is an id as it stands in a statement, as bytes that are UTF-8 whatever
+// character set the connection has, and with the column's collation, so that
+// the index can be used.
+func (s *shape) text() string {
+	if s.id.Charset == "" {
+		return "CAST(? AS BINARY)"
+	}
+	return "CONVERT(CAST(? AS BINARY) USING " + s.id.Charset + ") COLLATE " + s.id.Collation
+}
+
+// document is a session as it stands in a statement. Else an emoji would become
+// "?" through a connection of utf8mb3.
+func (s *shape) document() string {
+	if s.json {
+		return "CONVERT(CAST(? AS BINARY) USING utf8mb4)"
+	}
+	return "CONVERT(CAST(? AS BINARY) USING " + s.data.Charset + ")"
+}
+
+// latest is the last second that the column can hold; for an unsigned int it is in 2106.
+func (s *shape) latest() string {
+	switch {
+	case s.expires.Type == "bigint":
+		return "9000000000000000000"
+	case s.expires.Unsigned:
+		return "4294967295"
+	}
+	return "2147483647"
+}

@@ -1,0 +1,119 @@
+package pgsimple
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/express/internal/row"
+)
+
+// Options name the table, with the same values that the Express application gives
+// to connect-pg-simple. Names are made of ASCII letters, digits, underscores,
+// hyphens and dollar signs, 63 at most, and upper and lower case count.
+type Options struct {
+	// Table is tableName. Defaults to "session".
+	Table string
+	// Schema is schemaName. Defaults to the connections' search_path.
+	Schema string
+
+	// Logger gets what Open finds to warn of. Defaults to slog.Default().
+	Logger *slog.Logger
+}
+
+// Open returns a store on a table that is there already. It looks at the table and at
+// the time zone of the connection, and changes nothing. Where sessions would be lost or
+// mixed up, it fails with an error that wraps [sessions.ErrSchema] or [sessions.ErrOptions].
+func Open(ctx context.Context, db *sql.DB, o Options) (*Store, error) {
+	table, err := row.Name("table", cmp.Or(o.Table, "session"), `"`, maxName)
+	if err == nil && o.Schema != "" {
+		var schema string
+		schema, err = row.Name("schema", o.Schema, `"`, maxName)
+		table = schema + "." + table
+	}
+	if err != nil {
+		return nil, fmt.Errorf("pgsimple: %w", err)
+	}
+	s := &Store{db: db, table: table}
+	log := cmp.Or(o.Logger, slog.Default())
+	found, err := s.inspect(ctx)
+	if err == nil {
+		err = found.check(table)
+	}
+	if err == nil && found.expire == "timestamp" {
+		err = checkZone(ctx, db, log)
+	}
+	if err != nil {
+		return nil, s.wrap("open", err)
+	}
+	if !found.expireIndexed {
+		log.Warn("pgsimple: there is no index on the expiry, so each cleanup reads the whole table; connect-pg-simple makes it since version 6.1",
+			"statement", "CREATE INDEX CONCURRENTLY ON "+table+" (expire)")
+	}
+	s.sql = newQueries(table, found.sess)
+	return s, nil
+}
+
+// maxName is where PostgreSQL cuts names.
+const maxName = 63
+
+// shape is what there is of a table. Types are pg_type's names, "" for no column.
+type shape struct {
+	sid, sess, expire            string
+	exact, unique, expireIndexed bool // exact: the column of ids tells all ids apart
+}
+
+// A plain index on the whole table with sid alone is what upstream's ON CONFLICT needs too.
+const inspect = `SELECT coalesce(max(typname) FILTER (WHERE attname = 'sid'), ''),
+	coalesce(max(typname) FILTER (WHERE attname = 'sess'), ''),
+	coalesce(max(typname) FILTER (WHERE attname = 'expire'), ''),
+	coalesce(bool_and(coalesce(collisdeterministic, true)) FILTER (WHERE attname = 'sid'), false),
+	coalesce(bool_or(indisunique AND indisvalid AND indpred IS NULL AND indnkeyatts = 1) FILTER (WHERE attname = 'sid'), false),
+	coalesce(bool_or(indisvalid AND indpred IS NULL) FILTER (WHERE attname = 'expire'), false)
+	FROM pg_catalog.pg_attribute
+	JOIN pg_catalog.pg_type ON pg_type.oid = atttypid
+	LEFT JOIN pg_catalog.pg_collation ON pg_collation.oid = attcollation
+	LEFT JOIN pg_catalog.pg_index ON indrelid = attrelid AND indkey[0] = attnum
+	WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped`
+
+func (s *Store) inspect(ctx context.Context) (found shape, err error) {
+	err = s.db.QueryRowContext(ctx, inspect, s.table).Scan(&found.sid, &found.sess, &found.expire,
+		&found.exact, &found.unique, &found.expireIndexed)
+	return found, err
+}
+
+// check returns why the table can't be used.
+func (found *shape) check(table string) error {
+	if *found == (shape{}) {
+		return fmt.Errorf("%w: there is no table %s with the columns sid, sess and expire that this role can see; "+
+			"the Express application makes it, from connect-pg-simple's table.sql or with createTableIfMissing", sessions.ErrSchema, table)
+	}
+	var errs []error
+	for _, column := range []struct {
+		name, typ string
+		usable    []string
+	}{
+		{"sid", found.sid, []string{"varchar", "text"}},
+		{"sess", found.sess, []string{"json", "jsonb", "text"}},
+		{"expire", found.expire, []string{"timestamp", "timestamptz"}},
+	} {
+		if !slices.Contains(column.usable, column.typ) {
+			errs = append(errs, fmt.Errorf("%w: column %s of table %s is of type %q; use one of %v as connect-pg-simple's table.sql does",
+				sessions.ErrSchema, column.name, table, column.typ, column.usable))
+		}
+	}
+	if !found.exact {
+		errs = append(errs, fmt.Errorf("%w: the collation of column sid of table %s takes some different ids for the same; "+
+			"connect-pg-simple's table.sql has COLLATE \"default\"", sessions.ErrSchema, table))
+	}
+	if !found.unique {
+		errs = append(errs, fmt.Errorf("%w: table %s has no primary key on sid; add it: ALTER TABLE %[2]s ADD PRIMARY KEY (sid)",
+			sessions.ErrSchema, table))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,287 @@
+package integration_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/migrations"
+)
+
+// What connect-pg-simple and express-mysql-session send. The second parameter of
+// get, live and prune is the time.
+var upstream = map[migrations.Dialect]map[string]string{
+	migrations.PostgreSQL: {
+		"get":     `SELECT sess::text FROM "$TABLE" WHERE sid = $1 AND expire >= to_timestamp($2)`,
+		"set":     `INSERT INTO "$TABLE" (sess, expire, sid) SELECT $1, to_timestamp($2), $3 ON CONFLICT (sid) DO UPDATE SET sess=$1, expire=to_timestamp($2) RETURNING sid`,
+		"touch":   `UPDATE "$TABLE" SET expire = to_timestamp($1) WHERE sid = $2 RETURNING sid`,
+		"destroy": `DELETE FROM "$TABLE" WHERE sid = $1`,
+		"prune":   `DELETE FROM "$TABLE" WHERE expire < to_timestamp($1)`,
+	},
+	migrations.MySQL: {
+		// It compares the expiry in JavaScript.
+		"get":     "SELECT `data` AS data FROM `$TABLE` WHERE `session_id` = ? AND `expires` >= ?",
+		"set":     "INSERT INTO `$TABLE` (`data`, `expires`, `session_id`) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE `expires` = VALUES(`expires`), `data` = VALUES(`data`)",
+		"touch":   "UPDATE `$TABLE` SET `expires` = ? WHERE `session_id` = ?",
+		"destroy": "DELETE FROM `$TABLE` WHERE `session_id` = ?",
+		"prune":   "DELETE FROM `$TABLE` WHERE `expires` < ?",
+	},
+}
+
+func (f *foreign) upstream(what string) string {
+	return strings.ReplaceAll(upstream[f.dialect][what], "$TABLE", f.name)
+}
+
+// now is the database's clock, so that nothing hangs on how far the test's is off.
+func (f *foreign) now(t *testing.T) (seconds float64) {
+	t.Helper()
+	query := "SELECT extract(epoch FROM clock_timestamp())::float8"
+	if f.dialect == migrations.MySQL {
+		query = "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) * 1e-6"
+	}
+	check(t, f.db.QueryRowContext(t.Context(), query).Scan(&seconds))
+	return seconds
+}
+
+// rounded is a time as upstream writes it.
+func (f *foreign) rounded(seconds float64) int64 {
+	if f.dialect == migrations.PostgreSQL {
+		return int64(math.Ceil(seconds))
+	}
+	return int64(math.Round(seconds))
+}
+
+func (f *foreign) node(t *testing.T, what string, args ...any) {
+	t.Helper()
+	f.run(t, f.upstream(what), args...)
+}
+
+// set is upstream's, with an expiry in a while.
+func (f *foreign) set(t *testing.T, sid, text string, in time.Duration) {
+	t.Helper()
+	f.node(t, "set", text, f.rounded(f.now(t)+in.Seconds()), sid)
+}
+
+// get is what upstream reads, and whether it finds anything.
+func (f *foreign) get(t *testing.T, sid string) (text string, ok bool) {
+	t.Helper()
+	err := f.db.QueryRowContext(t.Context(), f.upstream("get"), sid, f.rounded(f.now(t))).Scan(&text)
+	if !errors.Is(err, sql.ErrNoRows) {
+		check(t, err)
+	}
+	return text, err == nil
+}
+
+// expiry is the column, as a second of Unix time.
+func (f *foreign) expiry(t *testing.T, sid string) (seconds float64) {
+	t.Helper()
+	query := "SELECT extract(epoch FROM expire::timestamptz)::float8 FROM $TABLE WHERE sid = $1"
+	if f.dialect == migrations.MySQL {
+		query = "SELECT expires FROM $TABLE WHERE session_id = ?"
+	}
+	check(t, f.db.QueryRowContext(t.Context(), strings.ReplaceAll(query, "$TABLE", f.name), sid).Scan(&seconds))
+	return seconds
+}
+
+const expressCookie = `"cookie":{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"}`
+
+func TestExpressReadsWhatGoWrites(t *testing.T) {
+	eachExpress(t, func(t *testing.T, c *conns) {
+		f := c.express(t).opened(t)
+		r := expressRecord()
+		id := string(r.Key)
+		r.User, r.Data = "alice", []byte(`{`+expressCookie+`,"z":1,"a":"é😀\u0000"}`)
+		want := strings.TrimSuffix(string(r.Data), "}") + `,"$user":"alice"}`
+		check(t, f.store.Create(t.Context(), r, sessions.TTL{Idle: time.Hour, Absolute: time.Hour}))
+		if got, ok := f.get(t, id); !ok || got != want {
+			t.Errorf("upstream reads %s, %v; want %s", got, ok, want)
+		}
+		// Rounded as upstream does, by each of the statements: of ten tenths of a second some tell.
+		written := func(doing string, idle time.Duration, write func()) {
+			t.Helper()
+			before := f.now(t)
+			write()
+			after := f.now(t)
+			if got := f.expiry(t, id); got < float64(f.rounded(before+idle.Seconds())) || got > float64(f.rounded(after+idle.Seconds())) {
+				t.Errorf("%s between %f and %f for %v: it expires at %f", doing, before, after, idle, got)
+			}
+		}
+		for i := range 10 {
+			idle := 10*time.Hour + time.Duration(i)*2100*time.Millisecond
+			written("touch", idle, func() { check(t, f.store.Touch(t.Context(), r.Key, sessions.TTL{Idle: idle})) })
+			idle -= 9*time.Hour + time.Duration(i)*4100*time.Millisecond
+			written("save", idle, func() {
+				live, err := f.store.Load(t.Context(), r.Key)
+				check(t, err)
+				_, err = f.store.Save(t.Context(), live, sessions.TTL{Idle: idle})
+				check(t, err)
+			})
+			idle -= time.Minute
+			from := r.Key
+			r.Key = sessions.RowKey(sid())
+			id = string(r.Key)
+			written("rekey", idle-time.Minute, func() {
+				live, err := f.store.Load(t.Context(), from)
+				check(t, err)
+				live.Key = r.Key
+				_, err = f.store.Rekey(t.Context(), from, live, sessions.TTL{Idle: idle - time.Minute})
+				check(t, err)
+			})
+			fresh := expressRecord()
+			id = string(fresh.Key)
+			written("create", idle, func() {
+				check(t, f.store.Create(t.Context(), fresh, sessions.TTL{Idle: idle, Absolute: 100 * time.Hour}))
+			})
+			id = string(r.Key)
+		}
+		if got, ok := f.get(t, id); !ok || got != want {
+			t.Errorf("upstream reads %s, %v in the end; want %s", got, ok, want)
+		}
+	})
+}
+
+func TestGoReadsWhatExpressWrites(t *testing.T) {
+	eachExpress(t, func(t *testing.T, c *conns) {
+		f := c.express(t).opened(t)
+		key := sessions.RowKey(sid())
+		load := func(text string) sessions.Record {
+			t.Helper()
+			r, err := f.store.Load(t.Context(), key)
+			check(t, err)
+			if r.Key != key || r.Handle != handleOf(string(key)) || r.User != "" || string(r.Data) != text || r.AbsoluteIn < 200*365*24*time.Hour || !r.CreatedAt.IsZero() {
+				t.Errorf("loaded %+v with %s, want %s", r, r.Data, text)
+			}
+			return r
+		}
+		one, two := `{`+expressCookie+`, "n":9007199254740993}`, `{`+expressCookie+`,"n":2}`
+		f.set(t, string(key), one, time.Hour)
+		first := load(one)
+		if d := first.ExpiresIn; d < 59*time.Minute || d > time.Hour+time.Second {
+			t.Errorf("expires in %v", d)
+		}
+		f.node(t, "touch", f.rounded(f.now(t)+7200), string(key))
+		touched := load(one)
+		if d := touched.ExpiresIn; touched.Version != first.Version || d < 119*time.Minute {
+			t.Errorf("after upstream's touch version %d, was %d; expires in %v", touched.Version, first.Version, d)
+		}
+
+		f.set(t, string(key), two, time.Hour)
+		lost := first
+		lost.Data = []byte(`{"lost":true}`)
+		if _, err := f.store.Save(t.Context(), lost, sessions.TTL{Idle: time.Hour}); !errors.Is(err, sessions.ErrConflict) {
+			t.Errorf("over what upstream saved meanwhile: %v", err)
+		}
+		second := load(two)
+		second.Data = []byte(one)
+		v, err := f.store.Save(t.Context(), second, sessions.TTL{Idle: time.Hour})
+		check(t, err)
+		if got := load(one); got.Version != v || v != first.Version {
+			t.Errorf("version %d, saved as %d; the same text was version %d", got.Version, v, first.Version)
+		}
+
+		f.node(t, "destroy", string(key))
+		second.Version = v
+		if _, err := f.store.Save(t.Context(), second, sessions.TTL{Idle: time.Hour}); !errors.Is(err, sessions.ErrNotFound) {
+			t.Errorf("after upstream's destroy: %v", err)
+		}
+		check(t, f.store.Touch(t.Context(), key, sessions.TTL{Idle: time.Hour}))
+		if _, ok := f.get(t, string(key)); ok {
+			t.Error("the session came back")
+		}
+	})
+}
+
+// Both sides agree, at every moment, on whether a session lives, and neither's
+// cleaning takes what the other still reads.
+func TestExpressAndGoExpireTogether(t *testing.T) {
+	eachExpress(t, func(t *testing.T, c *conns) {
+		f := c.express(t).opened(t)
+		id := sid()
+		f.set(t, id, `{`+expressCookie+`}`, 2*time.Second)
+		deadline := time.Now().Add(time.Minute)
+		for compared := 0; ; {
+			_, before := f.get(t, id)
+			_, err := f.store.Load(t.Context(), sessions.RowKey(id))
+			n, countErr := f.store.Count(t.Context())
+			expired, expiredErr := f.store.CountExpired(t.Context())
+			_, after := f.get(t, id)
+			check(t, countErr)
+			check(t, expiredErr)
+			if err != nil && !errors.Is(err, sessions.ErrNotFound) {
+				t.Fatal(err)
+			}
+			if before == after {
+				compared++
+				if got := []bool{err == nil, n == 1, expired == 0}; fmt.Sprint(got) != fmt.Sprint([]bool{before, before, before}) {
+					t.Fatalf("upstream finds it: %v; Load, Count, CountExpired: %v", before, got)
+				}
+			}
+			if !after {
+				if compared < 3 {
+					t.Errorf("compared %d times", compared)
+				}
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("it did not expire")
+			}
+		}
+		live := expressRecord()
+		check(t, f.store.Create(t.Context(), live, sessions.TTL{Idle: time.Hour, Absolute: time.Hour}))
+		f.node(t, "prune", f.rounded(f.now(t)))
+		if n, err := f.store.CountExpired(t.Context()); n != 0 || err != nil {
+			t.Errorf("upstream's pruning left %d, %v", n, err)
+		}
+		f.set(t, id, `{}`, -time.Second)
+		if n, err := f.store.DeleteExpired(t.Context(), 10); n != 1 || err != nil {
+			t.Errorf("deleted %d expired, %v", n, err)
+		}
+		if _, err := f.store.Load(t.Context(), live.Key); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// No index, as before connect-pg-simple 6.1 and in every table of express-mysql-session.
+func TestExpressCleanupWithoutAnIndex(t *testing.T) {
+	eachExpress(t, func(t *testing.T, c *conns) {
+		var changes []string
+		if c.dialect == migrations.PostgreSQL {
+			changes = []string{";\nCREATE INDEX \"IDX_$TABLE_expire\" ON \"$TABLE\" (\"expire\")", ""}
+		}
+		f := c.express(t, changes...).opened(t)
+		if !strings.Contains(f.log.String(), "no index on the expiry") {
+			t.Errorf("no warning, but %q", f.log.String())
+		}
+		for i := range 20 {
+			f.set(t, sid(), `{}`, time.Duration(i%2*2-1)*time.Hour)
+		}
+		held := sid()
+		f.set(t, held, `{}`, -time.Hour)
+		tx, err := f.db.BeginTx(t.Context(), nil)
+		check(t, err)
+		defer func() { _ = tx.Rollback() }()
+		_, err = tx.ExecContext(t.Context(), f.upstream("touch"), f.rounded(f.now(t)-3600+1), held)
+		check(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // it waits for nobody
+		defer cancel()
+		for _, want := range []int{7, 3, 0} {
+			if n, err := f.store.DeleteExpired(ctx, 7); n != want || err != nil {
+				t.Errorf("deleted %d, %v; want %d", n, err, want)
+			}
+		}
+		check(t, tx.Rollback())
+		if n, err := f.store.DeleteExpired(t.Context(), 7); n != 1 || err != nil {
+			t.Errorf("deleted %d, %v, once nobody held it", n, err)
+		}
+		if n, err := f.store.Count(t.Context()); n != 10 || err != nil {
+			t.Errorf("%d live, %v", n, err)
+		}
+	})
+}

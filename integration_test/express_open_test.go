@@ -1,0 +1,158 @@
+package integration_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/express/mysqlsession"
+	"github.com/sqlsessions/sessions/express/pgsimple"
+	"github.com/sqlsessions/sessions/migrations"
+)
+
+// Tables that would lose sessions or mix them up.
+func TestExpressOpenRefuses(t *testing.T) {
+	const upper, lower = "COLLATE utf8mb4_bin NOT NULL", "COLLATE utf8mb4_general_ci NOT NULL"
+	for name, c := range map[string]struct {
+		backend int
+		changes []string
+		want    string
+	}{
+		"pgsimple no column":    {1, []string{`"sess" json NOT NULL,`, ""}, `column sess of table "$TABLE" is of type ""`},
+		"pgsimple bytea":        {1, []string{`json`, "bytea"}, `column sess of table "$TABLE" is of type "bytea"`},
+		"pgsimple date":         {1, []string{`timestamp(6)`, "date"}, `column expire of table "$TABLE" is of type "date"`},
+		"pgsimple char":         {1, []string{`varchar`, "char(32)"}, `column sid of table "$TABLE" is of type "bpchar"`},
+		"pgsimple primary key":  {1, []string{`PRIMARY KEY ("sid")`, `PRIMARY KEY ("sid", "expire")`}, "no primary key on sid"},
+		"pgsimple partial":      {1, []string{`ALTER TABLE "$TABLE" ADD CONSTRAINT "$TABLE_pkey" PRIMARY KEY ("sid") NOT DEFERRABLE INITIALLY IMMEDIATE`, `CREATE UNIQUE INDEX ON "$TABLE" (sid) WHERE sid <> ''`}, "no primary key on sid"},
+		"mysqlsession column":   {mysqlBackend, []string{"`data` mediumtext COLLATE utf8mb4_bin,", ""}, "column data of table `$TABLE` is of type \"\""},
+		"mysqlsession blob":     {mysqlBackend, []string{"mediumtext COLLATE utf8mb4_bin", "longblob"}, "column data of table `$TABLE` is of type \"longblob\""},
+		"mysqlsession latin1":   {mysqlBackend, []string{"mediumtext COLLATE utf8mb4_bin", "mediumtext CHARACTER SET latin1"}, "has the character set latin1"},
+		"mysqlsession small":    {mysqlBackend, []string{"int(11)", "smallint"}, "column expires of table `$TABLE` is of type \"smallint\""},
+		"mysqlsession datetime": {mysqlBackend, []string{"int(11) unsigned", "datetime"}, "column expires of table `$TABLE` is of type \"datetime\""},
+		"mysqlsession case":     {mysqlBackend, []string{upper, lower}, "takes different ids for the same, with the collation utf8mb4_general_ci"},
+		"mysqlsession primary":  {mysqlBackend, []string{"PRIMARY KEY (`session_id`)", "KEY (`session_id`)"}, "column session_id of table `$TABLE` is not the primary key"},
+		"mysqlsession prefix":   {mysqlBackend, []string{"PRIMARY KEY (`session_id`)", "PRIMARY KEY (`session_id`(20))"}, "column session_id of table `$TABLE` is not the primary key"},
+		"mysqlsession char":     {mysqlBackend, []string{"varchar(128)", "char(128)"}, "column session_id of table `$TABLE` is of type \"char\""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := backends[c.backend].connect(t).express(t, c.changes...)
+			_, err := f.open(t)
+			if want := strings.ReplaceAll(c.want, "$TABLE", f.name); !errors.Is(err, sessions.ErrSchema) || !strings.Contains(err.Error(), want) {
+				t.Errorf("opened with %v; want %s", err, want)
+			}
+		})
+	}
+	eachExpress(t, func(t *testing.T, c *conns) {
+		f := &foreign{conns: c, name: "no-such-table", log: &lockedBuffer{}}
+		if _, err := f.open(t); !errors.Is(err, sessions.ErrSchema) || !strings.Contains(err.Error(), "the Express application makes it") {
+			t.Errorf("opened no table: %v", err)
+		}
+		for _, name := range []string{"a b", `a"b`, "a`b", "a.b", strings.Repeat("n", 65)} {
+			f.name = name
+			if _, err := f.open(t); !errors.Is(err, sessions.ErrOptions) {
+				t.Errorf("opened %q: %v", name, err)
+			}
+		}
+	})
+	t.Run("pgsimple collation", func(t *testing.T) {
+		c := backends[1].connect(t)
+		_, err := c.db.ExecContext(t.Context(), `CREATE COLLATION express_ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)`)
+		check(t, err)
+		t.Cleanup(func() { _, _ = c.db.Exec("DROP COLLATION express_ci") })
+		f := c.express(t, `COLLATE "default"`, `COLLATE express_ci`)
+		if _, err := f.open(t); !errors.Is(err, sessions.ErrSchema) || !strings.Contains(err.Error(), "takes some different ids for the same") {
+			t.Errorf("opened with %v", err)
+		}
+		f.run(t, "DROP TABLE $TABLE") // before the collation
+	})
+	t.Run("mysqlsession autocommit", func(t *testing.T) {
+		f := backends[mysqlBackend].connect(t).express(t)
+		if _, err := f.open(t, f.connectTo(t, withParameters(mysqlURL, "autocommit=0"))); err == nil || !strings.Contains(err.Error(), "autocommit is off") {
+			t.Errorf("opened with %v", err)
+		}
+	})
+}
+
+// Names that have to be quoted, in another schema, for each statement.
+func TestExpressCustomNames(t *testing.T) {
+	eachExpress(t, func(t *testing.T, c *conns) {
+		quote, ddl := `"`, pgsimpleDDL
+		if c.dialect == migrations.MySQL {
+			quote, ddl = "`", mysqlsessionDDL+`; CREATE INDEX "Expires-At" ON "$TABLE" ("Ex-pires")`
+			ddl = strings.NewReplacer("session_id", "Session$ID", "expires", "Ex-pires", "data", "{data}").Replace(ddl)
+			ddl = strings.ReplaceAll(ddl, "{data}", "Data1")
+		}
+		schema, table := "Express-"+c.name, "User-$Sessions$1"
+		_, err := c.db.ExecContext(t.Context(), "CREATE SCHEMA "+quote+schema+quote)
+		check(t, err)
+		t.Cleanup(func() {
+			if c.dialect == migrations.PostgreSQL {
+				_, _ = c.db.Exec(`DROP TABLE "` + schema + `"."` + table + `"`)
+			}
+			_, _ = c.db.Exec("DROP SCHEMA " + quote + schema + quote)
+		})
+		ddl = strings.ReplaceAll(strings.ReplaceAll(ddl, `"`, quote), quote+"$TABLE"+quote, quote+schema+quote+"."+quote+table+quote)
+		for statement := range strings.SplitSeq(strings.ReplaceAll(ddl, "$TABLE", "x"), ";") {
+			_, err := c.db.ExecContext(t.Context(), statement)
+			check(t, err)
+		}
+		log := &lockedBuffer{}
+		logger := slog.New(slog.NewTextHandler(log, nil))
+		var s sessions.Store
+		if c.dialect == migrations.PostgreSQL {
+			s, err = pgsimple.Open(t.Context(), c.db, pgsimple.Options{Schema: schema, Table: table, Logger: logger})
+		} else {
+			s, err = mysqlsession.Open(t.Context(), c.db, mysqlsession.Options{Schema: schema, Table: table, SessionID: "Session$ID", Expires: "Ex-pires", Data: "Data1", Logger: logger})
+		}
+		check(t, err)
+		if strings.Contains(log.String(), "no index") {
+			t.Errorf("warned %q", log.String())
+		}
+		everyStatement(t, s)
+	})
+}
+
+// everyStatement calls each method of a store on an empty table.
+func everyStatement(t *testing.T, s sessions.Store) {
+	t.Helper()
+	ctx, ttl := t.Context(), sessions.TTL{Idle: time.Hour, Absolute: time.Hour}
+	one, two := expressRecord(), expressRecord()
+	one.User, two.User = "alice", "bob"
+	check(t, s.Create(ctx, one, ttl))
+	check(t, s.Create(ctx, two, ttl))
+	r, err := s.Load(ctx, one.Key)
+	check(t, err)
+	r.Data = []byte(`{"b":2}`)
+	r.Version, err = s.Save(ctx, r, ttl)
+	check(t, err)
+	check(t, s.Touch(ctx, r.Key, ttl))
+	r.Key = sessions.RowKey(sid())
+	_, err = s.Rekey(ctx, one.Key, r, ttl)
+	check(t, err)
+	alices, err := s.List(ctx, "alice", "", 10)
+	check(t, err)
+	all, err := s.List(ctx, "", "", 10)
+	check(t, err)
+	check(t, s.DeleteHandle(ctx, handleOf(string(r.Key))))
+	bobs, err := s.DeleteUser(ctx, "bob", nil)
+	check(t, err)
+	live, err := s.Count(ctx)
+	check(t, err)
+	check(t, s.Create(ctx, two, sessions.TTL{Idle: -time.Minute, Absolute: time.Hour}))
+	expired, err := s.CountExpired(ctx)
+	check(t, err)
+	deleted, err := s.DeleteExpired(ctx, 10)
+	check(t, err)
+	check(t, s.Create(ctx, one, ttl))
+	check(t, s.Create(ctx, two, ttl))
+	check(t, s.Delete(ctx, one.Key))
+	rest, err := s.DeleteAll(ctx, 10)
+	check(t, err)
+	if got := fmt.Sprint(len(alices), len(all), bobs, live, expired, deleted, rest); got != "1 2 1 0 1 1 1" {
+		t.Errorf("counted %s", got)
+	}
+}

@@ -1,0 +1,250 @@
+package integration_test
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/express/mysqlsession"
+	"github.com/sqlsessions/sessions/express/pgsimple"
+	"github.com/sqlsessions/sessions/migrations"
+	"github.com/sqlsessions/sessions/storetest"
+)
+
+// The tables as connect-pg-simple 10.0.0 and express-mysql-session 3.0.3 make them, but for the names.
+const (
+	pgsimpleDDL = `CREATE TABLE "$TABLE" (
+  "sid" varchar NOT NULL COLLATE "default",
+  "sess" json NOT NULL,
+  "expire" timestamp(6) NOT NULL
+)
+WITH (OIDS=FALSE);
+ALTER TABLE "$TABLE" ADD CONSTRAINT "$TABLE_pkey" PRIMARY KEY ("sid") NOT DEFERRABLE INITIALLY IMMEDIATE;
+CREATE INDEX "IDX_$TABLE_expire" ON "$TABLE" ("expire")`
+
+	mysqlsessionDDL = "CREATE TABLE IF NOT EXISTS `$TABLE` (\n" +
+		"  `session_id` varchar(128) COLLATE utf8mb4_bin NOT NULL,\n" +
+		"  `expires` int(11) unsigned NOT NULL,\n" +
+		"  `data` mediumtext COLLATE utf8mb4_bin,\n" +
+		"  PRIMARY KEY (`session_id`)\n" +
+		") ENGINE=InnoDB"
+)
+
+// A foreign is a table of an Express application.
+type foreign struct {
+	*conns
+	name  string
+	log   *lockedBuffer // what Open warned of
+	store sessions.Store
+}
+
+// express makes a table by upstream's statements, with pairs of what is to be
+// another text in them.
+func (c *conns) express(t *testing.T, changes ...string) *foreign {
+	t.Helper()
+	var random [6]byte
+	_, _ = rand.Read(random[:])
+	f := &foreign{conns: c, name: "x_" + hex.EncodeToString(random[:]), log: &lockedBuffer{}}
+	ddl := mysqlsessionDDL
+	if c.dialect == migrations.PostgreSQL {
+		ddl = pgsimpleDDL
+	}
+	for i := 0; i < len(changes); i += 2 {
+		if !strings.Contains(ddl, changes[i]) {
+			t.Fatalf("there is no %q to change", changes[i])
+		}
+		ddl = strings.ReplaceAll(ddl, changes[i], changes[i+1])
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		_, _ = c.db.ExecContext(ctx, "DROP TABLE "+f.name)
+	})
+	for statement := range strings.SplitSeq(strings.ReplaceAll(ddl, "$TABLE", f.name), ";\n") {
+		f.run(t, statement)
+	}
+	return f
+}
+
+func (f *foreign) run(t *testing.T, statement string, args ...any) {
+	t.Helper()
+	_, err := f.db.ExecContext(t.Context(), strings.ReplaceAll(statement, "$TABLE", f.name), args...)
+	check(t, err)
+}
+
+// open opens the store on the table, through other connections if there are some.
+func (f *foreign) open(t *testing.T, through ...*conns) (s sessions.Store, err error) {
+	t.Helper()
+	c := f.conns
+	if len(through) > 0 {
+		c = through[0]
+	}
+	log := slog.New(slog.NewTextHandler(f.log, nil))
+	if f.dialect == migrations.PostgreSQL {
+		return pgsimple.Open(t.Context(), c.db, pgsimple.Options{Table: f.name, Logger: log})
+	}
+	return mysqlsession.Open(t.Context(), c.db, mysqlsession.Options{Table: f.name, Logger: log})
+}
+
+// opened is the table with a store on it.
+func (f *foreign) opened(t *testing.T, through ...*conns) *foreign {
+	t.Helper()
+	var err error
+	f.store, err = f.open(t, through...)
+	check(t, err)
+	return f
+}
+
+// eachExpress runs a test on each way to the two kinds of table.
+func eachExpress(t *testing.T, test func(t *testing.T, c *conns)) {
+	t.Helper()
+	for _, b := range backends {
+		if b.dialect != migrations.SQLite && b.name != "pgxpool" {
+			t.Run(b.name, func(t *testing.T) { test(t, b.connect(t)) })
+		}
+	}
+}
+
+func (f *foreign) age(t testing.TB, d time.Duration) {
+	t.Helper()
+	statement := fmt.Sprintf("UPDATE %s SET expires = expires - %d", f.name, d/time.Second)
+	if f.dialect == migrations.PostgreSQL {
+		statement = fmt.Sprintf("UPDATE %s SET expire = expire - interval '%d seconds'", f.name, d/time.Second)
+	}
+	_, err := f.db.ExecContext(t.Context(), statement)
+	check(t, err)
+}
+
+// expressLacks are the parts of the contract that upstream's tables have no room for.
+var expressLacks = map[string]string{
+	"the version of a created row is 1":                                  "there is no counter: a version is a digest of the text",
+	"save of what is there already moves the version too":                "there is no counter: a version is a digest of the text",
+	"create never takes a handle that is taken":                          "handles follow from the ids",
+	"rekey keeps a handle that it is given":                              "handles follow from the ids",
+	"rekey onto a taken handle is ErrExists":                             "handles follow from the ids",
+	"handles can be chosen, and are compared byte by byte":               "handles follow from the ids",
+	"a delete by handle ends the row whatever moves it at the same time": "handles follow from the ids",
+	"keys can be any bytes":                                              "ids are text",
+	"an expiry is exact":                                                 "expiries are rounded to seconds, as upstream does",
+	"the absolute limit stands still":                                    "there is no absolute limit",
+	"save stops at the absolute limit":                                   "there is no absolute limit",
+	"touch stops at the absolute limit":                                  "there is no absolute limit",
+	"rekey keeps the absolute limit unless a new one is given":           "there is no absolute limit",
+	"creation time stands still":                                         "there is no time of creation",
+}
+
+func sid() string {
+	var b [24]byte
+	_, _ = rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+func handleOf(sid string) string {
+	sum := sha256.Sum256([]byte(sid))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+func expressRecord() sessions.Record {
+	id := sid()
+	return sessions.Record{Key: sessions.RowKey(id), Handle: handleOf(id), Data: []byte(`{"a":1}`)}
+}
+
+// runExpressSuite runs the suite on tables that c makes and through reaches.
+func runExpressSuite(t *testing.T, c, through *conns, role string, lacks map[string]string, changes ...string) {
+	t.Helper()
+	tables := map[sessions.Store]*foreign{}
+	all := maps.Clone(expressLacks)
+	maps.Copy(all, lacks)
+	storetest.Run(t, storetest.Harness{
+		New: func(t *testing.T) sessions.Store {
+			f := c.express(t, changes...)
+			if role != "" {
+				f.run(t, fmt.Sprintf(grantRuntime, f.name, role))
+			}
+			f.opened(t, through)
+			tables[f.store] = f
+			return f.store
+		},
+		Age: func(t *testing.T, s sessions.Store, d time.Duration) { tables[s].age(t, d) },
+		Break: func(t *testing.T, s sessions.Store) {
+			through.close()
+			t.Cleanup(func() { through.open(t, through) })
+		},
+		Record: expressRecord,
+		Lacks:  all,
+	})
+}
+
+// The conformance suite, on upstream's tables as they are and as people have them.
+func TestExpressStore(t *testing.T) {
+	reordered := map[string]string{"data comes back byte for byte": "the type of the column keeps no text"}
+	for name, variant := range map[string]struct {
+		backend    int
+		parameters string
+		lacks      map[string]string
+		changes    []string
+	}{
+		"pgsimple":                 {backend: 1},
+		"pgsimple exec":            {backend: 1, parameters: "default_query_exec_mode=exec"},
+		"pgsimple simple_protocol": {backend: 1, parameters: "default_query_exec_mode=simple_protocol"},
+		"pgsimple libpq":           {backend: 4},
+		"pgsimple libpq binary":    {backend: 4, parameters: "binary_parameters=yes"},
+		"pgsimple jsonb":           {backend: 1, lacks: reordered, changes: []string{" json ", " jsonb "}},
+		"pgsimple text":            {backend: 4, changes: []string{" json ", " text ", "timestamp(6)", "timestamptz", " varchar ", " varchar(255) "}},
+
+		"mysqlsession":            {backend: mysqlBackend},
+		"mysqlsession parameters": {backend: mysqlBackend, parameters: "interpolateParams=true&clientFoundRows=true&time_zone=%27%2B05%3A45%27"},
+		"mysqlsession sql_mode":   {backend: mysqlBackend, parameters: escaped("sql_mode='ANSI,NO_UNSIGNED_SUBTRACTION'&charset=latin1&div_precision_increment=0")},
+		"mysqlsession bigint":     {backend: mysqlBackend, changes: []string{"int(11) unsigned", "bigint", "varchar(128) COLLATE utf8mb4_bin", "varbinary(255)", "mediumtext", "longtext"}},
+		"mysqlsession utf8mb3":    {backend: mysqlBackend, changes: []string{"int(11) unsigned", "int", "varchar(128) COLLATE utf8mb4_bin", "varchar(255) CHARACTER SET utf8mb3 COLLATE utf8mb3_bin"}},
+		"mysqlsession JSON":       {backend: mysqlBackend, lacks: reordered, changes: []string{"mediumtext COLLATE utf8mb4_bin", "json"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			url := postgresURL
+			if variant.backend == mysqlBackend {
+				url = mysqlURL
+			}
+			lacks := variant.lacks
+			if variant.backend == mysqlBackend && mariaDB(t) {
+				lacks = nil // its JSON is text with a check
+			}
+			if variant.parameters != "" {
+				url = withParameters(url, variant.parameters)
+			}
+			c := backends[variant.backend].connectTo(t, url)
+			runExpressSuite(t, c, c, "", lacks, variant.changes...)
+		})
+	}
+}
+
+// The column without a time zone, in a zone that has half hours and changes its clocks,
+// under a role that can do nothing but what docs/operations.md grants.
+func TestExpressStoreAsARole(t *testing.T) {
+	t.Run("pgsimple", func(t *testing.T) {
+		admin := backends[1].connect(t)
+		runExpressSuite(t, admin, admin.roleIn(t, "express_st_johns", "America/St_Johns"), "express_st_johns", nil)
+	})
+	t.Run("mysqlsession", func(t *testing.T) {
+		admin := backends[mysqlBackend].connect(t)
+		runExpressSuite(t, admin, admin.role(t, "express_runtime"), "express_runtime", nil)
+	})
+}
+
+// roleIn is a role with a time zone of its own, and connections as it.
+func (c *conns) roleIn(t *testing.T, name, zone string) *conns {
+	t.Helper()
+	// The zone has to be there before the first connection.
+	role := c.role(t, name)
+	_, err := c.db.ExecContext(t.Context(), fmt.Sprintf("ALTER ROLE %s SET TimeZone = '%s'", name, zone))
+	check(t, err)
+	return role
+}

@@ -1,0 +1,127 @@
+package integration_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sqlsessions/sessions"
+)
+
+// elsewhere is a zone that is hours away from the server's, to the west or to the east.
+func elsewhere(t *testing.T, c *conns, west bool) string {
+	t.Helper()
+	var offset float64
+	check(t, c.db.QueryRowContext(t.Context(), "SELECT extract(timezone FROM now())::float8 / 3600").Scan(&offset))
+	if west {
+		return fmt.Sprintf("Etc/GMT%+d", -int(offset)+5) // POSIX counts to the west
+	}
+	return fmt.Sprintf("Etc/GMT%+d", -int(offset)-5)
+}
+
+// The trap: the same instant is another text in the column, through a connection
+// with another time zone. node-postgres asks for none.
+func TestExpressZoneOfTheClient(t *testing.T) {
+	for _, backend := range []int{1, 4} {
+		plain := backends[backend].connect(t)
+		for _, west := range []bool{true, false} {
+			zone := elsewhere(t, plain, west)
+			t.Run(fmt.Sprint(plain.name, " west ", west), func(t *testing.T) {
+				f := plain.express(t).opened(t)
+				shifted := backends[backend].connectTo(t, withParameters(postgresURL, "timezone="+strings.ReplaceAll(zone, "+", "%2B")))
+				// What Open prevents.
+				id := sid()
+				other := &foreign{conns: shifted, name: f.name}
+				other.set(t, id, `{}`, time.Minute)
+				_, found := f.get(t, id)
+				live := f.expiry(t, id) - f.now(t)
+				if west && (found || live > -4*3600) || !west && (!found || live < 4*3600) {
+					t.Errorf("upstream finds a session with a minute to live: %v, for %v s", found, live)
+				}
+				if _, err := f.open(t, shifted); !errors.Is(err, sessions.ErrOptions) || !strings.Contains(err.Error(), zone) || !strings.Contains(err.Error(), "PGTZ") {
+					t.Errorf("opened with TimeZone %s: %v", zone, err)
+				}
+				// An instant is an instant in any zone.
+				f = plain.express(t, "timestamp(6)", "timestamptz").opened(t, shifted)
+				check(t, f.store.Create(t.Context(), sessions.Record{Key: sessions.RowKey(id), Data: []byte(`{}`)}, sessions.TTL{Idle: time.Minute, Absolute: time.Hour}))
+				if live := f.expiry(t, id) - f.now(t); live < 0 || live > 61 {
+					t.Errorf("a session of a minute lives %v s", live)
+				}
+				if _, ok := f.get(t, id); !ok {
+					t.Error("upstream does not find it")
+				}
+			})
+		}
+	}
+}
+
+func TestExpressZoneOfOneStatement(t *testing.T) {
+	for _, backend := range []int{1, 4} {
+		c := backends[backend].connectSized(t, "", 1)
+		f := c.express(t)
+		set := func(statement string) {
+			t.Helper()
+			tx, err := c.db.BeginTx(t.Context(), nil)
+			check(t, err)
+			defer func() { _ = tx.Rollback() }()
+			_, err = tx.ExecContext(t.Context(), statement)
+			check(t, err)
+			check(t, tx.Commit())
+		}
+		t.Cleanup(func() { _, _ = c.db.Exec("RESET TimeZone") })
+		set(fmt.Sprintf("SET TimeZone = '%s'", elsewhere(t, c, true)))
+		if _, err := f.open(t); !errors.Is(err, sessions.ErrOptions) {
+			t.Errorf("%s: opened after SET TimeZone: %v", c.name, err)
+		}
+		set("RESET TimeZone")
+		if _, err := f.open(t); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+// A role's own zone is what a connection of node-postgres gets too, if it is the same role.
+func TestExpressZoneOfARole(t *testing.T) {
+	admin := backends[1].connect(t)
+	for i, c := range []struct {
+		zone, client string // of the role; in the DSN
+		refused      bool
+		warns        string
+	}{
+		{zone: "America/New_York", warns: "the time zone is not UTC"},
+		{zone: "America/New_York", client: "America/New_York"},
+		{zone: "America/New_York", client: "US/Eastern"},
+		{zone: "UTC", client: "Etc/UCT"},
+		{zone: "UTC", client: "Europe/London", refused: true}, // the same for half of the year
+		{zone: "Asia/Kathmandu", client: "UTC", refused: true},
+	} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			f := admin.express(t)
+			role := fmt.Sprint("express_zone_", i)
+			through := admin.roleIn(t, role, c.zone)
+			f.run(t, fmt.Sprintf(grantRuntime, f.name, role))
+			if c.client != "" {
+				through = admin.connectTo(t, withParameters(through.url, "timezone="+c.client))
+			}
+			_, err := f.open(t, through)
+			if c.refused != errors.Is(err, sessions.ErrOptions) || c.refused && !strings.Contains(err.Error(), "others get "+c.zone) {
+				t.Errorf("opened with %s: %v", c.client, err)
+			}
+			if !c.refused {
+				check(t, err)
+			}
+			if !strings.Contains(f.log.String(), c.warns) || c.zone == "UTC" && strings.Contains(f.log.String(), "is not UTC") {
+				t.Errorf("warned %q, want %q", f.log.String(), c.warns)
+			}
+		})
+	}
+	// Other roles may be the Express application's.
+	f := admin.express(t)
+	admin.roleIn(t, "express_zone_other", elsewhere(t, admin, true))
+	f.opened(t)
+	if !strings.Contains(f.log.String(), "set for single roles") || !strings.Contains(f.log.String(), "express_zone_other") {
+		t.Errorf("warned %q of another role's zone", f.log.String())
+	}
+}
