@@ -39,7 +39,7 @@ var kinds = map[string]migrations.Dialect{
 
 func newImport(a *app) *cobra.Command {
 	s := &source{app: a}
-	cmd := &cobra.Command{
+	cmd := &cobra.Command{ //nolint:gosec // the passwords in it are examples
 		Use:   "import",
 		Short: "Copy the live sessions of an Express application",
 		Long: `Copies the live sessions of an Express application into the table of this
