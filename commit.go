@@ -185,13 +185,14 @@ func (c *commit) writeNewID(ttl TTL, write func(*Record) error) error {
 	if err != nil {
 		return err
 	}
-	row.Handle = c.state.handle
 	err = ErrExists
 	for try := 0; try < maxCollisions && errors.Is(err, ErrExists); try++ {
 		if c.state.id, err = c.manager.protocol.NewID(c.request); err != nil {
 			return err
 		}
 		row.Key = RowKey(c.manager.protocol.Key(c.state.id))
+		c.state.handle = cmp.Or(c.manager.protocol.Handle(c.state.id), c.state.handle)
+		row.Handle = c.state.handle
 		err = write(&row)
 	}
 	if err != nil {

@@ -40,6 +40,8 @@ func (native) Key(text string) string {
 	return string(v.key())
 }
 
+func (native) Handle(string) string { return "" }
+
 // Sends: a Secure cookie does not go out on plain HTTP.
 func (n native) Sends(r *http.Request) (withheld, secure bool) {
 	o := n.options

@@ -1,6 +1,8 @@
 package express_test
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"strings"
 	"testing"
@@ -64,4 +66,36 @@ func TestASessionsOwnCookie(t *testing.T) {
 			}
 		})
 	})
+}
+
+func TestAHandleIsTheStores(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, newSpy())
+	b := newBrowser(t, m)
+	handle := ""
+	b.visit(func(s *sessions.Session) {
+		views.Set(s, 1)
+		if err := s.Save(t.Context()); err != nil {
+			t.Error(err)
+		}
+		handle = s.Handle()
+	})
+	b.visit(func(s *sessions.Session) {
+		if s.Handle() != handle {
+			t.Errorf("the handle is %q, and was %q when the session was made", s.Handle(), handle)
+		}
+	})
+	if err := m.Revoke(t.Context(), handle); err != nil {
+		t.Error(err)
+	}
+	sum := sha256.Sum256([]byte(id(b)))
+	if want := base64.RawURLEncoding.EncodeToString(sum[:16]); handle != want {
+		t.Errorf("the handle is %q, want %q, as the stores compute it", handle, want)
+	}
+}
+
+// id is the id in the browser's cookie.
+func id(b *browser) string {
+	value, _, _ := strings.Cut(strings.TrimPrefix(b.cookies["connect.sid"], "s%3A"), ".")
+	return value
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/express/internal/row"
 	"github.com/sqlsessions/sessions/internal/wire"
 )
 
@@ -63,6 +64,9 @@ func (p *protocol) NewID(r *http.Request) (string, error) {
 }
 
 func (p *protocol) Key(id string) string { return id }
+
+// Handle is what the stores of this package compute.
+func (p *protocol) Handle(id string) string { return row.Handle(id) }
 
 func (p *protocol) Sends(r *http.Request) (withheld, secure bool) { return false, p.isSecure(r) }
 

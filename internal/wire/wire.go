@@ -28,6 +28,8 @@ type Protocol interface {
 	NewID(r *http.Request) (string, error)
 	// Key returns what the store knows an id by.
 	Key(id string) string
+	// Handle returns the public name that goes with an id, "" where it is chosen freely.
+	Handle(id string) string
 
 	// Sends reports whether a cookie can go out with the response at all, and
 	// whether the connection is secure.
