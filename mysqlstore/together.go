@@ -32,7 +32,7 @@ type groups struct {
 const (
 	// width is how many statements of a kind run before others wait for them, and
 	// busy how many of those that carry several calls: more would split the same
-	// work into smaller pieces. Measured, see docs/performance.md.
+	// work into smaller pieces.
 	width, busy = 8, 2
 	// limit keeps a statement within some hundred kilobytes. It is a power of two: loads are
 	// prepared for as many keys.

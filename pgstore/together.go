@@ -27,7 +27,7 @@ type groups struct {
 const (
 	// width is how many statements of a kind run before others wait for them, and
 	// busy how many of those that carry several calls: more would split the same
-	// work into smaller pieces. Measured, see docs/performance.md.
+	// work into smaller pieces.
 	width, busy = 8, 3
 	// limit keeps a statement within some hundred kilobytes.
 	limit = 128
