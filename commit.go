@@ -137,7 +137,7 @@ func (c *commit) dirty() bool {
 
 // create inserts a new session, if there is something in it.
 func (c *commit) create(ctx context.Context) error {
-	if c.state.user == "" && !c.state.now.hasValues() && !c.manager.policy.SaveNew {
+	if c.state.user == "" && !c.state.now.hasValues() && (!c.manager.policy.SaveNew || c.changes.destroyed) {
 		return nil
 	}
 	switch c.cookie {

@@ -208,6 +208,9 @@ func (s *Session) writeHeader(h http.Header) {
 		return
 	}
 	attributes, _ := m.renewed(st.now).get(cookieMember)
+	if id == "" && s.dropped != nil { // browsers keep cookies apart by their attributes
+		attributes = s.dropped
+	}
 	if !setCookie(h, m.protocol, id, attributes, left, s.secure) {
 		m.logWithheld()
 	}

@@ -39,6 +39,7 @@ type Session struct {
 	presented  bool // the request carried a cookie of our name
 	sendCookie bool
 	dropCookie bool
+	dropped    json.RawMessage // the attributes of the cookie that dropCookie is about, if it is a session's
 	inherited  bool // it came with a predecessor's cookie, which has to go
 }
 
@@ -229,6 +230,7 @@ func (s *Session) Destroy() {
 	drop := s.pending.drop
 	if s.state.stored() {
 		drop = s.state.row.Key
+		s.dropped, _ = s.state.base.get(cookieMember)
 	}
 	s.pending = changes{drop: drop, destroyed: true}
 	s.sendCookie, s.dropCookie = false, s.presented

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -98,4 +99,23 @@ func TestAHandleIsTheStores(t *testing.T) {
 func id(b *browser) string {
 	value, _, _ := strings.Cut(strings.TrimPrefix(b.cookies["connect.sid"], "s%3A"), ".")
 	return value
+}
+
+func TestDestroyDeletesTheCookieThatTheSessionHad(t *testing.T) {
+	t.Parallel()
+	store := newSpy()
+	b := newBrowser(t, newManager(t, store, func(o *express.Options) { o.SaveUninitialized = true }))
+	b.visit(func(s *sessions.Session) {
+		if err := express.SetCookie(s, express.CookieOptions{Path: "/", Domain: "example.com"}); err != nil {
+			t.Error(err)
+		}
+	})
+	store.taken()
+	res := b.visit((*sessions.Session).Destroy)
+	if got, want := res.Header.Get("Set-Cookie"), "connect.sid=; Domain=example.com; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly"; got != want {
+		t.Errorf("Set-Cookie is %q, want %q", got, want)
+	}
+	if got := store.taken(); !slices.Equal(got, []string{"get", "destroy"}) {
+		t.Errorf("the store was asked to %v", got)
+	}
 }

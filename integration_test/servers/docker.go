@@ -39,7 +39,7 @@ func image(engine Engine) string {
 // containerInstance is a throwaway instance in a container.
 type containerInstance struct{ container testcontainers.Container }
 
-func startDocker(ctx context.Context, engine Engine, log io.Writer) (*Server, error) {
+func startDocker(ctx context.Context, engine Engine, log io.Writer, args ...string) (*Server, error) {
 	prepareTestcontainers(log)
 	docker, err := dockerEngine(ctx)
 	if err != nil {
@@ -56,6 +56,7 @@ func startDocker(ctx context.Context, engine Engine, log io.Writer) (*Server, er
 	}
 	password := randomHex(16)
 	request := containerRequest(engine, img, port, password)
+	request.Cmd = append(request.Cmd, args...)
 	created, err := testcontainers.GenericContainer(ctx, request)
 	if err != nil {
 		return nil, errors.Join(err, testcontainers.TerminateContainer(created))

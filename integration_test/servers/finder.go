@@ -19,16 +19,20 @@ const (
 // can take some of them away.
 type finder struct {
 	log      io.Writer
-	source   string // sourceDocker, or "" for any
+	source   string   // sourceDocker, or "" for any
+	args     []string // of the server, behind those that it gets anyway
 	docker   func(context.Context, Engine, io.Writer) (*Server, error)
 	binaries func(Engine) (dir string, err error)
 	install  func(context.Context, Engine, io.Writer) error
 }
 
-func newFinder(log io.Writer) *finder {
+func newFinder(log io.Writer, args ...string) *finder {
 	return &finder{
-		log: log, source: os.Getenv(sourceVariable),
-		docker: startDocker, binaries: findBinaries, install: aptInstall,
+		log: log, source: os.Getenv(sourceVariable), args: args,
+		docker: func(ctx context.Context, engine Engine, log io.Writer) (*Server, error) {
+			return startDocker(ctx, engine, log, args...)
+		},
+		binaries: findBinaries, install: aptInstall,
 	}
 }
 
@@ -91,9 +95,9 @@ func (f *finder) startLocal(ctx context.Context, engine Engine) (*Server, error)
 		return nil, err
 	}
 	if engine == PostgreSQL {
-		return startLocalPostgres(ctx, dir)
+		return startLocalPostgres(ctx, dir, f.args...)
 	}
-	return startLocalMySQL(ctx, dir)
+	return startLocalMySQL(ctx, dir, f.args...)
 }
 
 // localBinaries returns the directory of the server binaries of this machine,

@@ -44,7 +44,7 @@ func findMySQL() (string, error) {
 	return "", fmt.Errorf("no mariadbd and no mysqld in PATH or %v", mysqlDirs)
 }
 
-func startLocalMySQL(ctx context.Context, binDir string) (*Server, error) {
+func startLocalMySQL(ctx context.Context, binDir string, args ...string) (*Server, error) {
 	inst, port, err := newLocal(ctx, MySQL, nil, syscall.SIGTERM, os.Kill)
 	if err != nil {
 		return nil, err
@@ -53,6 +53,7 @@ func startLocalMySQL(ctx context.Context, binDir string) (*Server, error) {
 	if err := inst.setUpMySQL(ctx, binDir, password, port); err != nil {
 		return nil, errors.Join(err, inst.remove())
 	}
+	inst.server.args = append(inst.server.args, args...)
 	return newOwned(ctx, MySQL, adminURL(MySQL, adminUser, password, port, ""), "local binaries "+binDir, inst)
 }
 

@@ -60,7 +60,7 @@ func majorVersion(dir string) int {
 	return n
 }
 
-func startLocalPostgres(ctx context.Context, binDir string) (*Server, error) {
+func startLocalPostgres(ctx context.Context, binDir string, args ...string) (*Server, error) {
 	runAs, err := postgresAccount()
 	if err != nil {
 		return nil, err
@@ -74,6 +74,7 @@ func startLocalPostgres(ctx context.Context, binDir string) (*Server, error) {
 	if err := inst.setUpPostgres(ctx, binDir, password, port); err != nil {
 		return nil, errors.Join(err, inst.remove())
 	}
+	inst.server.args = append(inst.server.args, args...)
 	return newOwned(ctx, PostgreSQL, adminURL(PostgreSQL, adminUser, password, port, "postgres"),
 		"local binaries "+binDir, inst)
 }

@@ -78,6 +78,12 @@ func StartOwned(ctx context.Context, engine Engine, log io.Writer) (*Server, err
 	return newFinder(log).startOwned(ctx, engine)
 }
 
+// StartWith is like [StartOwned] with more arguments for the server's program. They come
+// last, and so replace what this package chose: fast and forgetful settings, good for tests only.
+func StartWith(ctx context.Context, engine Engine, log io.Writer, args ...string) (*Server, error) {
+	return newFinder(log, args...).startOwned(ctx, engine)
+}
+
 // URL returns the address with the administrator's credentials:
 // postgres://user:password@host:port/db or mysql://user:password@host:port/db.
 // It stays the same over Stop and Start.
