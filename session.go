@@ -40,7 +40,7 @@ type Session struct {
 	sendCookie bool
 	dropCookie bool
 	dropped    json.RawMessage // the attributes of the cookie that dropCookie is about, if it is a session's
-	inherited  bool // it came with a predecessor's cookie, which has to go
+	inherited  bool            // it came with a predecessor's cookie, which has to go
 }
 
 func (s *Session) peek(name string) (json.RawMessage, int) {
