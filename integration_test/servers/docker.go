@@ -19,6 +19,10 @@ import (
 	tclog "github.com/testcontainers/testcontainers-go/log"
 )
 
+// networkVariable set to "host" has containers use the network of this machine,
+// for an engine that has none of its own. They listen on 127.0.0.1 alone.
+const networkVariable = "SESSIONS_TEST_DOCKER_NETWORK"
+
 const (
 	engineTimeout = 5 * time.Second // for Docker to answer at all
 	pullTimeout   = 2 * time.Minute
@@ -57,6 +61,9 @@ func startDocker(ctx context.Context, engine Engine, log io.Writer, args ...stri
 	password := randomHex(16)
 	request := containerRequest(engine, img, port, password)
 	request.Cmd = append(request.Cmd, args...)
+	if os.Getenv(networkVariable) == "host" {
+		onHostNetwork(&request, engine, port)
+	}
 	created, err := testcontainers.GenericContainer(ctx, request)
 	if err != nil {
 		return nil, errors.Join(err, testcontainers.TerminateContainer(created))
@@ -94,6 +101,17 @@ func containerRequest(engine Engine, img string, port int, password string) test
 			},
 		},
 	}
+}
+
+// onHostNetwork has the server listen where its port would be published.
+func onHostNetwork(request *testcontainers.GenericContainerRequest, engine Engine, port int) {
+	request.ExposedPorts = nil
+	request.HostConfigModifier = func(host *container.HostConfig) { host.NetworkMode = network.NetworkHost }
+	options := []string{"-c", "listen_addresses=127.0.0.1", "-c", "port=" + strconv.Itoa(port)}
+	if engine == MySQL {
+		options = []string{"--bind-address=127.0.0.1", "--port=" + strconv.Itoa(port)}
+	}
+	request.Cmd = append(request.Cmd, options...)
 }
 
 func (c *containerInstance) start(ctx context.Context) error { return c.container.Start(ctx) }
