@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/sqlsessions/sessions/internal/jsontext"
 )
 
 // A document is the decoded top level of a session's JSON object, in stored
@@ -115,31 +117,21 @@ func cookieDocument(name string, attributes json.RawMessage) document {
 // decodeDocument splits data, which must be one JSON object, into its members.
 // That of the name given describes the cookie. The members alias data.
 func decodeDocument(data []byte, cookie string) (document, error) {
-	if !json.Valid(data) || !utf8.Valid(data) {
+	var room [8]jsontext.Member
+	members, ok := jsontext.Object(data, room[:0])
+	if !ok || !utf8.Valid(data) {
 		return nil, errDamaged
 	}
-	p := skipSpace(data, 0)
-	if data[p] != '{' {
-		return nil, errDamaged
-	}
-	doc := make(document, 0, 8)
-	for p = skipSpace(data, p+1); data[p] != '}'; p = skipSpace(data, p) {
-		if data[p] == ',' {
-			p = skipSpace(data, p+1)
-		}
-		quoted := data[p:skipValue(data, p)]
-		name, err := unquote(quoted)
+	doc := make(document, 0, len(members))
+	for _, m := range members {
+		name, err := unquote(m.Name)
 		if string(name) == cookie {
 			name = []byte(cookieMember)
 		}
 		if err != nil || doc.index(string(name)) >= 0 {
 			return nil, errDamaged // readers disagree on which duplicate wins
 		}
-		p = skipSpace(data, p+len(quoted))
-		p = skipSpace(data, p+1) // the colon
-		end := skipValue(data, p)
-		doc = append(doc, member{name: name, quoted: quoted, raw: data[p:end:end]})
-		p = end
+		doc = append(doc, member{name: name, quoted: m.Name, raw: m.Value})
 	}
 	return doc, nil
 }
@@ -151,46 +143,6 @@ func unquote(quoted []byte) ([]byte, error) {
 	var s string
 	err := json.Unmarshal(quoted, &s)
 	return []byte(s), err
-}
-
-func skipSpace(data []byte, p int) int {
-	for data[p] == ' ' || data[p] == '\t' || data[p] == '\n' || data[p] == '\r' {
-		p++
-	}
-	return p
-}
-
-// skipValue returns the index after the value that begins at p. The text is
-// known to be valid JSON and to go on after the value.
-func skipValue(data []byte, p int) int {
-	switch data[p] {
-	case '"':
-		return skipString(data, p)
-	case '{', '[':
-		for depth := 0; ; p++ {
-			switch data[p] {
-			case '"':
-				p = skipString(data, p) - 1
-			case '{', '[':
-				depth++
-			case '}', ']':
-				if depth--; depth == 0 {
-					return p + 1
-				}
-			}
-		}
-	default: // a number, true, false or null ends where punctuation or space begins
-		return p + bytes.IndexAny(data[p:], ",}] \t\r\n")
-	}
-}
-
-func skipString(data []byte, p int) int {
-	for p++; data[p] != '"'; p++ {
-		if data[p] == '\\' {
-			p++
-		}
-	}
-	return p + 1
 }
 
 // encodeValue turns v into JSON and refuses what some supported database or
@@ -261,7 +213,11 @@ func depth(raw []byte) int {
 	for p := 0; p < len(raw); p++ {
 		switch raw[p] {
 		case '"':
-			p = skipString(raw, p) - 1
+			for p++; raw[p] != '"'; p++ {
+				if raw[p] == '\\' {
+					p++
+				}
+			}
 		case '{', '[':
 			now++
 			deepest = max(deepest, now)
