@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -117,7 +118,7 @@ func myExamSettings(ctx context.Context, x *examination) error {
 	x.name = "time_zone"
 	x.timeZone(zone, "all times are UTC, by UTC_TIMESTAMP, in columns that have no zone")
 	x.name = "isolation"
-	x.isolation(have["transaction_isolation"]+have["tx_isolation"], "repeatable read", "read committed")
+	x.isolation(cmp.Or(have["transaction_isolation"], have["tx_isolation"]), "repeatable read", "read committed")
 	x.name = "sql_mode"
 	if mode := have["sql_mode"]; !strings.Contains(mode, "STRICT_TRANS_TABLES") && !strings.Contains(mode, "STRICT_ALL_TABLES") {
 		x.warn(fmt.Sprintf("sql_mode %q is not strict: the server cuts off what does not fit instead of refusing it", mode), "add STRICT_TRANS_TABLES to sql_mode", mode)
