@@ -18,6 +18,7 @@ type write struct {
 
 // groups send calls that would wait for a connection together.
 type groups struct {
+	crowd   coalesce.Crowd
 	loads   coalesce.Group[sessions.RowKey, sessions.Record]
 	saves   coalesce.Group[write, sessions.Version]
 	touches coalesce.Group[write, struct{}]
@@ -25,30 +26,31 @@ type groups struct {
 }
 
 const (
-	// width is how many statements of a kind run before others wait for them, and
-	// busy how many of those that carry several calls: more would split the same
-	// work into smaller pieces.
-	width, busy = 8, 3
+	// width is how many callers have a statement of their own. More at once
+	// are slower than few that carry many, however many connections there are.
+	width = 16
+	// busy is how many statements run at once when calls go together.
+	busy = 2
 	// limit keeps a statement within some hundred kilobytes.
 	limit = 128
 )
 
 func newGroups(s *Store) *groups {
-	g := &groups{}
-	setUp(&g.loads, "load", s.db.size, func(key sessions.RowKey) string { return string(key) }, s.loadAlone, s.loadTogether)
-	setUp(&g.saves, "save", s.db.size, write.key, s.saveAlone, s.saveTogether)
-	setUp(&g.touches, "touch", s.db.size, write.key, s.touchAlone, s.touchTogether)
-	setUp(&g.creates, "create", s.db.size, write.key, s.createAlone, s.createTogether)
+	g := &groups{crowd: coalesce.Crowd{Width: width, Connections: s.db.size}}
+	setUp(g, &g.loads, "load", func(key sessions.RowKey) string { return string(key) }, s.loadAlone, s.loadTogether)
+	setUp(g, &g.saves, "save", write.key, s.saveAlone, s.saveTogether)
+	setUp(g, &g.touches, "touch", write.key, s.touchAlone, s.touchTogether)
+	setUp(g, &g.creates, "create", write.key, s.createAlone, s.createTogether)
 	return g
 }
 
 func (w write) key() string { return string(w.Key) }
 
-func setUp[In, Out any](g *coalesce.Group[In, Out], doing string, connections func() int, key func(In) string,
+func setUp[In, Out any](all *groups, g *coalesce.Group[In, Out], doing string, key func(In) string,
 	alone func(context.Context, In) (Out, error), together func(context.Context, []*coalesce.Call[In, Out]),
 ) {
-	g.Doing = "pgstore: " + doing
-	g.Width, g.Busy, g.Limit, g.Connections = width, busy, limit, connections
+	g.Crowd, g.Doing = &all.crowd, "pgstore: "+doing
+	g.Busy, g.Limit = busy, limit
 	g.Key, g.Alone, g.Together = key, alone, together
 }
 

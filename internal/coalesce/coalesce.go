@@ -7,19 +7,46 @@ package coalesce
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
+
+// A Crowd is the callers of all groups that share connections. Its fields are set
+// before the first call. It is safe for concurrent use.
+type Crowd struct {
+	// Width is how many callers may each have a statement of their own. When there
+	// are more, calls go together.
+	Width int
+	// Connections, asked at the first call, says how many statements can run at
+	// once, 0 for any number. Nil is any number.
+	Connections func() int
+
+	once    sync.Once
+	callers atomic.Int64
+}
+
+// size returns Width within what the connections allow.
+func (c *Crowd) size() int {
+	c.once.Do(func() {
+		if c.Connections == nil {
+			return
+		}
+		if n := c.Connections(); n > 0 {
+			c.Width = min(c.Width, n)
+		}
+	})
+	return c.Width
+}
 
 // A Group runs calls of one kind. Its fields are set before the first call. It is
 // safe for concurrent use and has no goroutine while no call runs.
 type Group[In, Out any] struct {
-	// Width is how many statements run at once, Busy how many of them when callers
-	// wait: fewer, so that more of these go together.
-	Width, Busy int
-	// Connections, asked at the first call, says how many statements can run at
-	// once, 0 for any number. Nil is any number.
-	Connections func() int
+	Crowd *Crowd
+	// Busy is how many statements run at once when calls go together: fewer, so that more
+	// go in each.
+	Busy int
 	// Limit is how many calls go together at the most.
 	Limit int
 	// Doing begins the error of who does not wait any longer.
@@ -33,7 +60,6 @@ type Group[In, Out any] struct {
 	Together func(context.Context, []*Call[In, Out])
 
 	mu      sync.Mutex
-	sized   bool
 	running int
 	waiting []*Call[In, Out] // in the order they came
 }
@@ -51,16 +77,22 @@ type Call[In, Out any] struct {
 // Do returns what Alone or Together made of in. It returns when ctx ends: before the call
 // was sent nothing has happened then, and afterwards nobody knows.
 func (g *Group[In, Out]) Do(ctx context.Context, in In) (Out, error) {
+	callers := int(g.Crowd.callers.Add(1))
+	defer g.Crowd.callers.Add(-1)
+	width := g.Crowd.size()
 	g.mu.Lock()
-	g.size()
-	if g.running < g.Width && len(g.waiting) == 0 {
+	if callers <= width && g.running < width && len(g.waiting) == 0 {
 		g.running++
 		g.mu.Unlock()
-		defer g.next()
+		defer g.end()
 		return g.Alone(ctx, in)
 	}
 	c := &Call[In, Out]{In: in, ctx: ctx, done: make(chan struct{})}
 	g.waiting = append(g.waiting, c)
+	if g.running < g.busy(width) {
+		g.running++
+		go g.work()
+	}
 	g.mu.Unlock()
 	select {
 	case <-c.done:
@@ -72,15 +104,7 @@ func (g *Group[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 	}
 }
 
-func (g *Group[In, Out]) size() {
-	if g.sized || g.Connections == nil {
-		return
-	}
-	g.sized = true
-	if n := g.Connections(); n > 0 {
-		g.Width, g.Busy = min(g.Width, n), min(g.Busy, n)
-	}
-}
+func (g *Group[In, Out]) busy(width int) int { return min(g.Busy, width) }
 
 // leave takes a call back that has not been sent.
 func (g *Group[In, Out]) leave(c *Call[In, Out]) {
@@ -94,22 +118,36 @@ func (g *Group[In, Out]) leave(c *Call[In, Out]) {
 	}
 }
 
-// next gives the room of a statement that has ended to those who wait.
-func (g *Group[In, Out]) next() {
-	if batch := g.take(); batch != nil {
-		go func() {
-			for ; batch != nil; batch = g.take() {
-				g.send(batch)
-			}
-		}()
+// end gives the room of a statement that went alone to those who wait.
+func (g *Group[In, Out]) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.waiting) == 0 || g.running > g.busy(g.Crowd.size()) {
+		g.running--
+		return
+	}
+	go g.work()
+}
+
+// work sends what waits until nothing does.
+func (g *Group[In, Out]) work() {
+	for {
+		// Who is about to call comes along: a statement costs more than this.
+		runtime.Gosched()
+		batch := g.take()
+		if batch == nil {
+			return
+		}
+		g.send(batch)
 	}
 }
 
 // take returns the calls to send next, or gives the room back.
 func (g *Group[In, Out]) take() []*Call[In, Out] {
+	width := g.Crowd.size()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.waiting) == 0 || g.running > g.Busy {
+	if len(g.waiting) == 0 || g.running > g.busy(width) {
 		g.running--
 		return nil
 	}

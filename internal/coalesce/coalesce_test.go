@@ -25,7 +25,8 @@ type server struct {
 
 func newServer(width, busy, limit int) *server {
 	s := &server{after: time.Second}
-	s.Width, s.Busy, s.Limit = width, busy, limit
+	s.Crowd = &coalesce.Crowd{Width: width}
+	s.Busy, s.Limit = busy, limit
 	s.Key = func(in string) string { return in[:1] }
 	s.Alone = func(ctx context.Context, in string) (string, error) {
 		err := s.work(ctx, in)
@@ -193,4 +194,67 @@ func TestABatchHasTheLatestDeadline(t *testing.T) {
 			t.Errorf("%d still run after %v", s.now, took)
 		}
 	})
+}
+
+// Callers of all groups are one crowd, but no group waits for another's statements.
+func TestGroupsCountTheirCallersTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		one, other := newServer(2, 1, 10), newServer(2, 1, 10)
+		other.Crowd = one.Crowd
+		start := time.Now()
+		var wait sync.WaitGroup
+		for _, in := range []string{"a", "b"} {
+			wait.Go(func() { _, _ = one.Do(t.Context(), in) })
+			synctest.Wait()
+		}
+		other.all(t, t.Context(), "c", "d", "e")
+		wait.Wait()
+		one.want(t, "a", "b")
+		other.want(t, "c", "d+e")
+		if took := time.Since(start); took != 2*time.Second {
+			t.Errorf("they took %v, want two seconds", took)
+		}
+		other.all(t, t.Context(), "f", "g") // nobody else is there any more
+		other.all(t, t.Context(), "h", "i")
+		other.want(t, "c", "d+e", "f", "g", "h", "i")
+	})
+}
+
+// What comes while callers are many waits for its like, even where there is room.
+func TestWhoComesBackGoesTogetherAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const callers, rounds = 12, 20
+		s := newServer(4, 1, 100)
+		var wait sync.WaitGroup
+		for i := range callers {
+			wait.Go(func() {
+				for range rounds {
+					if _, err := s.Do(t.Context(), string(rune('a'+i))); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wait.Wait()
+		// Two groups of callers that take turns, after a first round of their own.
+		if most := 4 + 2*rounds; len(s.sent) > most {
+			t.Errorf("%d statements, want at most %d", len(s.sent), most)
+		}
+	})
+}
+
+func TestNoMoreStatementsThanConnections(t *testing.T) {
+	t.Parallel()
+	for connections, most := range map[int]int{0: 5, 1: 1, 2: 2, 100: 5} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newServer(5, 3, 100)
+			s.Crowd.Connections = func() int { return connections }
+			s.all(t, t.Context(), strings.Split("abcdefghijklmnop", "")...)
+			if s.most != most {
+				t.Errorf("of %d connections %d were busy at once, want %d", connections, s.most, most)
+			}
+		})
+	}
 }
