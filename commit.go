@@ -37,7 +37,7 @@ func (s *Session) save(ctx context.Context) error {
 	s.saving.Lock()
 	defer s.saving.Unlock()
 	c, err := s.begin()
-	if err != nil || c.nothing() {
+	if err != nil || c == nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.manager.options.Timeout)
@@ -45,7 +45,7 @@ func (s *Session) save(ctx context.Context) error {
 	return s.manager.storeError("save", s.finish(c, c.run(ctx)))
 }
 
-// begin takes the pending changes.
+// begin takes the pending changes, or returns nil when there is nothing to write.
 func (s *Session) begin() (*commit, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,17 +55,16 @@ func (s *Session) begin() (*commit, error) {
 	if !s.state.stored() && (s.pending.any() || s.manager.policy.SaveNew) {
 		s.handleLocked() // so that it is the same before, while and after the row is made
 	}
-	c := &commit{manager: s.manager, request: s.request, state: s.state, changes: s.pending, cookie: s.cookie, due: s.touchDue()}
+	always, due := s.manager.policy.Resave, s.touchDue()
+	if !s.state.stored() {
+		always = s.manager.policy.SaveNew && !s.pending.destroyed
+	}
+	if !s.pending.any() && !due && !always {
+		return nil, nil //nolint:nilnil // said above, and the usual case
+	}
+	c := &commit{manager: s.manager, request: s.request, state: s.state, changes: s.pending, cookie: s.cookie, due: due}
 	s.pending = changes{}
 	return c, nil
-}
-
-func (c *commit) nothing() bool {
-	always := c.manager.policy.Resave
-	if !c.state.stored() {
-		always = c.manager.policy.SaveNew && !c.changes.destroyed
-	}
-	return !c.changes.any() && !c.due && !always
 }
 
 // finish takes over what the commit made, and lays over it what the handler

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Arrays as parameters. pgx takes them as the slices they are; for other
-// drivers they are PostgreSQL's text form.
+// Arrays as parameters of database/sql, in PostgreSQL's text form. A pool of pgx's takes the
+// slices; of these types it would make text, too, and read it again.
 type (
 	byteas [][]byte
 	texts  []string
@@ -46,6 +46,21 @@ func (a int8s) Value() (driver.Value, error) {
 	return literal(len(a), func(b *strings.Builder, i int) {
 		b.WriteString(strconv.FormatInt(a[i], 10))
 	}), nil
+}
+
+// plain undoes the types above.
+func plain(args []any) []any {
+	for i, a := range args {
+		switch a := a.(type) {
+		case byteas:
+			args[i] = [][]byte(a)
+		case texts:
+			args[i] = []string(a)
+		case int8s:
+			args[i] = []int64(a)
+		}
+	}
+	return args
 }
 
 func literal(n int, element func(*strings.Builder, int)) string {

@@ -52,7 +52,7 @@ func (d sqlDB) size() int { return d.Stats().MaxOpenConnections }
 type pool struct{ *pgxpool.Pool }
 
 func (p pool) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	tag, err := p.Exec(ctx, query, args...)
+	tag, err := p.Exec(ctx, query, plain(args)...)
 	return tag.RowsAffected(), err
 }
 
@@ -61,7 +61,7 @@ func (p pool) queryRow(ctx context.Context, query string, args ...any) row {
 }
 
 func (p pool) query(ctx context.Context, query string, args ...any) (rows, error) {
-	found, err := p.Query(ctx, query, args...)
+	found, err := p.Query(ctx, query, plain(args)...)
 	return poolRows{found}, err
 }
 
