@@ -50,7 +50,7 @@ func (s *Store) List(ctx context.Context, user, after string, limit int) ([]sess
 	defer found.Close()
 	var records []sessions.Record
 	for found.Next() {
-		r, err := scan(found)
+		r, err := found.record()
 		if err != nil {
 			return nil, s.wrap("list", err)
 		}

@@ -6,6 +6,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/sqlsessions/sessions"
 )
 
 // db is what the store asks of a pool, whichever kind it is.
@@ -22,6 +24,7 @@ type row interface {
 
 type rows interface {
 	row
+	record() (sessions.Record, error)
 	Next() bool
 	Err() error
 	Close() error
@@ -44,10 +47,15 @@ func (d sqlDB) queryRow(ctx context.Context, query string, args ...any) row {
 }
 
 func (d sqlDB) query(ctx context.Context, query string, args ...any) (rows, error) {
-	return d.QueryContext(ctx, query, args...) //nolint:rowserrcheck // read to the end and checked by the caller, which closes them
+	found, err := d.QueryContext(ctx, query, args...) //nolint:rowserrcheck // read to the end and checked by the caller, which closes them
+	return sqlRows{found}, err
 }
 
 func (d sqlDB) size() int { return d.Stats().MaxOpenConnections }
+
+type sqlRows struct{ *sql.Rows }
+
+func (r sqlRows) record() (sessions.Record, error) { return scan(r) }
 
 type pool struct{ *pgxpool.Pool }
 
@@ -72,4 +80,11 @@ type poolRows struct{ pgx.Rows }
 func (r poolRows) Close() error {
 	r.Rows.Close()
 	return r.Err()
+}
+
+func (r poolRows) record() (sessions.Record, error) {
+	if record, ok := decode(r.FieldDescriptions(), r.RawValues()); ok {
+		return record, nil
+	}
+	return scan(r)
 }

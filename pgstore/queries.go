@@ -3,17 +3,9 @@ package pgstore
 import "strings"
 
 // Times are computed and compared by the database alone: neither the
-// application's clock nor any time zone setting matters. Durations go in and come
-// out in microseconds. In all statements $1 is the key and $2 the idle timeout.
+// application's clock nor any time zone setting matters. Durations go in as
+// microseconds. In all statements $1 is the key and $2 the idle timeout.
 const (
-	// As integers, which every driver scans at once. date_part counts in floating point,
-	// exact for microseconds until the year 2255; extract counts in numeric, which takes
-	// three times as long.
-	columns = `key, handle, coalesce(user_id, ''), data, version,
-	(date_part('epoch', created_at) * 1000000)::bigint,
-	(date_part('epoch', expires_at - now()) * 1000000)::bigint,
-	(date_part('epoch', absolute_expires_at - now()) * 1000000)::bigint`
-
 	expiry    = `least(now() + $2::bigint * interval '1 microsecond', absolute_expires_at)`
 	newExpiry = `now() + least($2::bigint, $3::bigint) * interval '1 microsecond'`
 	newLimit  = `now() + $3::bigint * interval '1 microsecond'`

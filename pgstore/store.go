@@ -5,11 +5,11 @@
 package pgstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -82,22 +82,27 @@ func (s *Store) Load(ctx context.Context, key sessions.RowKey) (sessions.Record,
 }
 
 func (s *Store) loadAlone(ctx context.Context, key sessions.RowKey) (sessions.Record, error) {
-	r, err := scan(s.db.queryRow(ctx, s.sql.load, []byte(key)))
-	if errors.Is(err, sql.ErrNoRows) {
-		return r, sessions.ErrNotFound
+	r, err := s.first(ctx, s.sql.load, []byte(key))
+	if errors.Is(err, sessions.ErrNotFound) {
+		return r, err
 	}
 	return r, s.wrap("load", err)
 }
 
-func scan(from row) (r sessions.Record, err error) {
-	var key []byte
-	var created, left, limit int64
-	err = from.Scan(&key, &r.Handle, &r.User, &r.Data, &r.Version, &created, &left, &limit)
-	r.Key = sessions.RowKey(key)
-	r.CreatedAt = time.UnixMicro(created)
-	r.ExpiresIn = time.Duration(left) * time.Microsecond
-	r.AbsoluteIn = time.Duration(limit) * time.Microsecond
-	return r, err
+// first returns the one record that a query finds.
+func (s *Store) first(ctx context.Context, query string, args ...any) (r sessions.Record, err error) {
+	found, err := s.db.query(ctx, query, args...)
+	if err != nil {
+		return r, err
+	}
+	defer found.Close()
+	if found.Next() {
+		if r, err = found.record(); err != nil {
+			return r, err
+		}
+		return r, found.Close()
+	}
+	return r, cmp.Or(found.Err(), sessions.ErrNotFound)
 }
 
 // Create implements [sessions.Store].

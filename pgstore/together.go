@@ -67,8 +67,8 @@ func (s *Store) loadTogether(ctx context.Context, calls []*coalesce.Call[session
 		keys[i] = []byte(c.In)
 	}
 	found := make(map[sessions.RowKey]sessions.Record, len(calls))
-	err := s.each(ctx, s.sql.loadMany, func(r row) error {
-		record, err := scan(r)
+	err := s.each(ctx, s.sql.loadMany, func(r rows) error {
+		record, err := r.record()
 		found[record.Key] = record
 		return err
 	}, keys)
@@ -86,7 +86,7 @@ func (s *Store) loadTogether(ctx context.Context, calls []*coalesce.Call[session
 }
 
 // each runs a query that may be run again where PostgreSQL undid it.
-func (s *Store) each(ctx context.Context, query string, take func(row) error, args ...any) error {
+func (s *Store) each(ctx context.Context, query string, take func(rows) error, args ...any) error {
 	return retry.Do(ctx, retry.Few, transient, func() error {
 		found, err := s.db.query(ctx, query, args...)
 		if err != nil {
@@ -105,7 +105,7 @@ func (s *Store) each(ctx context.Context, query string, take func(row) error, ar
 // changed runs a statement that returns the keys of the rows it changed.
 func (s *Store) changed(ctx context.Context, query string, args ...any) (map[sessions.RowKey]bool, error) {
 	keys := map[sessions.RowKey]bool{}
-	err := s.each(ctx, query, func(r row) error {
+	err := s.each(ctx, query, func(r rows) error {
 		var key []byte
 		err := r.Scan(&key)
 		keys[sessions.RowKey(key)] = true
