@@ -44,7 +44,11 @@ floor: ## Run what needs no server on the oldest Go that go.mod allows
 	GOTOOLCHAIN=go1.25.11 go test -count 1 ./... ./cmd/sessions/... ./examples/...
 
 .PHONY: bench
-bench: ## Measure the middleware over a store that does nothing
+bench: ## Measure this library and others on real servers, in under five minutes
+	cd benchmarks && GOWORK=off go run . -short
+
+.PHONY: bench-core
+bench-core: ## Measure the middleware over a store that does nothing
 	go test -run '^$$' -bench . -benchmem -count 6 .
 
 .PHONY: lint
@@ -52,6 +56,7 @@ lint: ## Check formatting and run the linters
 	@test -z "$$($(GOFUMPT) -l . | tee /dev/stderr)" || (echo "run make fmt" && false)
 	$(GOLANGCI_LINT) run ./... ./cmd/sessions/... ./examples/...
 	$(INTEGRATION) $(GOLANGCI_LINT) run --config ../.golangci.yml ./...
+	cd benchmarks && GOWORK=off $(GOLANGCI_LINT) run --config ../.golangci.yml ./...
 
 .PHONY: fmt
 fmt: ## Format all Go files
@@ -63,6 +68,7 @@ fmt: ## Format all Go files
 tidy: ## Tidy all modules
 	go mod tidy
 	$(INTEGRATION) go mod tidy
+	cd benchmarks && GOWORK=off go mod tidy
 	for module in cmd/sessions examples; do ( cd $$module && \
 		go mod edit -replace github.com/sqlsessions/sessions=$(CURDIR) && \
 		GOWORK=off go mod tidy; \

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/sqlsessions/sessions/integration_test/servers"
+)
+
+func handContenders() []contender {
+	return []contender{
+		{
+			name: "hand", engines: both, hand: "hand", open: openHand,
+			about: "the statements by hand, prepared, on the same table and data: SELECT and json.Unmarshal, and to change something an UPDATE. Through pgxpool on PostgreSQL, database/sql on MySQL and MariaDB",
+			less:  "no signed cookie, no version (parallel changes are lost), no throttle, no absolute timeout",
+		},
+		{
+			name: "hand-sql", engines: postgres, hand: "hand", open: openHandSQL,
+			about: "the same through database/sql",
+		},
+	}
+}
+
+// handData is what stands in the row.
+type handData struct {
+	User  string `json:"user_name"`
+	Count int    `json:"count"`
+	Cart  string `json:"cart"`
+	Theme string `json:"theme"`
+}
+
+// handWritten is the application without a library.
+type handWritten struct {
+	db handDB
+	q  *handQueries
+}
+
+// handDB is a pool with prepared statements.
+type handDB interface {
+	row(ctx context.Context, query string, dest any, args ...any) error
+	exec(ctx context.Context, query string, args ...any) error
+}
+
+type handQueries struct{ load, save, touch, rekey, insert string }
+
+var handSQL = map[servers.Engine]*handQueries{
+	servers.PostgreSQL: {
+		load:  `SELECT data FROM sessions WHERE key = $1 AND expires_at > now()`,
+		save:  `UPDATE sessions SET data = $1, expires_at = now() + interval '24 hours' WHERE key = $2 AND expires_at > now()`,
+		touch: `UPDATE sessions SET expires_at = now() + interval '24 hours' WHERE key = $1 AND expires_at > now()`,
+		rekey: `UPDATE sessions SET key = $1, user_id = $2, data = $3, expires_at = now() + interval '24 hours' WHERE key = $4 AND expires_at > now()`,
+		insert: `INSERT INTO sessions (key, handle, user_id, data, version, created_at, absolute_expires_at, expires_at, reap_after)
+	VALUES ($1, $2, $3, $4, 1, now(), now() + interval '30 days', now() + interval '24 hours', now() + interval '25 hours')`,
+	},
+	servers.MySQL: {
+		load:  "SELECT data FROM sessions WHERE `key` = ? AND expires_at > UTC_TIMESTAMP(6)",
+		save:  "UPDATE sessions SET data = ?, expires_at = UTC_TIMESTAMP(6) + INTERVAL 24 HOUR WHERE `key` = ? AND expires_at > UTC_TIMESTAMP(6)",
+		touch: "UPDATE sessions SET expires_at = UTC_TIMESTAMP(6) + INTERVAL 24 HOUR WHERE `key` = ? AND expires_at > UTC_TIMESTAMP(6)",
+		rekey: "UPDATE sessions SET `key` = ?, user_id = ?, data = ?, expires_at = UTC_TIMESTAMP(6) + INTERVAL 24 HOUR WHERE `key` = ? AND expires_at > UTC_TIMESTAMP(6)",
+		insert: "INSERT INTO sessions (`key`, handle, user_id, data, version, created_at, absolute_expires_at, expires_at, reap_after)\n" +
+			"\tVALUES (?, ?, ?, ?, 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL 30 DAY, UTC_TIMESTAMP(6) + INTERVAL 24 HOUR, UTC_TIMESTAMP(6) + INTERVAL 25 HOUR)",
+	},
+}
+
+func openHand(ctx context.Context, e *env) (http.Handler, error) {
+	if e.wire.engine == servers.MySQL {
+		return openHandSQL(ctx, e)
+	}
+	if err := e.migrate(ctx); err != nil {
+		return nil, err
+	}
+	pool, err := e.pool(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newHand(handPool{pool}, e.wire.engine), nil
+}
+
+func openHandSQL(ctx context.Context, e *env) (http.Handler, error) {
+	if err := e.migrate(ctx); err != nil {
+		return nil, err
+	}
+	db, err := e.database()
+	if err != nil {
+		return nil, err
+	}
+	q := handSQL[e.wire.engine]
+	prepared := handPrepared{}
+	for _, query := range []string{q.load, q.save, q.touch, q.rekey, q.insert} {
+		if prepared[query], err = db.PrepareContext(ctx, query); err != nil {
+			return nil, err
+		}
+		e.atEnd(prepared[query].Close)
+	}
+	return newHand(prepared, e.wire.engine), nil
+}
+
+// handPool prepares by itself.
+type handPool struct{ *pgxpool.Pool }
+
+func (p handPool) row(ctx context.Context, query string, dest any, args ...any) error {
+	err := p.QueryRow(ctx, query, args...).Scan(dest)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return sql.ErrNoRows
+	}
+	return err
+}
+
+func (p handPool) exec(ctx context.Context, query string, args ...any) error {
+	_, err := p.Exec(ctx, query, args...)
+	return err
+}
+
+type handPrepared map[string]*sql.Stmt
+
+func (p handPrepared) row(ctx context.Context, query string, dest any, args ...any) error {
+	return p[query].QueryRowContext(ctx, args...).Scan(dest)
+}
+
+func (p handPrepared) exec(ctx context.Context, query string, args ...any) error {
+	_, err := p[query].ExecContext(ctx, args...)
+	return err
+}
+
+const handCookie = "id"
+
+func newHand(db handDB, engine servers.Engine) http.Handler {
+	h := &handWritten{db, handSQL[engine]}
+	return &pages{begin: h.begin, read: h.read, counter: h.counter, rolling: h.rolling, login: h.login}
+}
+
+// load answers the request itself when there is no session.
+func (h *handWritten) load(w http.ResponseWriter, r *http.Request) (key []byte, d handData, ok bool) {
+	c, err := r.Cookie(handCookie)
+	if err == nil {
+		key, err = hex.DecodeString(c.Value)
+	}
+	if err != nil {
+		http.Error(w, "no session", http.StatusUnauthorized)
+		return nil, d, false
+	}
+	var text []byte
+	err = h.db.row(r.Context(), h.q.load, &text, key)
+	if errors.Is(err, sql.ErrNoRows) {
+		http.Error(w, "no session", http.StatusUnauthorized)
+		return nil, d, false
+	}
+	if failed(w, err) || failed(w, json.Unmarshal(text, &d)) {
+		return nil, d, false
+	}
+	return key, d, true
+}
+
+func (h *handWritten) read(w http.ResponseWriter, r *http.Request) {
+	if _, d, ok := h.load(w, r); ok {
+		answer(w, d.User, d.Count)
+	}
+}
+
+func (h *handWritten) counter(w http.ResponseWriter, r *http.Request) {
+	key, d, ok := h.load(w, r)
+	if !ok {
+		return
+	}
+	d.Count++
+	text, err := json.Marshal(d)
+	if failed(w, err) || failed(w, h.db.exec(r.Context(), h.q.save, string(text), key)) {
+		return
+	}
+	answer(w, d.User, d.Count)
+}
+
+func (h *handWritten) rolling(w http.ResponseWriter, r *http.Request) {
+	key, d, ok := h.load(w, r)
+	if !ok || failed(w, h.db.exec(r.Context(), h.q.touch, key)) {
+		return
+	}
+	answer(w, d.User, d.Count)
+}
+
+func (h *handWritten) login(w http.ResponseWriter, r *http.Request) {
+	old, d, ok := h.load(w, r)
+	if !ok {
+		return
+	}
+	key := newKey()
+	d.User = newUser()
+	text, err := json.Marshal(d)
+	if failed(w, err) || failed(w, h.db.exec(r.Context(), h.q.rekey, key, d.User, string(text), old)) {
+		return
+	}
+	setHandCookie(w, key)
+	answer(w, d.User, d.Count)
+}
+
+func (h *handWritten) begin(w http.ResponseWriter, r *http.Request, cart string) {
+	key := newKey()
+	d := handData{User: newUser(), Cart: cart, Theme: theme}
+	text, err := json.Marshal(d)
+	if failed(w, err) || failed(w, h.db.exec(r.Context(), h.q.insert, key, hex.EncodeToString(key[:16]), d.User, string(text))) {
+		return
+	}
+	setHandCookie(w, key)
+	answer(w, d.User, d.Count)
+}
+
+func newKey() []byte {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key)
+	return key
+}
+
+func setHandCookie(w http.ResponseWriter, key []byte) {
+	http.SetCookie(w, &http.Cookie{
+		Name: handCookie, Value: hex.EncodeToString(key), Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode,
+	})
+}
