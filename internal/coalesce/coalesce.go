@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,8 +53,11 @@ type Group[In, Out any] struct {
 	// Doing begins the error of who does not wait any longer.
 	Doing string
 	// Key is what a call is about. Two calls with one key are never sent
-	// together, and in the order they came.
+	// together, and in the order they came. Nil lets any calls go together.
 	Key func(In) string
+	// Moot, asked about a call that waits when one with its key has ended, may answer
+	// it with an error in place of the server. Nil never does.
+	Moot func(ended *Call[In, Out], waits In) error
 	// Alone runs one call. Together runs several and sets the result of each; when it
 	// ends by a panic the program does.
 	Alone    func(context.Context, In) (Out, error)
@@ -151,6 +155,12 @@ func (g *Group[In, Out]) take() []*Call[In, Out] {
 		g.running--
 		return nil
 	}
+	if g.Key == nil {
+		n := min(len(g.waiting), g.Limit)
+		batch := g.waiting[:n:n]
+		g.waiting = g.waiting[n:]
+		return batch
+	}
 	batch := make([]*Call[In, Out], 0, min(len(g.waiting), g.Limit))
 	keys := make(map[string]struct{}, cap(batch))
 	var rest []*Call[In, Out]
@@ -176,7 +186,7 @@ func (g *Group[In, Out]) send(batch []*Call[In, Out]) {
 	if len(batch) == 1 { // nobody else is harmed when it is cancelled
 		c := batch[0]
 		c.Out, c.Err = g.Alone(c.ctx, c.In)
-		close(c.done)
+		g.answer(batch)
 		return
 	}
 	ctx := context.WithoutCancel(batch[0].ctx)
@@ -186,9 +196,39 @@ func (g *Group[In, Out]) send(batch []*Call[In, Out]) {
 		defer cancel()
 	}
 	g.Together(ctx, batch)
+	g.answer(batch)
+}
+
+// answer lets the callers of a batch go, and those to whom its outcome says it all.
+func (g *Group[In, Out]) answer(batch []*Call[In, Out]) {
+	if g.Moot != nil {
+		g.settle(batch)
+	}
 	for _, c := range batch {
 		close(c.done)
 	}
+}
+
+func (g *Group[In, Out]) settle(batch []*Call[In, Out]) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.waiting) == 0 {
+		return
+	}
+	ended := make(map[string]*Call[In, Out], len(batch))
+	for _, c := range batch {
+		ended[g.Key(c.In)] = c
+	}
+	g.waiting = slices.DeleteFunc(g.waiting, func(c *Call[In, Out]) bool {
+		of := ended[g.Key(c.In)]
+		if of == nil {
+			return false
+		}
+		if c.Err = g.Moot(of, c.In); c.Err != nil {
+			close(c.done)
+		}
+		return c.Err != nil
+	})
 }
 
 // latest returns when the last of the callers gives up, if all of them do.

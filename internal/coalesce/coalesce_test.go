@@ -258,3 +258,58 @@ func TestNoMoreStatementsThanConnections(t *testing.T) {
 		})
 	}
 }
+
+func TestCallsWithoutAKeyAllGoTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(1, 1, 4)
+		s.Key = nil
+		s.all(t, t.Context(), "z", "a1", "a2", "b", "a1", "a1", "c")
+		s.want(t, "z", "a1+a2+b+a1", "a1+c")
+	})
+}
+
+// The outcome of one call answers those behind it, and them alone.
+func TestMootCallsAreNotSent(t *testing.T) {
+	t.Parallel()
+	for _, first := range []string{"a1", "bad"} { // "bad" fails, and says nothing of "b2"
+		synctest.Test(t, func(t *testing.T) {
+			s := newServer(1, 1, 10)
+			moot := errors.New("moot")
+			s.Moot = func(ended *coalesce.Call[string, string], waits string) error {
+				if ended.In[0] != waits[0] || ended.Out != strings.ToUpper(ended.In) {
+					t.Errorf("%q, which gave %q, was compared with %q", ended.In, ended.Out, waits)
+				}
+				if ended.Err == nil && waits[1] == '2' {
+					return moot
+				}
+				return nil
+			}
+			start := time.Now()
+			var wait sync.WaitGroup
+			errs := map[string]error{}
+			var mu sync.Mutex
+			for _, in := range []string{"z", first, first[:1] + "2", first[:1] + "3", "c2"} {
+				wait.Go(func() {
+					_, err := s.Do(t.Context(), in)
+					mu.Lock()
+					defer mu.Unlock()
+					errs[in] = err
+				})
+				synctest.Wait()
+			}
+			wait.Wait()
+			if first == "bad" {
+				s.want(t, "z", "bad+c2", "b2", "b3")
+				return
+			}
+			s.want(t, "z", "a1+c2", "a3")
+			if !errors.Is(errs["a2"], moot) || errs["a3"] != nil || errs["c2"] != nil {
+				t.Error(errs)
+			}
+			if took := time.Since(start); took != 3*time.Second {
+				t.Errorf("they took %v", took)
+			}
+		})
+	}
+}

@@ -1,0 +1,56 @@
+package integration_test
+
+import (
+	"errors"
+	"sync/atomic"
+	"testing"
+
+	"github.com/sqlsessions/sessions"
+)
+
+// A page load sends many requests of one session at once.
+func TestOneSessionInABatch(t *testing.T) {
+	eachBatching(t, func(t *testing.T, tab *table) {
+		const n = 20
+		ctx := t.Context()
+		row := newRow(`{"n":1}`)
+		check(t, tab.store.Create(ctx, row, day))
+		loaded := make([]sessions.Record, n)
+		loads, saves := make([]func(), n), make([]func(), n)
+		var won, lost atomic.Int64
+		for i := range n {
+			loads[i] = func() {
+				var err error
+				if loaded[i], err = tab.store.Load(ctx, row.Key); err != nil {
+					t.Errorf("load %d: %v", i, err)
+				}
+			}
+			saves[i] = func() {
+				switch v, err := tab.store.Save(ctx, loaded[i], anHour); {
+				case err == nil && v == 2:
+					won.Add(1)
+				case errors.Is(err, sessions.ErrConflict):
+					lost.Add(1)
+				default:
+					t.Errorf("save %d: version %d, %v", i, v, err)
+				}
+			}
+		}
+		if statements := tab.together(t, loads...); statements > 2 { // one, and one to prepare it
+			t.Errorf("%d loads of one row took %d statements", n, statements)
+		}
+		for i := range loaded {
+			if string(loaded[i].Data) != `{"n":1}` {
+				t.Fatalf("load %d: %s", i, loaded[i].Data)
+			}
+			loaded[i].Data[5] = '2' // it is this caller's alone
+		}
+		// Who came behind the winner is not sent to find that out.
+		if statements := tab.together(t, saves...); statements > 2 {
+			t.Errorf("%d saves of one version took %d statements", n, statements)
+		}
+		if won.Load() != 1 || lost.Load() != n-1 {
+			t.Errorf("%d saves of one version won, %d lost", won.Load(), lost.Load())
+		}
+	})
+}
