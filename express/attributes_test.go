@@ -22,6 +22,7 @@ var clock = time.UnixMilli(1767323045678) // 2026-01-02T03:04:05.678Z
 // attribute" by default (L2458).
 func TestNewAttributes(t *testing.T) {
 	t.Parallel()
+	Covers(t, "cookie.js", 6, 10, 15, 20, 25)
 	a := newAttributes()
 	if a.expires.kind != null || a.originalMaxAge.kind != null || a.httpOnly != booleanOf(true) || a.path != textOf("/") {
 		t.Errorf("%+v", a)
@@ -43,6 +44,7 @@ func TestNewAttributes(t *testing.T) {
 // parameters" (L2106), partitioned "false" and "true" (L2469, L2480).
 func TestAttributesAreSet(t *testing.T) {
 	t.Parallel()
+	Covers(t, "cookie.js", 31, 69, 111, 119, 127)
 	for options, want := range map[string]string{
 		`{}`:                    "n=v; Path=/; HttpOnly",
 		`{"httpOnly":false}`:    "n=v; Path=/",
@@ -65,6 +67,7 @@ func TestAttributesAreSet(t *testing.T) {
 // "should equal original maxAge" (L2214) "for all requests" (L2230, L2260).
 func TestMaxAge(t *testing.T) {
 	t.Parallel()
+	Covers(t, "cookie.js", 77, 85)
 	a := newAttributes()
 	for _, ms := range []float64{60000, 1, 3000000000} {
 		if err := a.setMaxAge(numberOf(ms), clock); err != nil {
@@ -92,6 +95,7 @@ func TestMaxAge(t *testing.T) {
 // browser-session cookie" (L2403).
 func TestExpires(t *testing.T) {
 	t.Parallel()
+	Covers(t, "cookie.js", 52, 59)
 	a := newAttributes()
 	a.setExpires(dateAt(clock.Add(time.Minute)), clock)
 	if got, ok := a.maxAge(clock); got != 60000 || !ok || a.originalMaxAge != numberOf(60000) || a.expires != dateAt(clock.Add(time.Minute)) {

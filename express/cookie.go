@@ -16,6 +16,10 @@ func Cookie(s *sessions.Session) CookieOptions {
 	if err != nil {
 		return CookieOptions{}
 	}
+	return a.options()
+}
+
+func (a *attributes) options() CookieOptions {
 	c := CookieOptions{
 		Path: a.path.text, Domain: a.domain.text,
 		SameSite: SameSite(a.sameSite.word()), Priority: Priority(a.priority.word()),
@@ -35,8 +39,9 @@ func Cookie(s *sessions.Session) CookieOptions {
 }
 
 // SetCookie replaces the attributes of one session's cookie, which are saved
-// with the session and sent with this response. A MaxAge that differs from the one
-// the session has wins over Expires, and an Expires that differs over the same MaxAge. The
+// with the session and sent with this response. What it does not change stays as it is
+// stored, in whatever spelling. Of MaxAge and Expires the one counts that differs from what
+// the session has; MaxAge, if both do and it is not 0. The
 // error wraps [sessions.ErrValue]: an attribute that makes no cookie, or one of the values
 // "auto", which are for [Options].
 func SetCookie(s *sessions.Session, c CookieOptions) error {
@@ -46,9 +51,54 @@ func SetCookie(s *sessions.Session, c CookieOptions) error {
 	if err := c.check(); err != nil {
 		return fmt.Errorf("express: set cookie: %w: %w", sessions.ErrValue, err)
 	}
-	if was := Cookie(s); c.MaxAge == was.MaxAge && !c.Expires.Equal(was.Expires) {
-		c.MaxAge = 0
+	now := time.Now()
+	a, err := parseAttributes(s.Cookie().Attributes(), now)
+	if err != nil {
+		a = newAttributes()
 	}
-	a := c.attributes(false, time.Now())
+	a.assign(c, now)
 	return s.Cookie().SetAttributes(a.encode())
+}
+
+// assign does what assigning to the members of req.session.cookie does, for
+// those that differ.
+func (a *attributes) assign(c CookieOptions, now time.Time) {
+	was, to := a.options(), c.attributes(false, now)
+	if c.Path != was.Path {
+		a.path = to.path
+	}
+	if c.Domain != was.Domain {
+		a.domain = to.domain
+	}
+	if c.SameSite != was.SameSite {
+		a.sameSite = to.sameSite
+	}
+	if c.Priority != was.Priority {
+		a.priority = to.priority
+	}
+	if c.Secure != was.Secure {
+		a.secure = booleanOf(c.Secure == SecureTrue)
+	}
+	if c.Partitioned != was.Partitioned {
+		a.partitioned = booleanOf(c.Partitioned)
+	}
+	if c.UnsafeScriptAccess != was.UnsafeScriptAccess {
+		a.httpOnly = to.httpOnly
+	}
+	age, expires := c.MaxAge != was.MaxAge, !c.Expires.Equal(was.Expires)
+	switch {
+	case age && (c.MaxAge != 0 || !expires):
+		a.startAge(ageOf(c.MaxAge), now)
+	case expires && !c.Expires.IsZero():
+		a.setExpires(dateAt(c.Expires), now)
+	case expires:
+		a.setExpires(value{kind: null}, now)
+	}
+}
+
+func ageOf(d time.Duration) value {
+	if d == 0 {
+		return value{kind: null}
+	}
+	return milliseconds(d)
 }

@@ -19,6 +19,7 @@
 package express
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
@@ -57,7 +58,7 @@ func requestPath(r *http.Request) string {
 		path, _, _ := strings.Cut(r.RequestURI, "?")
 		return path
 	}
-	return r.URL.EscapedPath()
+	return cmp.Or(r.URL.EscapedPath(), "/") // of http://host without a path
 }
 
 // pathMatch is RFC 6265, section 5.1.4. Upstream compares prefixes, so that its

@@ -37,16 +37,25 @@ func newManager(tb testing.TB, store sessions.Store, change ...func(*express.Opt
 // A spy notes the calls of a store by the names that express-session has for them.
 type spy struct {
 	sessions.Store
-	mu  sync.Mutex
-	ops []string
+	mu    sync.Mutex
+	ops   []string
+	fails map[string]error // instead of the call
 }
 
 func newSpy() *spy { return &spy{Store: sessions.NewMemoryStore(0)} }
 
-func (s *spy) note(op string) {
+func (s *spy) note(op string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ops = append(s.ops, op)
+	return s.fails[op]
+}
+
+// failing makes one operation fail from now on; nil ends that.
+func (s *spy) failing(op string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fails = map[string]error{op: err}
 }
 
 func (s *spy) taken() []string {
@@ -58,32 +67,44 @@ func (s *spy) taken() []string {
 }
 
 func (s *spy) Load(ctx context.Context, key sessions.RowKey) (sessions.Record, error) {
-	s.note("get")
+	if err := s.note("get"); err != nil {
+		return sessions.Record{}, err
+	}
 	return s.Store.Load(ctx, key)
 }
 
 func (s *spy) Create(ctx context.Context, r sessions.Record, ttl sessions.TTL) error {
-	s.note("set")
+	if err := s.note("set"); err != nil {
+		return err
+	}
 	return s.Store.Create(ctx, r, ttl)
 }
 
 func (s *spy) Save(ctx context.Context, r sessions.Record, ttl sessions.TTL) (sessions.Version, error) {
-	s.note("set")
+	if err := s.note("set"); err != nil {
+		return 0, err
+	}
 	return s.Store.Save(ctx, r, ttl)
 }
 
 func (s *spy) Rekey(ctx context.Context, from sessions.RowKey, r sessions.Record, ttl sessions.TTL) (sessions.Version, error) {
-	s.note("rekey")
+	if err := s.note("rekey"); err != nil {
+		return 0, err
+	}
 	return s.Store.Rekey(ctx, from, r, ttl)
 }
 
 func (s *spy) Touch(ctx context.Context, key sessions.RowKey, ttl sessions.TTL) error {
-	s.note("touch")
+	if err := s.note("touch"); err != nil {
+		return err
+	}
 	return s.Store.Touch(ctx, key, ttl)
 }
 
 func (s *spy) Delete(ctx context.Context, key sessions.RowKey) error {
-	s.note("destroy")
+	if err := s.note("destroy"); err != nil {
+		return err
+	}
 	return s.Store.Delete(ctx, key)
 }
 
@@ -101,7 +122,7 @@ func newBrowser(tb testing.TB, m *sessions.Manager) *browser {
 
 func (b *browser) serve(h http.HandlerFunc) *http.Response {
 	b.tb.Helper()
-	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r := httptest.NewRequestWithContext(b.tb.Context(), http.MethodGet, "/", nil)
 	var pairs []string
 	for name, value := range b.cookies {
 		pairs = append(pairs, name+"="+value)

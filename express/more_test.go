@@ -12,7 +12,11 @@ import (
 // Stored times without a zone are local ones, and testdata/make.js ran in UTC.
 func TestMain(m *testing.M) {
 	time.Local = time.UTC
-	os.Exit(m.Run())
+	code := m.Run()
+	if code == 0 && !conformed() {
+		code = 1
+	}
+	os.Exit(code)
 }
 
 type unsignCase struct {
