@@ -202,17 +202,20 @@ func (c *conns) newTable(t testing.TB) *table {
 	return tab
 }
 
+// oneByOne has stores send each call by itself.
+var oneByOne bool
+
 // openStore returns the store of the backend on a table.
 func (c *conns) openStore(t testing.TB, name string) (s sessions.Store) {
 	t.Helper()
 	var err error
 	switch {
 	case c.pool != nil:
-		s, err = pgstore.NewPool(c.pool).With(pgstore.Options{Table: name})
+		s, err = pgstore.NewPool(c.pool).With(pgstore.Options{Table: name, OneByOne: oneByOne})
 	case c.dialect == migrations.PostgreSQL:
-		s, err = pgstore.New(c.db).With(pgstore.Options{Table: name})
+		s, err = pgstore.New(c.db).With(pgstore.Options{Table: name, OneByOne: oneByOne})
 	case c.dialect == migrations.MySQL:
-		s, err = mysqlstore.New(c.db).With(mysqlstore.Options{Table: name})
+		s, err = mysqlstore.New(c.db).With(mysqlstore.Options{Table: name, OneByOne: oneByOne})
 	default:
 		s, err = sqlitestore.New(c.db).With(sqlitestore.Options{Table: name})
 	}

@@ -1,0 +1,75 @@
+package integration_test
+
+import (
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestOneByOne runs with batches turned off what elsewhere runs with them. All of
+// these tests run one after the other.
+func TestOneByOne(t *testing.T) {
+	oneByOne = true
+	defer func() { oneByOne = false }()
+	for name, test := range map[string]func(*testing.T){
+		"Store":         TestStore,
+		"Redirect":      TestRedirectFindsWhatWasStored,
+		"Statements":    TestStatementsPerRequest,
+		"LogOut":        TestLogOutEverywhere,
+		"Restart":       TestStillLoggedInAfterRestart,
+		"Limits":        TestLimitsHoldWithoutReaper,
+		"AddKeys":       TestParallelRequestsAddKeys,
+		"OneCounter":    TestParallelRequestsUpdateOneCounter,
+		"SlowRequest":   TestSlowRequestDoesNotBringBack,
+		"LogoutStorm":   TestLogoutStorm,
+		"Outage":        TestDatabaseGoesAwayAndComesBack,
+		"OneConnection": TestOneConnectionIsEnough,
+		"HangsUp":       TestClientHangsUp,
+	} {
+		t.Run(name, test)
+	}
+	eachServer(t, testOneStatementEach)
+}
+
+// testOneStatementEach shows that the option did what its name says.
+func testOneStatementEach(t *testing.T, b backend) {
+	const n = 5
+	tab := b.connectSized(t, "", 1).newTable(t)
+	row := newRow(`{}`)
+	check(t, tab.store.Create(t.Context(), row, day))
+	load := func() {
+		if _, err := tab.store.Load(t.Context(), row.Key); err != nil {
+			t.Error(err)
+		}
+	}
+	load() // prepares
+	release := tab.takeConnection(t)
+	var wait sync.WaitGroup
+	for range n {
+		wait.Go(load)
+	}
+	for deadline := time.Now().Add(30 * time.Second); inStack("store.(*Store).Load(") < n; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the loads do not wait for the connection")
+		}
+	}
+	before := tab.statements.Load()
+	release()
+	wait.Wait()
+	if statements := tab.statements.Load() - before; statements != n {
+		t.Errorf("%d loads took %d statements", n, statements)
+	}
+}
+
+// inStack counts the goroutines that are in a function.
+func inStack(function string) (n int) {
+	stacks := make([]byte, 4<<20)
+	for stack := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
+		if strings.Contains(stack, function) {
+			n++
+		}
+	}
+	return n
+}
