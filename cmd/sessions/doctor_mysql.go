@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/sqlsessions/sessions/internal/product"
@@ -14,7 +15,8 @@ import (
 const (
 	myVersion   = `SELECT VERSION(), @@version_comment`
 	myVariables = `SHOW SESSION VARIABLES WHERE Variable_name IN ('read_only', 'super_read_only', 'innodb_read_only',
-		'transaction_read_only', 'tx_read_only', 'transaction_isolation', 'tx_isolation', 'time_zone', 'system_time_zone', 'sql_mode')`
+		'transaction_read_only', 'tx_read_only', 'transaction_isolation', 'tx_isolation', 'time_zone', 'system_time_zone', 'sql_mode',
+		'wsrep_on', 'wsrep_sync_wait')`
 	myTLS   = `SHOW SESSION STATUS LIKE 'Ssl_cipher'`
 	myClock = `SELECT TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6))`
 	// Executable comments: the first is MySQL's, the second MariaDB's. For a
@@ -119,6 +121,10 @@ func myExamSettings(ctx context.Context, x *examination) error {
 	x.timeZone(zone, "all times are UTC, by UTC_TIMESTAMP, in columns that have no zone")
 	x.name = "isolation"
 	x.isolation(cmp.Or(have["transaction_isolation"], have["tx_isolation"]), "repeatable read", "read committed")
+	if have["wsrep_on"] == "ON" {
+		x.name = "galera"
+		x.galera(have["wsrep_sync_wait"])
+	}
 	x.name = "sql_mode"
 	if mode := have["sql_mode"]; !strings.Contains(mode, "STRICT_TRANS_TABLES") && !strings.Contains(mode, "STRICT_ALL_TABLES") {
 		x.warn(fmt.Sprintf("sql_mode %q is not strict: the server cuts off what does not fit instead of refusing it", mode), "add STRICT_TRANS_TABLES to sql_mode", mode)
@@ -126,6 +132,16 @@ func myExamSettings(ctx context.Context, x *examination) error {
 	}
 	x.ok("sql_mode is strict", nil)
 	return nil
+}
+
+// galera judges wsrep_sync_wait, whose bits 1 and 2 are about reads and changes.
+func (x *examination) galera(wait string) {
+	if bits, err := strconv.Atoi(wait); err != nil || bits&3 != 3 {
+		x.warn("this is a node of a Galera cluster, and the connection has wsrep_sync_wait="+wait+": what was saved through another node may not be seen yet",
+			"add wsrep_sync_wait=3 to the database URL, in the application too", wait)
+		return
+	}
+	x.ok("this is a node of a Galera cluster, and the connection waits for what was saved through others (wsrep_sync_wait="+wait+")", wait)
 }
 
 // myExamPrepared is about proxies: the store keeps its statements prepared.

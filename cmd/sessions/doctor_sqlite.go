@@ -155,8 +155,8 @@ func sqliteExamBusy(ctx context.Context, x *examination) error {
 		return err
 	}
 	text := fmt.Sprintf("busy_timeout of this connection is %d ms", millis)
-	if millis < min(1000, x.timeout.Milliseconds()) { // a short --timeout shortens it
-		x.warn(text+": a statement fails as soon as another process writes for longer", "open it with _pragma=busy_timeout(5000), in the application too", millis)
+	if millis < min(500, x.timeout.Milliseconds()) { // a short --timeout shortens it
+		x.warn(text+": a statement fails as soon as another process writes for longer", "open it with _pragma=busy_timeout(500), in the application too", millis)
 		return nil
 	}
 	x.ok(text+"; see that your application sets one too", millis)

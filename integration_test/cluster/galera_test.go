@@ -38,6 +38,7 @@ func TestGalera(t *testing.T) {
 	_, err = first.ExecContext(t.Context(), "CREATE DATABASE app")
 	check(t, err)
 	t.Run("Migrations", g.testMigrations)
+	t.Run("Doctor", g.testDoctor)
 	t.Run("Reads", g.testReads)
 	t.Run("Revocation", g.testRevocation)
 	t.Run("LaggingNode", g.testLaggingNode)
