@@ -32,7 +32,8 @@ type Predecessor struct {
 	UserKey string
 
 	// ImportedOnly takes only what `sessions import` has copied, and leaves the old table
-	// alone, so that it can be dropped. Until then, and by default, false.
+	// alone, so that it can be dropped; Manager's store may then be an empty MemoryStore.
+	// Until then, and by default, false.
 	ImportedOnly bool
 }
 
