@@ -178,6 +178,34 @@ func TestMigrationFails(t *testing.T) {
 	})
 }
 
+// Express's table has the name of ours, on MySQL.
+func TestMigrateWhereAnotherTableIs(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		c := b.connect(t)
+		name := c.fresh(t)
+		for _, statement := range []string{"CREATE TABLE " + name + " (session_id VARCHAR(128) PRIMARY KEY)", "INSERT INTO " + name + " VALUES ('theirs')"} {
+			_, err := c.db.ExecContext(t.Context(), statement)
+			check(t, err)
+		}
+		m := c.migrator(t, name)
+		n, err := m.Up(t.Context())
+		if n != 0 || !errors.Is(err, migrator.ErrTaken) {
+			t.Errorf("up: %d steps, %v", n, err)
+		}
+		if status, err := m.Status(t.Context()); err != nil || status.Version != 0 || status.Dirty {
+			t.Errorf("afterwards: %+v, %v", status, err)
+		}
+		if n, err := m.Down(t.Context(), 3); n != 0 || err != nil {
+			t.Errorf("down: %d steps, %v", n, err)
+		}
+		var rows int
+		check(t, c.db.QueryRowContext(t.Context(), "SELECT count(*) FROM "+name).Scan(&rows))
+		if rows != 1 {
+			t.Errorf("%d rows are left of another program's", rows)
+		}
+	})
+}
+
 func TestOwnSchemaAndNames(t *testing.T) {
 	c := backends[0].connect(t)
 	_, err := c.db.ExecContext(t.Context(), `CREATE SCHEMA "Auth_1"`)

@@ -28,6 +28,8 @@ func (d *database) explain(err error) error {
 	case errors.Is(err, migrator.ErrNewer):
 		return fmt.Errorf("the schema of table %s is newer than this program: use the newer `sessions` program (%s shows the versions)",
 			d.tableName(), d.again("migrate status"))
+	case errors.Is(err, migrator.ErrTaken):
+		return d.taken(err)
 	case errors.Is(err, migrator.ErrServer):
 		return fmt.Errorf("%s: %w", d.where, cause(err))
 	case errors.Is(err, migrate.ErrLockTimeout), strings.HasSuffix(err.Error(), "another migration is running"):
@@ -81,8 +83,7 @@ func (d *database) explainCode(err error) error {
 	case "53300", "1040", "1203", "1226":
 		return fmt.Errorf("%s at %s has no connection left for user %q: end some that are idle, make the pools of the applications smaller, or raise the limit (%w)", d.name, d.where, d.user, cause(err))
 	case "42P07", "1050":
-		return fmt.Errorf("something that a migration makes exists already: if table %s was made by other means, note its version with %s (%w)",
-			d.tableName(), d.again("migrate force VERSION"), cause(err))
+		return d.taken(err)
 	}
 	if denied(err) {
 		doing := ""
@@ -102,11 +103,15 @@ func (d *database) explainCode(err error) error {
 		return d.locked()
 	case sqlite3.SQLITE_ERROR:
 		if strings.Contains(err.Error(), "already exists") {
-			return fmt.Errorf("something that a migration makes exists already: if table %s was made by other means, note its version with %s (%w)",
-				d.tableName(), d.again("migrate force VERSION"), cause(err))
+			return d.taken(err)
 		}
 	}
 	return nil
+}
+
+func (d *database) taken(err error) error {
+	return fmt.Errorf("something that a migration makes exists already: if table %s is another program's, as Express's is, choose another name with --table; if it was made for this one by other means, note its version with %s (%w)",
+		d.tableName(), d.again("migrate force VERSION"), cause(err))
 }
 
 func (d *database) readOnly(err error) error {

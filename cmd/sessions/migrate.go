@@ -82,7 +82,7 @@ everything as it was.`,
 
 // migrationFailed adds what became of the steps that were printed before.
 func (d *database) migrationFailed(err error) error {
-	if d.dialect == migrations.MySQL && !errors.Is(err, migrator.ErrServer) {
+	if d.dialect == migrations.MySQL && !errors.Is(err, migrator.ErrServer) && !errors.Is(err, migrator.ErrTaken) {
 		return d.explain(err)
 	}
 	return fmt.Errorf("%w; nothing was changed", d.explain(err))

@@ -93,6 +93,20 @@ func (d *driver) SetVersion(version int, dirty bool) error {
 	return d.exec(append(append([]string{"START TRANSACTION"}, queries...), "COMMIT")...)
 }
 
+// free makes sure that no other table has the name. On MySQL the step that fails would leave the
+// database dirty, and advice to go on from there would take the table for ours.
+func (d *driver) free() error {
+	var there bool
+	if err := d.conn.QueryRowContext(d.ctx, d.engine.tableExists).Scan(&there); err != nil || !there {
+		return err
+	}
+	// Another migrator may have made it just now. It notes the version first, or both at once.
+	if version, _, err := d.Version(); err != nil || version != database.NilVersion {
+		return err
+	}
+	return ErrTaken
+}
+
 // Version is also read before the lock is taken.
 func (d *driver) Version() (version int, dirty bool, err error) {
 	const tries = 500 // some seconds

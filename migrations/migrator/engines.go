@@ -19,7 +19,8 @@ type engine struct {
 	versions       string // the version table, quoted
 	versionsExist  string // "" to tell by the error
 	createVersions string
-	transactional  bool // DDL can be rolled back
+	transactional  bool   // DDL can be rolled back
+	tableExists    string // one of that name, whoever made it
 	lock, unlock   func(*driver) error
 	server         func(*driver) (product.Server, error)
 }
@@ -48,11 +49,11 @@ func newEngine(dialect migrations.Dialect, schema, table string, wait time.Durat
 	name := table + "_schema_migrations"
 	switch dialect {
 	case migrations.PostgreSQL:
-		return postgres(schema, name, wait)
+		return postgres(schema, table, name, wait)
 	case migrations.MySQL:
-		return mysql(schema, name, wait)
+		return mysql(schema, table, name, wait)
 	default:
-		return sqlite(name, wait)
+		return sqlite(table, name, wait)
 	}
 }
 
@@ -66,11 +67,13 @@ var errLocked = errors.New("another migration is running and did not end within 
 
 // postgres runs everything in one transaction. The lock belongs to that
 // transaction and not to the connection, and so it works behind PgBouncer.
-func postgres(schema, name string, wait time.Duration) engine {
+func postgres(schema, table, name string, wait time.Duration) engine {
 	versions := ident.Join(schema, name, `"`)
 	return engine{
-		versions:       versions,
-		versionsExist:  fmt.Sprintf("SELECT to_regclass('%s') IS NOT NULL", versions),
+		versions:      versions,
+		versionsExist: fmt.Sprintf("SELECT to_regclass('%s') IS NOT NULL", versions),
+		tableExists: fmt.Sprintf("SELECT count(*) > 0 FROM pg_catalog.pg_tables WHERE schemaname = coalesce(nullif('%s', ''), current_schema()) AND tablename = '%s'",
+			schema, table),
 		createVersions: fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (version bigint NOT NULL PRIMARY KEY, dirty boolean NOT NULL)", versions),
 		transactional:  true,
 		server:         ask("SELECT version(), current_setting('server_version')", product.PostgreSQL),
@@ -95,11 +98,12 @@ func postgres(schema, name string, wait time.Duration) engine {
 }
 
 // sqlite does the same with the one write lock that a database has.
-func sqlite(name string, wait time.Duration) engine {
+func sqlite(table, name string, wait time.Duration) engine {
 	versions := `"` + name + `"`
 	return engine{
 		versions:       versions,
 		versionsExist:  fmt.Sprintf("SELECT count(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = '%s'", name),
+		tableExists:    fmt.Sprintf("SELECT count(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = '%s'", table),
 		createVersions: fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (version integer NOT NULL PRIMARY KEY, dirty boolean NOT NULL)", versions),
 		transactional:  true,
 		server:         ask("SELECT sqlite_version(), ''", func(version, _ string) product.Server { return product.SQLite(version) }),
@@ -167,14 +171,16 @@ func endTransaction(d *driver) error {
 
 // mysql commits each DDL statement by itself, so what stops half-way is marked
 // dirty. The lock belongs to the connection.
-func mysql(schema, name string, wait time.Duration) engine {
+func mysql(schema, table, name string, wait time.Duration) engine {
 	versions := ident.Join(schema, name, "`")
 	// At most 64 characters. Not MD5, which MySQL 9.6 took out of the server.
 	lock := fmt.Sprintf("CONCAT('sessions:%d:', LEFT(SHA2(COALESCE(DATABASE(), ''), 256), 40))", lockID(schema, name))
 	return engine{
 		versions:       versions,
 		createVersions: fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (version BIGINT NOT NULL PRIMARY KEY, dirty BOOLEAN NOT NULL) ENGINE = InnoDB", versions),
-		server:         ask("SELECT VERSION(), @@version_comment", product.MySQL),
+		tableExists: fmt.Sprintf("SELECT count(*) > 0 FROM information_schema.tables WHERE table_schema = COALESCE(NULLIF('%s', ''), DATABASE()) AND table_name = '%s'",
+			schema, table),
+		server: ask("SELECT VERSION(), @@version_comment", product.MySQL),
 		lock: func(d *driver) error {
 			var got *int
 			query := fmt.Sprintf("SELECT GET_LOCK(%s, %d)", lock, int(wait.Seconds()))

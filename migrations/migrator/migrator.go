@@ -24,6 +24,8 @@ var (
 	ErrDirty = fmt.Errorf("%w: a migration stopped half-way", sessions.ErrSchema)
 	// ErrNewer: the database has migrations that this program does not know.
 	ErrNewer = fmt.Errorf("%w: it is newer than this program", sessions.ErrSchema)
+	// ErrTaken: a table of the wanted name is there, and no migration made it. Nothing was changed.
+	ErrTaken = fmt.Errorf("%w: there is a table of that name already, which no migration made", sessions.ErrSchema)
 	// ErrServer: the server is too old, or of another product. Nothing was changed.
 	ErrServer = fmt.Errorf("%w: the server will not do", sessions.ErrSchema)
 )
@@ -129,6 +131,11 @@ func (m *Migrator) run(ctx context.Context, up bool, do func(*migrate.Migrate) e
 		}
 		if up && version < len(m.steps) {
 			if err := d.fits(); err != nil {
+				return err
+			}
+		}
+		if up && version < 1 {
+			if err := d.free(); err != nil {
 				return err
 			}
 		}
