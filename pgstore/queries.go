@@ -10,9 +10,9 @@ const (
 	newExpiry = `now() + least($2::bigint, $3::bigint) * interval '1 microsecond'`
 	newLimit  = `now() + $3::bigint * interval '1 microsecond'`
 
-	// A bucket is the full hour behind an expiry. The index on it is left alone
-	// by all touches but one an hour, and so they can be HOT updates.
-	bucketOf, bucketEnd = `date_trunc('hour', `, `, 'UTC') + interval '1 hour'`
+	// A bucket is the even hour behind an expiry. The index on it is left alone by all
+	// touches but one in two hours, and so 99 of a hundred can be HOT updates.
+	bucketOf, bucketEnd = `date_bin('2 hours', `, `, '2000-01-01 00:00:00Z') + interval '2 hours'`
 
 	load = `SELECT ` + columns + ` FROM $TABLE WHERE key = $1 AND expires_at > now()`
 
@@ -75,10 +75,12 @@ const (
 	// another reaper holds is neither waited for nor deleted under its hands, and
 	// since nothing waits, nothing deadlocks. The minute is a margin for a standby
 	// that takes over with another clock.
-	expired       = `reap_after <= now() - interval '1 minute' AND expires_at <= now() - interval '1 minute'`
-	deleteExpired = `WITH dead AS (
-		SELECT key FROM $TABLE WHERE ` + expired + ` ORDER BY reap_after LIMIT $1 FOR UPDATE SKIP LOCKED
-	) DELETE FROM $TABLE AS s USING dead WHERE s.key = dead.key`
+	expired = `reap_after <= now() - interval '1 minute' AND expires_at <= now() - interval '1 minute'`
+	// By ctid, for a join by key would find each row twice, or read the whole table. A
+	// row that was locked keeps its place until the statement ends.
+	deleteExpired = `DELETE FROM $TABLE WHERE ctid = ANY (ARRAY(
+		SELECT ctid FROM $TABLE WHERE ` + expired + ` ORDER BY reap_after LIMIT $1 FOR UPDATE SKIP LOCKED
+	)) AND ` + expired
 	countExpired = `SELECT count(*) FROM $TABLE WHERE ` + expired
 
 	count    = `SELECT count(*) FROM $TABLE WHERE expires_at > now()`

@@ -34,7 +34,7 @@ func newCleanup(a *app) *cobra.Command {
 --dry-run.
 
 Expired sessions are dead whether or not their rows are still there: cleaning up
-is for disk space alone. A row is kept for up to about an hour after it expired.
+is for disk space alone. A row is kept for up to about two hours after it expired.
 Any number of machines may clean up the same table; they share the work.`,
 		Example: `  sessions cleanup --dry-run
   sessions cleanup --once
