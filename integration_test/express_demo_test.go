@@ -47,6 +47,8 @@ func TestExpressDemo(t *testing.T) {
 			other.asks("Go", http.MethodPost, "/logout")
 			other.asks("Express", http.MethodGet, "/account").is("", map[string]int{})
 
+			old := newShopper(t, address)
+			old.client.Jar.SetCookies(old.address, shop.client.Jar.Cookies(shop.address))
 			shop.asks("", http.MethodPost, "/native")
 			shop.asks("Go", http.MethodGet, "/account").is("ann", map[string]int{"tea": 2, "cake": 10, "milk": 1})
 			for _, c := range shop.client.Jar.Cookies(shop.address) {
@@ -55,6 +57,7 @@ func TestExpressDemo(t *testing.T) {
 				}
 			}
 			shop.asks("Go", http.MethodPost, "/logout").is("", map[string]int{})
+			old.asks("Go", http.MethodGet, "/account").is("", map[string]int{}) // with the cookie from before
 		})
 	}
 }

@@ -81,7 +81,7 @@ func TestOldNode(t *testing.T) {
 	t.Setenv("PATH", dir)
 	for _, program := range []string{"node", "npm"} {
 		script := []byte("#!/bin/sh\necho v18.20.4\n")
-		if err := os.WriteFile(filepath.Join(dir, program), script, 0o700); err != nil { //nolint:gosec // a program has to be executable
+		if err := os.WriteFile(filepath.Join(dir, program), script, 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
