@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sqlsessions/sessions"
+)
+
+// loose lets commits not wait for the disk, where only what they leave in the table counts.
+func (b *bench) loose() string { return b.pick("synchronous_commit=off", "") }
+
+func joinClose(err error, t *table) error { return errors.Join(err, t.close()) }
+
+// parallel runs do for each number below n, in so many goroutines, until one of them fails.
+func parallel(ctx context.Context, n int, do func(caller, i int) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for caller := range callers {
+		all.Go(func() {
+			for i := int(next.Add(1) - 1); i < n && ctx.Err() == nil; i = int(next.Add(1) - 1) {
+				if err := do(caller, i); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	return context.Cause(ctx)
+}
+
+// await sleeps until the i-th of rate a second is due, and returns when that was: now, unless it is
+// late. That a timer is late is not the database's fault; that a caller is still busy is.
+func await(begin time.Time, i int, rate float64) time.Time {
+	due := begin.Add(time.Duration(float64(i) / rate * float64(time.Second)))
+	if wait := time.Until(due); wait > 0 {
+		time.Sleep(wait)
+		return time.Now()
+	}
+	return due
+}
+
+// updates are PostgreSQL's counts for the table.
+type updates struct{ all, hot, dead, vacuums, analyzes int64 }
+
+func (t *table) updates(ctx context.Context) (u updates, err error) {
+	err = t.db.QueryRowContext(ctx, `SELECT n_tup_upd, n_tup_hot_upd, n_dead_tup, autovacuum_count, autoanalyze_count
+		FROM pg_stat_user_tables WHERE relid = 'sessions'::regclass`).Scan(&u.all, &u.hot, &u.dead, &u.vacuums, &u.analyzes)
+	return u, err
+}
+
+// counted waits until the statistics have all updates. Other sessions report theirs with up to a
+// second's delay, and an idle one with up to a minute's.
+func (t *table) counted(ctx context.Context, want int64) (updates, error) {
+	deadline := time.Now().Add(2 * time.Minute)
+	for {
+		u, err := t.updates(ctx)
+		if err != nil || u.all >= want {
+			return u, err
+		}
+		if time.Now().After(deadline) {
+			return u, fmt.Errorf("the statistics show %d updates of %d", u.all, want)
+		}
+		if err := t.store.Touch(ctx, hashed("none", 0), sessions.TTL{Idle: time.Hour}); err != nil {
+			return u, err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// hot asks how many updates leave the indexes alone.
+func hot(ctx context.Context, b *bench) (err error) {
+	t, err := b.table(ctx, b.loose())
+	if err != nil {
+		return err
+	}
+	defer func() { err = joinClose(err, t) }()
+	n := b.size(100_000, 20_000)
+	if err := t.fill(ctx, "live", n, false); err != nil {
+		return err
+	}
+	if err := t.settle(ctx); err != nil {
+		return err
+	}
+	var options string
+	if err := t.db.QueryRowContext(ctx, "SELECT array_to_string(reloptions, ', ') FROM pg_class WHERE oid = 'sessions'::regclass").Scan(&options); err != nil {
+		return err
+	}
+	b.detailf("%d sessions, %d callers; the table has %s; commits do not wait for the disk here", n, callers, options)
+
+	// The sessions' full hour stays the same: what counts is the room on the pages.
+	// A caller has sessions of its own, because of two touches of one at the same time one does nothing.
+	idle, err := t.idle(ctx)
+	if err != nil {
+		return err
+	}
+	touch := func(caller, _ int) error {
+		return t.store.Touch(ctx, hashed("live", rand.IntN(n/callers)*callers+caller), sessions.TTL{Idle: idle})
+	}
+	// The manager touches a session once a minute at the most.
+	rate := float64(n) / 60
+	begin := time.Now()
+	share, err := t.hotShare(ctx, b.size(n, n/5), func(caller, i int) error {
+		await(begin, i, rate)
+		return touch(caller, i)
+	})
+	if err != nil {
+		return err
+	}
+	b.resultf(share.percent >= 99, "99 % or more", "touches of random sessions within one hour, as many as if each were touched once a minute (%.0f a second): %s", rate, share)
+	if share, err = t.hotShare(ctx, n*4, touch); err != nil {
+		return err
+	}
+	b.detailf("the same as fast as it goes, %.0f times as fast as the manager would: %s", float64(n*4)/share.took.Seconds()/rate, share)
+
+	saves, err := t.hotSaves(ctx, n, idle)
+	if err != nil {
+		return err
+	}
+	b.detailf("saves of random sessions, the data's length within 10 %%: %s", saves)
+	if err := b.rolling(ctx, 1); err != nil {
+		return err
+	}
+	return b.rolling(ctx, 5)
+}
+
+// rolling simulates hours in which each session is touched again and again: once a minute is as
+// often as the manager does it. The idle timeout grows by what the clock would have moved.
+func (b *bench) rolling(ctx context.Context, every int) (err error) {
+	const minutes = 60
+	n := b.size(20_000, 1_000)
+	t, err := b.table(ctx, b.loose())
+	if err != nil {
+		return err
+	}
+	defer func() { err = joinClose(err, t) }()
+	if err := t.fill(ctx, "live", n, false); err != nil {
+		return err
+	}
+	if err := t.settle(ctx); err != nil {
+		return err
+	}
+	idle, err := t.idle(ctx)
+	if err != nil {
+		return err
+	}
+	hours := make([]int64, n) // in which the sessions end, counted from the first
+	var crossed atomic.Int64
+	share, err := t.hotShare(ctx, n*minutes/every, func(caller, i int) error {
+		past := time.Duration(float64(every) * float64(time.Minute) * float64(i) / float64(n))
+		row := i/callers*7919%(n/callers)*callers + caller
+		if hour := int64((past + 30*time.Minute) / time.Hour); hour != hours[row] {
+			hours[row] = hour
+			crossed.Add(1)
+		}
+		return t.store.Touch(ctx, hashed("live", row), sessions.TTL{Idle: idle + past})
+	})
+	if err != nil {
+		return err
+	}
+	text := fmt.Sprintf("%d simulated minutes in which each of %d sessions is touched about every %d minutes: %s; %d had to move the indexed mark, the others are %.2f %% HOT",
+		minutes, n, every, share, crossed.Load(), 100*float64(share.to.hot-share.from.hot)/float64(share.to.all-share.from.all-crossed.Load()))
+	if every > 1 {
+		b.detailf("%s", text)
+		return nil
+	}
+	b.resultf(share.percent >= 99, "99 % or more", "%s", text)
+	return nil
+}
+
+// A share is how many of some updates were HOT.
+type share struct {
+	from, to updates
+	percent  float64
+	took     time.Duration
+}
+
+func (s share) String() string {
+	return fmt.Sprintf("%d updates in %s, %d of them HOT: %.2f %%; n_dead_tup %d, autovacuum vacuumed %d times and analyzed %d times",
+		s.to.all-s.from.all, s.took.Round(time.Second/10), s.to.hot-s.from.hot, s.percent, s.to.dead, s.to.vacuums-s.from.vacuums, s.to.analyzes-s.from.analyzes)
+}
+
+func (t *table) hotShare(ctx context.Context, n int, do func(caller, i int) error) (s share, err error) {
+	if s.from, err = t.updates(ctx); err != nil {
+		return s, err
+	}
+	t.progressf("%d updates", n)
+	start := time.Now()
+	if err = parallel(ctx, n, do); err != nil {
+		return s, err
+	}
+	s.took = time.Since(start)
+	if s.to, err = t.counted(ctx, s.from.all+int64(n)); err != nil {
+		return s, err
+	}
+	s.percent = 100 * float64(s.to.hot-s.from.hot) / float64(s.to.all-s.from.all)
+	return s, nil
+}
+
+// hotSaves gives each caller sessions of its own, whose versions it knows.
+func (t *table) hotSaves(ctx context.Context, n int, idle time.Duration) (share, error) {
+	versions := make([]sessions.Version, n)
+	for i := range versions {
+		versions[i] = 1
+	}
+	return t.hotShare(ctx, n, func(caller, _ int) (err error) {
+		i := rand.IntN(n/callers)*callers + caller
+		r := sessions.Record{Key: hashed("live", i), Version: versions[i], User: userOf(i), Data: data(rand.IntN(60))}
+		versions[i], err = t.store.Save(ctx, r, sessions.TTL{Idle: idle})
+		return err
+	})
+}
+
+// userOf is the user that fill gave the row.
+func userOf(i int) string {
+	if i%2 == 1 {
+		return ""
+	}
+	return fmt.Sprintf("user%d", i)
+}
+
+// data is about as long as a document of fill.
+func data(more int) []byte {
+	cart := make([]byte, 230+more)
+	for i := range cart {
+		cart[i] = "0123456789abcdef"[rand.IntN(16)]
+	}
+	return fmt.Appendf(nil, `{"user_name":"user","count":%d,"cart":"%s"}`, more, cart)
+}

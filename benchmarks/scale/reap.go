@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sqlsessions/sessions"
+)
+
+// reap asks what the reaper costs others, and what its manners cost it.
+func reap(ctx context.Context, b *bench) error {
+	if err := b.beside(ctx); err != nil {
+		return err
+	}
+	return b.backlog(ctx)
+}
+
+// beside compares the foreground's times without and with the reaper.
+func (b *bench) beside(ctx context.Context) (err error) {
+	dead, live, windows, span := b.size(1_000_000, 200_000), b.size(100_000, 20_000), b.size(7, 2), 5*time.Second
+	if b.short {
+		span = time.Second
+	}
+	t, err := b.table(ctx, "")
+	if err != nil {
+		return err
+	}
+	defer func() { err = joinClose(err, t) }()
+	b.progressf("%d expired rows, %d live ones", dead, live)
+	if err := errors.Join(t.fill(ctx, "live", live, false), t.fill(ctx, "dead", dead, true), t.settle(ctx)); err != nil {
+		return err
+	}
+	f := &foreground{table: t, live: live}
+	if err := f.run(ctx, span); err != nil { // to warm up
+		return err
+	}
+	var alone, beside, ratios []time.Duration
+	var reaped int64
+	for range windows {
+		if err := f.run(ctx, span); err != nil {
+			return err
+		}
+		without := f.p99()
+		n, ended, err := f.reaped(ctx, span)
+		if err != nil {
+			return err
+		}
+		reaped += n
+		if ended && len(alone) > 0 { // the backlog is gone, and the window was not full
+			break
+		}
+		alone, beside = append(alone, without), append(beside, f.p99())
+		ratios = append(ratios, time.Duration(1000*float64(f.p99())/float64(without)))
+		b.progressf("p99 %s without, %s with the reaper, which deleted %d rows (%.0f a second)", without, f.p99(), n, float64(n)/span.Seconds())
+	}
+	ratio := float64(median(beside)) / float64(median(alone))
+	b.resultf(ratio <= 1.25, "1.25 or less",
+		"%d callers, %.0f requests a second at fixed times (a load each, a touch with every tenth, a save with every twentieth), %d live rows, a backlog of %d of which %d went: "+
+			"p99 %s without the reaper, %s with it (medians of %d windows of %s each, in turn; without %s; with %s): ratio %.2f",
+		callers, b.rate, live, dead, reaped, median(alone), median(beside), len(alone), span, join(alone), join(beside), ratio)
+	b.detailf("ratios window by window, in thousandths: %v", ints(ratios))
+	return nil
+}
+
+func ints(ds []time.Duration) (n []int64) {
+	for _, d := range ds {
+		n = append(n, int64(d))
+	}
+	return n
+}
+
+func median(ds []time.Duration) time.Duration { return slices.Sorted(slices.Values(ds))[len(ds)/2] }
+
+func join(ds []time.Duration) string {
+	texts := make([]string, len(ds))
+	for i, d := range ds {
+		texts[i] = d.String()
+	}
+	return strings.Join(texts, ", ")
+}
+
+// A foreground makes requests at fixed times, whether or not the ones before were answered.
+type foreground struct {
+	*table
+
+	live  int
+	times []time.Duration // of the last run
+}
+
+func (f *foreground) p99() time.Duration {
+	if len(f.times) == 0 {
+		return 0
+	}
+	return f.times[len(f.times)*99/100].Round(10 * time.Microsecond)
+}
+
+func (f *foreground) run(ctx context.Context, span time.Duration) error {
+	var mu sync.Mutex
+	f.times = nil
+	begin := time.Now()
+	err := parallel(ctx, int(f.rate*span.Seconds()), func(_, i int) error {
+		due := await(begin, i, f.rate)
+		if err := f.request(ctx, i); err != nil {
+			return err
+		}
+		took := time.Since(due)
+		mu.Lock()
+		defer mu.Unlock()
+		f.times = append(f.times, took)
+		return nil
+	})
+	slices.Sort(f.times)
+	return err
+}
+
+func (f *foreground) request(ctx context.Context, i int) error {
+	key := hashed("live", rand.IntN(f.live))
+	r, err := f.store.Load(ctx, key)
+	if err != nil {
+		return err
+	}
+	ttl := sessions.TTL{Idle: r.ExpiresIn + time.Second}
+	switch {
+	case i%20 == 0:
+		_, err = f.store.Save(ctx, r, ttl)
+		if errors.Is(err, sessions.ErrConflict) {
+			err = nil // another caller had the same session
+		}
+		return err
+	case i%10 == 5:
+		return f.store.Touch(ctx, key, ttl)
+	}
+	return nil
+}
+
+// reaped is run with the reaper beside it, which stops at the end. ended tells that it stopped before.
+func (f *foreground) reaped(ctx context.Context, span time.Duration) (n int64, ended bool, err error) {
+	sweeping, stop := context.WithCancel(ctx)
+	defer stop()
+	reaper := &sessions.Reaper{Store: f.store, BatchSize: f.batch}
+	swept := make(chan error, 1)
+	var early atomic.Bool
+	go func() {
+		_, err := reaper.Sweep(sweeping)
+		early.Store(sweeping.Err() == nil)
+		swept <- err
+	}()
+	err = f.run(ctx, span)
+	stop()
+	sweepErr := <-swept
+	if !early.Load() {
+		sweepErr = nil // it was stopped
+	}
+	return reaper.Stats().Deleted, early.Load(), errors.Join(err, sweepErr)
+}
+
+// backlog compares the reaper with one DELETE on tables that are alike.
+func (b *bench) backlog(ctx context.Context) error {
+	n, rounds := b.size(1_000_000, 100_000), b.size(2, 1)
+	var ratios []float64
+	var texts []string
+	for round := range rounds {
+		var rate [2]float64
+		for i := range 2 {
+			how := (i + round) % 2 // each comes first in turn
+			took, err := b.emptied(ctx, n, how == 1)
+			if err != nil {
+				return err
+			}
+			rate[how] = float64(n) / took.Seconds()
+			b.progressf("%s: %.0f rows a second", [2]string{"reaper", "one DELETE"}[how], rate[how])
+		}
+		ratios = append(ratios, rate[0]/rate[1])
+		texts = append(texts, fmt.Sprintf("%.0f to %.0f rows a second: %.2f", rate[0], rate[1], rate[0]/rate[1]))
+	}
+	slices.Sort(ratios)
+	middle := ratios[(len(ratios)-1)/2]
+	b.resultf(middle >= 0.5, "0.5 or more", "a backlog of %d rows, nothing beside: the reaper to one DELETE, %d rounds on new tables: %s; the median %.2f",
+		n, rounds, strings.Join(texts, "; "), middle)
+	return nil
+}
+
+func (b *bench) emptied(ctx context.Context, n int, atOnce bool) (took time.Duration, err error) {
+	t, err := b.table(ctx, "")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = joinClose(err, t) }()
+	if err := errors.Join(t.fill(ctx, "live", n/10, false), t.fill(ctx, "dead", n, true), t.settle(ctx)); err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	var deleted int
+	if atOnce {
+		var many int64
+		many, err = t.exec(ctx, t.pick(`DELETE FROM sessions WHERE expires_at <= now() - interval '1 minute'`,
+			`DELETE FROM sessions WHERE expires_at <= UTC_TIMESTAMP(6) - INTERVAL 1 MINUTE`))
+		deleted = int(many)
+	} else {
+		deleted, err = (&sessions.Reaper{Store: t.store, BatchSize: b.batch}).Sweep(ctx)
+	}
+	took = time.Since(start)
+	if err == nil && deleted != n {
+		err = fmt.Errorf("%d rows of %d were deleted", deleted, n)
+	}
+	return took, err
+}

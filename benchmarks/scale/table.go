@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/integration_test/servers"
+	"github.com/sqlsessions/sessions/migrations"
+	"github.com/sqlsessions/sessions/migrations/migrator"
+	"github.com/sqlsessions/sessions/mysqlstore"
+	"github.com/sqlsessions/sessions/pgstore"
+)
+
+// connections is how many each table's store has, and callers how many use it.
+const connections, callers = 16, 16
+
+// A table is the migrated table in a database of its own, with stores on it.
+type table struct {
+	*bench
+	database string
+	db       *sql.DB
+	store    sessions.Store // as it comes
+	alone    sessions.Store // with Options.OneByOne
+	closes   []func() error
+}
+
+func openDB(engine servers.Engine, address string) (*sql.DB, error) {
+	if engine == servers.PostgreSQL {
+		config, err := pgx.ParseConfig(address)
+		if err != nil {
+			return nil, errors.New("scale: the PostgreSQL URL is not one that the driver takes")
+		}
+		return stdlib.OpenDB(*config), nil
+	}
+	dsn, err := servers.MySQLDSN(address)
+	if err != nil {
+		return nil, err
+	}
+	config, err := mysql.ParseDSN(dsn)
+	if err != nil {
+		return nil, err
+	}
+	connector, err := mysql.NewConnector(config)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(connector), nil
+}
+
+// table makes a database with an empty table. parameter, NAME=VALUE or "", goes into the stores' URL.
+func (b *bench) table(ctx context.Context, parameter string) (t *table, err error) {
+	t = &table{bench: b, database: "scale_" + strconv.FormatUint(rand.Uint64(), 36)}
+	u, err := url.Parse(b.url)
+	if err != nil {
+		return nil, errors.New("scale: the server's URL can't be parsed")
+	}
+	if _, err := b.admin.ExecContext(ctx, "CREATE DATABASE "+t.database); err != nil {
+		return nil, fmt.Errorf("scale: create a database: %w", err)
+	}
+	t.closes = append(t.closes, func() error {
+		_, err := b.admin.ExecContext(context.WithoutCancel(ctx), "DROP DATABASE IF EXISTS "+t.database+b.pick(" WITH (FORCE)", ""))
+		return err
+	})
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, t.close())
+		}
+	}()
+	u.Path = "/" + t.database
+	if t.db, err = openDB(b.engine, u.String()); err != nil {
+		return nil, err
+	}
+	t.closes = append(t.closes, t.db.Close)
+	dialect := migrations.MySQL
+	if b.engine == servers.PostgreSQL {
+		dialect = migrations.PostgreSQL
+	}
+	m, err := migrator.New(t.db, dialect, migrator.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := m.Up(ctx); err != nil {
+		return nil, err
+	}
+	query := u.Query()
+	if name, value, ok := strings.Cut(parameter, "="); ok {
+		query.Set(name, value)
+	}
+	u.RawQuery = query.Encode()
+	return t, t.open(ctx, u.String())
+}
+
+// open makes the stores.
+func (t *table) open(ctx context.Context, address string) error {
+	if t.engine == servers.PostgreSQL {
+		config, err := pgxpool.ParseConfig(address)
+		if err != nil {
+			return errors.New("scale: the PostgreSQL URL is not one that the driver takes")
+		}
+		config.MaxConns, config.MinConns = connections, connections
+		pool, err := pgxpool.NewWithConfig(ctx, config)
+		if err != nil {
+			return err
+		}
+		t.closes = append(t.closes, func() error { pool.Close(); return nil })
+		t.store = pgstore.NewPool(pool)
+		t.alone, err = pgstore.NewPool(pool).With(pgstore.Options{OneByOne: true})
+		return err
+	}
+	db, err := openDB(t.engine, address)
+	if err != nil {
+		return err
+	}
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	t.closes = append(t.closes, db.Close)
+	t.store = mysqlstore.New(db)
+	t.alone, err = mysqlstore.New(db).With(mysqlstore.Options{OneByOne: true})
+	return err
+}
+
+func (t *table) close() (err error) {
+	for _, f := range slices.Backward(t.closes) {
+		err = errors.Join(err, f())
+	}
+	t.closes = nil
+	return err
+}
+
+func (t *table) exec(ctx context.Context, query string) (int64, error) {
+	result, err := t.db.ExecContext(ctx, query)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+func (t *table) int(ctx context.Context, query string) (n int64, err error) {
+	err = t.db.QueryRowContext(ctx, query).Scan(&n)
+	return n, err
+}
+
+// hashed is the key of the row i that fill made: both servers can compute it.
+func hashed(kind string, i int) sessions.RowKey {
+	sum := sha256.Sum256([]byte(kind + strconv.Itoa(i)))
+	return sessions.RowKey(sum[:])
+}
+
+// chunk is how many rows one statement of fill inserts.
+const chunk = 100_000
+
+// fill inserts n rows with keys by hashed, all of them live for a day or dead for
+// hours. All of it happens in the server.
+func (t *table) fill(ctx context.Context, kind string, n int, dead bool) error {
+	// Live rows die in the middle of an hour, so that no full hour comes between them and a touch.
+	times := t.pick(`now() - interval '1 day', now() + interval '29 days', date_trunc('hour', now()) + interval '25 hours 30 minutes',
+		date_trunc('hour', now()) + interval '26 hours'`,
+		`UTC_TIMESTAMP(6) - INTERVAL 1 DAY, UTC_TIMESTAMP(6) + INTERVAL 29 DAY, `+hourMySQL+` + INTERVAL 1530 MINUTE, `+hourMySQL+` + INTERVAL 26 HOUR`)
+	if dead {
+		times = t.pick(`now() - interval '9 days', now() + interval '20 days', now() - (2 + i % 48) * interval '1 hour',
+			date_trunc('hour', now()) - (1 + i % 48) * interval '1 hour'`,
+			`UTC_TIMESTAMP(6) - INTERVAL 9 DAY, UTC_TIMESTAMP(6) + INTERVAL 20 DAY, UTC_TIMESTAMP(6) - INTERVAL (2 + i % 48) HOUR,
+			`+hourMySQL+` - INTERVAL (1 + i % 48) HOUR`)
+	}
+	for from := 0; from < n; from += chunk {
+		if _, err := t.exec(ctx, fmt.Sprintf(t.pick(
+			`INSERT INTO sessions SELECT sha256(('%[1]s' || i)::bytea), '%[1]s' || i,
+				CASE i %% 2 WHEN 0 THEN 'user' || i END, `+document+`, 1, %[2]s FROM generate_series(%[3]d, %[4]d) AS i`,
+			`INSERT INTO sessions WITH RECURSIVE d AS (SELECT 0 AS i UNION ALL SELECT i + 1 FROM d WHERE i < 999)
+				SELECT UNHEX(SHA2(CONCAT('%[1]s', i), 256)), CONCAT('%[1]s', i),
+				CASE i %% 2 WHEN 0 THEN CONCAT('user', i) END, `+documentMySQL+`, 1, %[2]s
+				FROM (SELECT %[3]d + a.i * 1000 + b.i AS i FROM d AS a JOIN d AS b WHERE a.i < 100) AS n WHERE i <= %[4]d`),
+			kind, times, from, min(from+chunk, n)-1)); err != nil {
+			return fmt.Errorf("fill the table: %w", err)
+		}
+	}
+	return nil
+}
+
+// hourMySQL is the full hour before now.
+const hourMySQL = `TIMESTAMPADD(HOUR, TIMESTAMPDIFF(HOUR, TIMESTAMP'2000-01-01 00:00:00', UTC_TIMESTAMP(6)), TIMESTAMP'2000-01-01 00:00:00')`
+
+// idle is the idle timeout that sets an expiry to where fill put it.
+func (t *table) idle(ctx context.Context) (time.Duration, error) {
+	seconds, err := t.int(ctx, t.pick("SELECT extract(epoch FROM date_trunc('hour', now()) + interval '25 hours 30 minutes' - now())::bigint",
+		"SELECT TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(6), "+hourMySQL+" + INTERVAL 1530 MINUTE)"))
+	return time.Duration(seconds+1) * time.Second, err
+}
+
+// A document has about 300 bytes that do not compress well.
+const (
+	document = `('{"user_name":"user' || i || '","count":1,"cart":"' || encode(sha256(i::text::bytea), 'hex') || encode(sha256((-i)::text::bytea), 'hex') ||
+		encode(sha256(('a' || i)::bytea), 'hex') || encode(sha256(('b' || i)::bytea), 'hex') || '"}')::json`
+	documentMySQL = `CONCAT('{"user_name":"user', i, '","count":1,"cart":"', SHA2(i, 256), SHA2(-i, 256), SHA2(CONCAT('a', i), 256), SHA2(CONCAT('b', i), 256), '"}')`
+)
+
+// settle brings statistics and pages to rest.
+func (t *table) settle(ctx context.Context) error {
+	if t.engine == servers.MySQL {
+		_, err := t.exec(ctx, "ANALYZE TABLE sessions")
+		return err
+	}
+	for _, statement := range []string{"VACUUM (ANALYZE) sessions", "CHECKPOINT"} {
+		if _, err := t.exec(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return nil
+}
