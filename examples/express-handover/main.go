@@ -43,6 +43,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	*databaseURL = cmp.Or(*databaseURL, os.Getenv("DATABASE_URL"))
+	// The page shows what is stored, of all visitors.
+	if host, _, _ := net.SplitHostPort(*addr); host != "localhost" && !net.ParseIP(host).IsLoopback() {
+		return fmt.Errorf("--addr %s: this demo shows everybody's sessions, so it serves this machine alone; use 127.0.0.1:PORT", *addr)
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", *addr)
 	if err != nil {
 		return fmt.Errorf("%w; choose another address with --addr", err)
