@@ -1,7 +1,7 @@
 // Package coalesce sends what many callers want at the same moment as one
-// statement. Nobody waits for company: a call goes alone and at once while there is
-// room, and only those that would have to wait for a connection anyway go together, as
-// soon as one is free.
+// statement. Nobody waits for company: a call goes alone and at once while callers are
+// few. While they are more than a width, calls go together, in few statements at a time,
+// and who comes meanwhile waits for one of these to end.
 package coalesce
 
 import (
