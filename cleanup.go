@@ -27,9 +27,14 @@ type Reaper struct {
 	// give or take a tenth. Defaults to 5 minutes.
 	Interval time.Duration
 
-	// BatchSize is how many rows one statement deletes at the most, up to
-	// 10,000. Defaults to 1000.
+	// BatchSize is how many rows one transaction looks at, at the most, up to 10,000.
+	// Requests wait for large ones. Defaults to 50.
 	BatchSize int
+
+	// NoRest goes on with the next batch at once. It is for a backlog at a time when nobody
+	// waits, together with a large BatchSize. By default each batch is followed by a
+	// rest as long as it took, so that a database under load is left more room.
+	NoRest bool
 
 	// Timeout bounds one batch. Defaults to 30 seconds.
 	Timeout time.Duration
@@ -95,8 +100,7 @@ func (r *Reaper) Run(ctx context.Context) error {
 }
 
 // Sweep deletes what has expired by now, batch by batch, and returns how many
-// rows that were, also when an error stopped it. Between batches it rests half as
-// long as the last one took: a database under load is left more room.
+// rows that were, also when an error stopped it.
 func (r *Reaper) Sweep(ctx context.Context) (deleted int, err error) {
 	r.sweeps.Add(1)
 	defer func() {
@@ -107,23 +111,25 @@ func (r *Reaper) Sweep(ctx context.Context) (deleted int, err error) {
 	if err := r.validate(); err != nil {
 		return 0, err
 	}
-	size := cmp.Or(r.BatchSize, 1000)
 	for {
 		start := time.Now()
-		n, err := r.batch(ctx, size)
+		n, more, err := r.batch(ctx)
 		took := time.Since(start)
 		deleted += n
 		r.deleted.Add(int64(n))
-		if r.OnBatch != nil && n > 0 {
+		if r.OnBatch != nil {
 			r.OnBatch(n, took)
 		}
 		if err != nil {
 			return deleted, fmt.Errorf("sessions: reaper: %w", err)
 		}
-		if n < size { // what is left is held by somebody else, who may be sweeping too
+		if !more {
 			return deleted, nil
 		}
-		if err := sleep(ctx, min(took/2, time.Second)); err != nil {
+		if r.NoRest {
+			took = 0
+		}
+		if err := sleep(ctx, min(took, time.Second)); err != nil {
 			return deleted, err
 		}
 	}
@@ -153,10 +159,10 @@ func (r *Reaper) validate() error {
 	return nil
 }
 
-func (r *Reaper) batch(ctx context.Context, size int) (int, error) {
+func (r *Reaper) batch(ctx context.Context) (deleted int, more bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(r.Timeout, 30*time.Second))
 	defer cancel()
-	return r.Store.DeleteExpired(ctx, size)
+	return r.Store.DeleteExpired(ctx, cmp.Or(r.BatchSize, 50))
 }
 
 func (r *Reaper) logger() *slog.Logger {

@@ -159,9 +159,9 @@ func (s *spy) DeleteHandle(ctx context.Context, handle string) error {
 	return s.Store.DeleteHandle(ctx, handle)
 }
 
-func (s *spy) DeleteExpired(ctx context.Context, limit int) (int, error) {
+func (s *spy) DeleteExpired(ctx context.Context, limit int) (int, bool, error) {
 	if err := s.call("delete expired"); err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	return s.Store.DeleteExpired(ctx, limit)
 }

@@ -212,8 +212,9 @@ func (m *MemoryStore) DeleteAll(ctx context.Context, limit int) (int, error) {
 }
 
 // DeleteExpired implements [Store].
-func (m *MemoryStore) DeleteExpired(ctx context.Context, limit int) (int, error) {
-	return m.deleteWhere(ctx, "delete expired", limit, (*memoryRow).dead)
+func (m *MemoryStore) DeleteExpired(ctx context.Context, limit int) (deleted int, more bool, err error) {
+	n, err := m.deleteWhere(ctx, "delete expired", limit, (*memoryRow).dead)
+	return n, err == nil && n == limit, err
 }
 
 func (m *MemoryStore) deleteWhere(ctx context.Context, doing string, limit int, match func(*memoryRow, time.Time) bool) (int, error) {

@@ -19,13 +19,13 @@ import (
 // times at which it was asked.
 type sweeper struct {
 	sessions.Store
-	answer func(call, limit int) (int, error)
+	answer func(call, limit int) (deleted int, more bool, err error)
 	took   time.Duration
 	times  []time.Time
 	limits []int
 }
 
-func (s *sweeper) DeleteExpired(ctx context.Context, limit int) (int, error) {
+func (s *sweeper) DeleteExpired(ctx context.Context, limit int) (int, bool, error) {
 	s.times = append(s.times, time.Now())
 	s.limits = append(s.limits, limit)
 	timer := time.NewTimer(s.took)
@@ -33,10 +33,10 @@ func (s *sweeper) DeleteExpired(ctx context.Context, limit int) (int, error) {
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-		return 0, ctx.Err()
+		return 0, false, ctx.Err()
 	}
 	if s.answer == nil {
-		return 0, nil
+		return 0, false, nil
 	}
 	return s.answer(len(s.times)-1, limit)
 }
@@ -113,11 +113,11 @@ func TestRunBacksOffOnErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const failures = 15
 		log := new(logBook)
-		store := &sweeper{answer: func(call, _ int) (int, error) {
+		store := &sweeper{answer: func(call, _ int) (int, bool, error) {
 			if call < failures || call == failures+20 {
-				return 0, errDown
+				return 0, false, errDown
 			}
-			return 0, nil
+			return 0, false, nil
 		}}
 		r := &sessions.Reaper{Store: store, Interval: time.Minute, Logger: log.logger()}
 		runFor(t, r, 12*time.Hour)
@@ -148,27 +148,34 @@ func TestRunBacksOffOnErrors(t *testing.T) {
 
 func TestSweepGoesInBatchesAndRestsBetween(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ took, rest time.Duration }{
-		{100 * time.Millisecond, 50 * time.Millisecond},
-		{0, 0},
-		{10 * time.Second, time.Second},
+	for _, c := range []struct {
+		took, rest time.Duration
+		noRest     bool
+	}{
+		{took: 100 * time.Millisecond, rest: 100 * time.Millisecond},
+		{},
+		{took: 10 * time.Second, rest: time.Second},
+		{took: 100 * time.Millisecond, noRest: true},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			left := 25
-			store := &sweeper{took: c.took, answer: func(_, limit int) (int, error) {
+			store := &sweeper{took: c.took, answer: func(call, limit int) (int, bool, error) {
+				if call == 1 { // all of them are alive
+					return 0, true, nil
+				}
 				n := min(left, limit)
 				left -= n
-				return n, nil
+				return n, left > 0, nil
 			}}
 			var batches []int
-			r := &sessions.Reaper{Store: store, BatchSize: 10, OnBatch: func(deleted int, took time.Duration) {
+			r := &sessions.Reaper{Store: store, BatchSize: 10, NoRest: c.noRest, OnBatch: func(deleted int, took time.Duration) {
 				batches = append(batches, deleted)
 				if took != c.took {
 					t.Errorf("OnBatch says %v, want %v", took, c.took)
 				}
 			}}
 			n, err := r.Sweep(t.Context())
-			if n != 25 || err != nil || !slices.Equal(batches, []int{10, 10, 5}) || !slices.Equal(store.limits, []int{10, 10, 10}) {
+			if n != 25 || err != nil || !slices.Equal(batches, []int{10, 0, 10, 5}) || !slices.Equal(store.limits, []int{10, 10, 10, 10}) {
 				t.Errorf("deleted %d, %v, in %v with the limits %v", n, err, batches, store.limits)
 			}
 			for _, gap := range store.gaps() {
@@ -185,21 +192,21 @@ func TestSweepGoesInBatchesAndRestsBetween(t *testing.T) {
 
 func TestSweepCountsWhatItDeletedBeforeAnError(t *testing.T) {
 	t.Parallel()
-	store := &sweeper{answer: func(call, _ int) (int, error) {
+	store := &sweeper{answer: func(call, limit int) (int, bool, error) {
 		if call == 1 {
-			return 0, errDown
+			return 0, false, errDown
 		}
-		return 1000, nil
+		return limit, true, nil
 	}}
 	r := &sessions.Reaper{Store: store}
-	if n, err := r.Sweep(t.Context()); n != 1000 || !errors.Is(err, errDown) {
+	if n, err := r.Sweep(t.Context()); n != 50 || !errors.Is(err, errDown) {
 		t.Errorf("Sweep returns %d, %v", n, err)
 	}
-	if got, want := r.Stats(), (sessions.ReaperStats{Deleted: 1000, Sweeps: 1, Failures: 1}); got != want {
+	if got, want := r.Stats(), (sessions.ReaperStats{Deleted: 50, Sweeps: 1, Failures: 1}); got != want {
 		t.Errorf("stats %+v, want %+v", got, want)
 	}
-	if !slices.Equal(store.limits, []int{1000, 1000}) {
-		t.Errorf("limits %v, want the default of 1000", store.limits)
+	if !slices.Equal(store.limits, []int{50, 50}) {
+		t.Errorf("limits %v, want the default of 50", store.limits)
 	}
 }
 
@@ -266,7 +273,7 @@ func TestStatsWhileRunning(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var sweeps atomic.Int64
-		r := &sessions.Reaper{Interval: time.Second, Store: &sweeper{answer: func(int, int) (int, error) { sweeps.Add(1); return 1, nil }}}
+		r := &sessions.Reaper{Interval: time.Second, Store: &sweeper{answer: func(int, int) (int, bool, error) { sweeps.Add(1); return 1, false, nil }}}
 		r.Logger = slog.New(slog.DiscardHandler)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()

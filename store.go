@@ -94,12 +94,14 @@ type Store interface {
 	// DeleteAll removes up to limit rows, dead or alive, and returns how many.
 	DeleteAll(ctx context.Context, limit int) (int, error)
 
-	// DeleteExpired removes up to limit rows that are past their expiry, passing
-	// over rows that another statement holds, and returns how many. It may leave
-	// a dead row for up to an hour. Callers on several machines share the work.
-	DeleteExpired(ctx context.Context, limit int) (int, error)
+	// DeleteExpired looks at up to limit rows that may be past their expiry, passing over
+	// those that another statement holds, removes those that are, and returns how many, and
+	// whether there may be more to look at. It may leave a dead row for up to two
+	// hours. Callers on several machines share the work.
+	DeleteExpired(ctx context.Context, limit int) (deleted int, more bool, err error)
 
-	// CountExpired returns how many rows DeleteExpired would remove by now.
+	// CountExpired returns how many rows DeleteExpired, called until there are no
+	// more, would remove by now.
 	CountExpired(ctx context.Context) (int, error)
 
 	// List returns up to limit live rows in the byte order of their handles,

@@ -160,7 +160,7 @@ func TestExpressAndGoExpireTogether(t *testing.T) {
 			t.Errorf("upstream's pruning left %d, %v", n, err)
 		}
 		f.set(t, id, `{}`, -time.Second)
-		if n, err := f.store.DeleteExpired(t.Context(), 10); n != 1 || err != nil {
+		if n, _, err := f.store.DeleteExpired(t.Context(), 10); n != 1 || err != nil {
 			t.Errorf("deleted %d expired, %v", n, err)
 		}
 		if _, err := f.store.Load(t.Context(), live.Key); err != nil {
@@ -193,12 +193,12 @@ func TestExpressCleanupWithoutAnIndex(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // it waits for nobody
 		defer cancel()
 		for _, want := range []int{7, 3, 0} {
-			if n, err := f.store.DeleteExpired(ctx, 7); n != want || err != nil {
+			if n, _, err := f.store.DeleteExpired(ctx, 7); n != want || err != nil {
 				t.Errorf("deleted %d, %v; want %d", n, err, want)
 			}
 		}
 		check(t, tx.Rollback())
-		if n, err := f.store.DeleteExpired(t.Context(), 7); n != 1 || err != nil {
+		if n, _, err := f.store.DeleteExpired(t.Context(), 7); n != 1 || err != nil {
 			t.Errorf("deleted %d, %v, once nobody held it", n, err)
 		}
 		if n, err := f.store.Count(t.Context()); n != 10 || err != nil {

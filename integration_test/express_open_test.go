@@ -145,7 +145,7 @@ func everyStatement(t *testing.T, s sessions.Store) {
 	check(t, s.Create(ctx, two, sessions.TTL{Idle: -time.Minute, Absolute: time.Hour}))
 	expired, err := s.CountExpired(ctx)
 	check(t, err)
-	deleted, err := s.DeleteExpired(ctx, 10)
+	deleted, _, err := s.DeleteExpired(ctx, 10)
 	check(t, err)
 	check(t, s.Create(ctx, one, ttl))
 	check(t, s.Create(ctx, two, ttl))

@@ -57,7 +57,7 @@ func TestExpressForeignRows(t *testing.T) {
 				t.Errorf("deleted %d of %s, %v", n, user, err)
 			}
 		}
-		if n, err := f.store.DeleteExpired(t.Context(), 100); n != 0 || err != nil {
+		if n, _, err := f.store.DeleteExpired(t.Context(), 100); n != 0 || err != nil {
 			t.Errorf("deleted %d expired, %v", n, err)
 		}
 		for id, want := range rows {

@@ -66,7 +66,7 @@ func TestMySQLSafeUpdates(t *testing.T) {
 		t.Errorf("revoked %d, %v", n, err)
 	}
 	tab.fill(t, 3)
-	n, err := tab.store.DeleteExpired(t.Context(), 10)
+	n, _, err := tab.store.DeleteExpired(t.Context(), 10)
 	if n != 3 && (err == nil || !strings.Contains(err.Error(), "needs sql_safe_updates to be off")) {
 		t.Errorf("swept %d, %v", n, err)
 	}

@@ -96,7 +96,7 @@ func TestSlowRequestDoesNotBringBack(t *testing.T) {
 		"expiry": func(t *testing.T, a *app, user *browser) { a.age(t, 25*time.Hour) },
 		"expiry and reaper": func(t *testing.T, a *app, user *browser) {
 			a.age(t, 48*time.Hour)
-			_, err := a.store.DeleteExpired(t.Context(), 100)
+			_, _, err := a.store.DeleteExpired(t.Context(), 100)
 			check(t, err)
 		},
 	}

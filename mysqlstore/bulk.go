@@ -22,56 +22,73 @@ func (s *Store) DeleteAll(ctx context.Context, limit int) (int, error) {
 }
 
 // DeleteExpired implements [sessions.Store].
-func (s *Store) DeleteExpired(ctx context.Context, limit int) (n int, err error) {
+func (s *Store) DeleteExpired(ctx context.Context, limit int) (deleted int, more bool, err error) {
 	err = retry.Do(ctx, retry.Few, transient, func() error {
-		n, err = s.deleteExpiredOnce(ctx, limit)
+		deleted, more, err = s.deleteExpiredOnce(ctx, limit)
 		return err
 	})
-	return n, s.wrap("delete expired", err)
+	return deleted, more, s.wrap("delete expired", err)
 }
 
-// deleteExpiredOnce needs two statements, and so a transaction: MySQL has no
+// deleteExpiredOnce needs several statements, and so a transaction: MySQL has no
 // DELETE with SKIP LOCKED. READ COMMITTED takes no locks on the gaps between rows.
-func (s *Store) deleteExpiredOnce(ctx context.Context, limit int) (int, error) {
+func (s *Store) deleteExpiredOnce(ctx context.Context, limit int) (deleted int, more bool, err error) {
 	tx, err := s.db.DB.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	defer func() { _ = tx.Rollback() }() // no-op after Commit
-	keys, err := selectKeys(ctx, tx, s.sql.selectExpired, limit)
-	if err != nil || len(keys) == 0 {
-		return 0, err
-	}
-	marks := strings.Repeat("?,", len(keys))
-	result, err := tx.ExecContext(ctx, strings.Replace(s.sql.deleteSelected, "$KEYS", marks[:len(marks)-1], 1), keys...)
+	dead, living, err := s.due(ctx, tx, limit)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	n, err := result.RowsAffected()
-	if err != nil {
-		return 0, err
+	if deleted, err = onKeys(ctx, tx, s.sql.deleteExpired, dead); err != nil {
+		return 0, false, err
+	}
+	if _, err := onKeys(ctx, tx, s.sql.moveOn, living); err != nil {
+		return 0, false, err
 	}
 	// Where several servers take writes, this is where one of them wins.
 	if err := tx.Commit(); err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	return int(n), nil
+	return deleted, len(dead)+len(living) == limit, nil
 }
 
-func selectKeys(ctx context.Context, tx *sql.Tx, query string, limit int) (keys []any, err error) {
-	rows, err := tx.QueryContext(ctx, query, limit)
+// due locks the first rows whose mark has come, and returns their keys.
+func (s *Store) due(ctx context.Context, tx *sql.Tx, limit int) (dead, living []any, err error) {
+	rows, err := tx.QueryContext(ctx, s.sql.selectDue, limit)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var key []byte
-		if err := rows.Scan(&key); err != nil {
-			return nil, err
+		var expired bool
+		if err := rows.Scan(&key, &expired); err != nil {
+			return nil, nil, err
 		}
-		keys = append(keys, key)
+		if expired {
+			dead = append(dead, key)
+		} else {
+			living = append(living, key)
+		}
 	}
-	return keys, rows.Err()
+	return dead, living, rows.Err()
+}
+
+// onKeys runs a statement on the rows with these keys, and returns how many it changed.
+func onKeys(ctx context.Context, tx *sql.Tx, query string, keys []any) (int, error) {
+	if len(keys) == 0 {
+		return 0, nil
+	}
+	marks := strings.Repeat("?,", len(keys))
+	result, err := tx.ExecContext(ctx, strings.Replace(query, "$KEYS", marks[:len(marks)-1], 1), keys...)
+	if err != nil {
+		return 0, err
+	}
+	n, err := result.RowsAffected()
+	return int(n), err
 }
 
 // CountExpired implements [sessions.Store].

@@ -22,8 +22,9 @@ const (
 	expiry    = `LEAST(` + later + `, absolute_expires_at)` // takes the idle timeout
 	newExpiry = later                                       // takes the smaller of the two timeouts
 
-	// A bucket is the full hour behind an expiry. The index on it is left alone
-	// by all touches but one an hour.
+	// The mark, reap_after, is when a reaper looks at the row: at the latest in the full hour
+	// behind its expiry. It is the one indexed time. Requests only bring it forward; the
+	// reaper, who finds a row alive, moves it on.
 	bucketOf  = `TIMESTAMPADD(HOUR, TIMESTAMPDIFF(HOUR, TIMESTAMP'2000-01-01 00:00:00', `
 	bucketEnd = `) + 1, TIMESTAMP'2000-01-01 00:00:00')`
 
@@ -36,7 +37,7 @@ const (
 	// bringing back a dead row, and an UPDATE never inserts. The version also
 	// makes sure that a row which matches changes: MySQL counts changed rows.
 	save = "UPDATE $TABLE SET `user_id` = ?, `data` = " + document + ", `version` = `version` + 1, " +
-		`reap_after = ` + bucketOf + expiry + bucketEnd + `, expires_at = ` + expiry +
+		`reap_after = LEAST(reap_after, ` + bucketOf + expiry + bucketEnd + `), expires_at = ` + expiry +
 		" WHERE `key` = ? AND `version` = ? AND expires_at > " + now
 
 	// Whether a save found nothing because the row moved on or because it is gone.
@@ -44,17 +45,17 @@ const (
 
 	// The throttle is in the condition, so that of many parallel requests, on
 	// however many machines, one writes; and it is what makes the move monotone.
-	touch = `UPDATE $TABLE SET reap_after = ` + bucketOf + expiry + bucketEnd + `, expires_at = ` + expiry +
+	touch = `UPDATE $TABLE SET expires_at = ` + expiry +
 		" WHERE `key` = ? AND expires_at > " + now + ` AND expires_at <= ` + expiry + ` - INTERVAL ? MICROSECOND`
 
 	// One statement, so that exactly one of the two keys is live at any moment.
 	rekey = "UPDATE $TABLE SET `key` = ?, `handle` = ?, `user_id` = ?, `data` = " + document + ", `version` = `version` + 1, " +
-		`reap_after = ` + bucketOf + expiry + bucketEnd + `, expires_at = ` + expiry +
+		`reap_after = LEAST(reap_after, ` + bucketOf + expiry + bucketEnd + `), expires_at = ` + expiry +
 		" WHERE `key` = ? AND `version` = ? AND expires_at > " + now
 
 	rekeyAnew = "UPDATE $TABLE SET `key` = ?, `handle` = ?, `user_id` = ?, `data` = " + document + ", `version` = `version` + 1, " +
 		`created_at = ` + now + `, absolute_expires_at = ` + later + `, ` +
-		`reap_after = ` + bucketOf + newExpiry + bucketEnd + `, expires_at = ` + newExpiry +
+		`reap_after = LEAST(reap_after, ` + bucketOf + newExpiry + bucketEnd + `), expires_at = ` + newExpiry +
 		" WHERE `key` = ? AND `version` = ? AND expires_at > " + now
 
 	// The same for many rows at once, which come as one JSON array. Their keys are
@@ -75,10 +76,10 @@ const (
 	// changed would not tell which, and asking afterwards could be answered by somebody's later change.
 	saveMany = `UPDATE ` + many + " LEFT JOIN $TABLE AS s ON s.`key` = UNHEX(j.k) " +
 		"SET s.`user_id` = j.u, s.`data` = j.d, s.`version` = s.`version` + 1, " +
-		`s.reap_after = ` + bucketOf + ofMany + bucketEnd + `, s.expires_at = ` + ofMany +
+		`s.reap_after = LEAST(s.reap_after, ` + bucketOf + ofMany + bucketEnd + `), s.expires_at = ` + ofMany +
 		" WHERE IF(s.`version` = j.n AND s.expires_at > " + now + `, 1, j.n + 9223372036854775807)`
 	touchMany = `UPDATE ` + many + " STRAIGHT_JOIN $TABLE AS s ON s.`key` = UNHEX(j.k) " +
-		`SET s.reap_after = ` + bucketOf + ofMany + bucketEnd + `, s.expires_at = ` + ofMany +
+		`SET s.expires_at = ` + ofMany +
 		` WHERE s.expires_at > ` + now + ` AND s.expires_at <= ` + ofMany + ` - INTERVAL j.n MICROSECOND`
 
 	deleteKey    = "DELETE FROM $TABLE WHERE `key` = ?"
@@ -88,14 +89,16 @@ const (
 	// The condition holds for all rows and is for sql_safe_updates.
 	deleteAll = "DELETE FROM $TABLE WHERE `key` >= '' ORDER BY `key` LIMIT ?"
 
-	// The bucket finds, the expiry decides. A DELETE over the index would take its
+	// The mark finds, the expiry decides. A DELETE over the index would take its
 	// locks in the reverse order of a user's update and deadlock with it, so the
 	// rows are locked first, passing over those that anybody holds, and then deleted by
 	// primary key. The minute is a margin for a replica that takes over with another clock.
-	expired        = `reap_after <= ` + now + ` - INTERVAL 1 MINUTE AND expires_at <= ` + now + ` - INTERVAL 1 MINUTE`
-	selectExpired  = "SELECT `key` FROM $TABLE WHERE " + expired + ` ORDER BY reap_after LIMIT ? FOR UPDATE SKIP LOCKED`
-	deleteSelected = "DELETE $TABLE FROM $TABLE FORCE INDEX (PRIMARY) WHERE `key` IN ($KEYS) AND expires_at <= " + now + ` - INTERVAL 1 MINUTE`
-	countExpired   = `SELECT COUNT(*) FROM $TABLE WHERE ` + expired
+	due           = `reap_after <= ` + now + ` - INTERVAL 1 MINUTE`
+	expired       = `expires_at <= ` + now + ` - INTERVAL 1 MINUTE`
+	selectDue     = "SELECT `key`, " + expired + ` FROM $TABLE WHERE ` + due + ` ORDER BY reap_after LIMIT ? FOR UPDATE SKIP LOCKED`
+	deleteExpired = "DELETE $TABLE FROM $TABLE FORCE INDEX (PRIMARY) WHERE `key` IN ($KEYS) AND " + expired
+	moveOn        = "UPDATE $TABLE FORCE INDEX (PRIMARY) SET reap_after = " + bucketOf + `expires_at` + bucketEnd + " WHERE `key` IN ($KEYS)"
+	countExpired  = `SELECT COUNT(*) FROM $TABLE WHERE ` + due + ` AND ` + expired
 
 	count    = `SELECT COUNT(*) FROM $TABLE WHERE expires_at > ` + now
 	list     = `SELECT ` + columns + " FROM $TABLE WHERE `handle` > ? AND expires_at > " + now + " ORDER BY `handle` LIMIT ?"
@@ -108,7 +111,7 @@ type queries struct {
 
 	loadMany, createMany, saveMany, touchMany string
 
-	deleteKey, deleteHandle, deleteUser, deleteAll, selectExpired, deleteSelected string
+	deleteKey, deleteHandle, deleteUser, deleteAll, selectDue, deleteExpired, moveOn string
 
 	countExpired, count, list, listUser string
 }
@@ -120,7 +123,7 @@ func newQueries(table string) *queries {
 		rekey: on(rekey), rekeyAnew: on(rekeyAnew),
 		loadMany: on(loadMany), createMany: on(createMany), saveMany: on(saveMany), touchMany: on(touchMany),
 		deleteKey: on(deleteKey), deleteHandle: on(deleteHandle), deleteUser: on(deleteUser),
-		deleteAll: on(deleteAll), selectExpired: on(selectExpired), deleteSelected: on(deleteSelected),
+		deleteAll: on(deleteAll), selectDue: on(selectDue), deleteExpired: on(deleteExpired), moveOn: on(moveOn),
 		countExpired: on(countExpired), count: on(count), list: on(list), listUser: on(listUser),
 	}
 }

@@ -182,7 +182,7 @@ func (s *Store) Touch(ctx context.Context, key sessions.RowKey, ttl sessions.TTL
 
 func (s *Store) touchAlone(ctx context.Context, w write) (struct{}, error) {
 	idle := w.ttl.Idle.Microseconds()
-	_, err := s.exec(ctx, s.sql.touch, idle, idle, []byte(w.Key), idle, w.ttl.Throttle.Microseconds())
+	_, err := s.exec(ctx, s.sql.touch, idle, []byte(w.Key), idle, w.ttl.Throttle.Microseconds())
 	return struct{}{}, s.wrap("touch", err)
 }
 

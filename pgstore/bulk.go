@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/internal/retry"
 )
 
 // DeleteUser implements [sessions.Store].
@@ -20,9 +21,12 @@ func (s *Store) DeleteAll(ctx context.Context, limit int) (int, error) {
 }
 
 // DeleteExpired implements [sessions.Store].
-func (s *Store) DeleteExpired(ctx context.Context, limit int) (int, error) {
-	n, err := s.exec(ctx, s.sql.deleteExpired, limit)
-	return int(n), s.wrap("delete expired", err)
+func (s *Store) DeleteExpired(ctx context.Context, limit int) (deleted int, more bool, err error) {
+	var due int
+	err = retry.Do(ctx, retry.Few, transient, func() error {
+		return s.db.queryRow(ctx, s.sql.deleteExpired, limit).Scan(&deleted, &due)
+	})
+	return deleted, err == nil && due == limit, s.wrap("delete expired", err)
 }
 
 // CountExpired implements [sessions.Store].

@@ -10,8 +10,10 @@ const (
 	newExpiry = `now() + least($2::bigint, $3::bigint) * interval '1 microsecond'`
 	newLimit  = `now() + $3::bigint * interval '1 microsecond'`
 
-	// A bucket is the even hour behind an expiry. The index on it is left alone by all
-	// touches but one in two hours, and so 99 of a hundred can be HOT updates.
+	// The mark, reap_after, is when a reaper looks at the row: at the latest in the even hour
+	// behind its expiry. It is the one indexed time, and so nothing but the reaper moves it
+	// on, who finds a row alive; requests only bring it forward. Then moving an expiry is a HOT
+	// update. In buckets the index is small.
 	bucketOf, bucketEnd = `date_bin('2 hours', `, `, '2000-01-01 00:00:00Z') + interval '2 hours'`
 
 	load = `SELECT ` + columns + ` FROM $TABLE WHERE key = $1 AND expires_at > now()`
@@ -24,7 +26,7 @@ const (
 	// The version keeps it from overwriting somebody's change, the expiry from
 	// bringing back a dead row, and an UPDATE never inserts.
 	save = `UPDATE $TABLE SET user_id = nullif($4, ''), data = $5, version = version + 1,
-	expires_at = ` + expiry + `, reap_after = ` + bucketOf + expiry + bucketEnd + `
+	expires_at = ` + expiry + `, reap_after = least(reap_after, ` + bucketOf + expiry + bucketEnd + `)
 	WHERE key = $1 AND version = $3 AND expires_at > now()`
 
 	// Whether a save found nothing because the row moved on or because it is gone.
@@ -32,17 +34,17 @@ const (
 
 	// The throttle is in the condition, so that of many parallel requests, on
 	// however many machines, one writes; and it is what makes the move monotone.
-	touch = `UPDATE $TABLE SET expires_at = ` + expiry + `, reap_after = ` + bucketOf + expiry + bucketEnd + `
+	touch = `UPDATE $TABLE SET expires_at = ` + expiry + `
 	WHERE key = $1 AND expires_at > now() AND expires_at <= ` + expiry + ` - $3::bigint * interval '1 microsecond'`
 
 	// One statement, so that exactly one of the two keys is live at any moment.
 	rekey = `UPDATE $TABLE SET key = $4, handle = $5, user_id = nullif($6, ''), data = $7, version = version + 1,
-	expires_at = ` + expiry + `, reap_after = ` + bucketOf + expiry + bucketEnd + `
+	expires_at = ` + expiry + `, reap_after = least(reap_after, ` + bucketOf + expiry + bucketEnd + `)
 	WHERE key = $1 AND version = $3 AND expires_at > now()`
 
 	rekeyAnew = `UPDATE $TABLE SET key = $5, handle = $6, user_id = nullif($7, ''), data = $8, version = version + 1,
 	created_at = now(), absolute_expires_at = ` + newLimit + `,
-	expires_at = ` + newExpiry + `, reap_after = ` + bucketOf + newExpiry + bucketEnd + `
+	expires_at = ` + newExpiry + `, reap_after = least(reap_after, ` + bucketOf + newExpiry + bucketEnd + `)
 	WHERE key = $1 AND version = $4 AND expires_at > now()`
 
 	// The same for many rows at once. Keys come sorted, for the rows are mostly
@@ -58,10 +60,10 @@ const (
 	FROM ` + many + `, $4::text[], $5::text[], $6::text[]) AS u (key, idle, absolute, handle, user_id, data)
 	ON CONFLICT DO NOTHING RETURNING key`
 	saveMany = `UPDATE $TABLE AS s SET user_id = nullif(u.user_id, ''), data = u.data::json, version = s.version + 1,
-	expires_at = ` + ofMany + `, reap_after = ` + bucketOf + ofMany + bucketEnd + `
+	expires_at = ` + ofMany + `, reap_after = least(s.reap_after, ` + bucketOf + ofMany + bucketEnd + `)
 	FROM ` + many + `, $4::text[], $5::text[]) AS u (key, idle, version, user_id, data)
 	WHERE s.key = u.key AND s.version = u.version AND s.expires_at > now() RETURNING s.key`
-	touchMany = `UPDATE $TABLE AS s SET expires_at = ` + ofMany + `, reap_after = ` + bucketOf + ofMany + bucketEnd + `
+	touchMany = `UPDATE $TABLE AS s SET expires_at = ` + ofMany + `
 	FROM ` + many + `) AS u (key, idle, throttle)
 	WHERE s.key = u.key AND s.expires_at > now() AND s.expires_at <= ` + ofMany + ` - u.throttle * interval '1 microsecond'`
 
@@ -71,17 +73,22 @@ const (
 	deleteUser = `DELETE FROM $TABLE WHERE user_id = $1 AND handle <> ALL (string_to_array($2, ','))`
 	deleteAll  = `DELETE FROM $TABLE WHERE key IN (SELECT key FROM $TABLE LIMIT $1)`
 
-	// The bucket finds, the expiry decides. SKIP LOCKED: a row that a request or
+	// The mark finds, the expiry decides. SKIP LOCKED: a row that a request or
 	// another reaper holds is neither waited for nor deleted under its hands, and
 	// since nothing waits, nothing deadlocks. The minute is a margin for a standby
 	// that takes over with another clock.
-	expired = `reap_after <= now() - interval '1 minute' AND expires_at <= now() - interval '1 minute'`
+	due     = `reap_after <= now() - interval '1 minute'`
+	expired = `expires_at <= now() - interval '1 minute'`
 	// By ctid, for a join by key would find each row twice, or read the whole table. A
 	// row that was locked keeps its place until the statement ends.
-	deleteExpired = `DELETE FROM $TABLE WHERE ctid = ANY (ARRAY(
-		SELECT ctid FROM $TABLE WHERE ` + expired + ` ORDER BY reap_after LIMIT $1 FOR UPDATE SKIP LOCKED
-	)) AND ` + expired
-	countExpired = `SELECT count(*) FROM $TABLE WHERE ` + expired
+	deleteExpired = `WITH due AS MATERIALIZED (
+		SELECT ctid AS place, ` + expired + ` AS dead FROM $TABLE WHERE ` + due + ` ORDER BY reap_after LIMIT $1 FOR UPDATE SKIP LOCKED
+	), living AS (
+		UPDATE $TABLE SET reap_after = ` + bucketOf + `expires_at` + bucketEnd + ` WHERE ctid = ANY (ARRAY(SELECT place FROM due WHERE NOT dead))
+	), gone AS (
+		DELETE FROM $TABLE WHERE ctid = ANY (ARRAY(SELECT place FROM due WHERE dead)) AND ` + expired + ` RETURNING 1
+	) SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM due)`
+	countExpired = `SELECT count(*) FROM $TABLE WHERE ` + due + ` AND ` + expired
 
 	count    = `SELECT count(*) FROM $TABLE WHERE expires_at > now()`
 	list     = `SELECT ` + columns + ` FROM $TABLE WHERE handle > $1 AND expires_at > now() ORDER BY handle LIMIT $2`

@@ -20,9 +20,13 @@ func (s *Store) DeleteAll(ctx context.Context, limit int) (int, error) {
 }
 
 // DeleteExpired implements [sessions.Store].
-func (s *Store) DeleteExpired(ctx context.Context, limit int) (int, error) {
+func (s *Store) DeleteExpired(ctx context.Context, limit int) (deleted int, more bool, err error) {
+	moved, err := s.exec(ctx, s.sql.moveOn, limit)
+	if err != nil {
+		return 0, false, s.wrap("delete expired", err)
+	}
 	n, err := s.exec(ctx, s.sql.deleteExpired, limit)
-	return int(n), s.wrap("delete expired", err)
+	return int(n), err == nil && moved+n >= int64(limit), s.wrap("delete expired", err)
 }
 
 // CountExpired implements [sessions.Store].

@@ -12,8 +12,9 @@ const (
 	expiry    = `min(` + now + ` + ?2, absolute_expires_at)`
 	newExpiry = now + ` + min(?2, ?3)`
 
-	// A bucket is the full hour behind an expiry. The index on it is left alone
-	// by all touches but one an hour.
+	// The mark, reap_after, is when a reaper looks at the row: at the latest in the full hour
+	// behind its expiry. It is the one indexed time. Requests only bring it forward; the
+	// reaper, who finds a row alive, moves it on.
 	bucketOf, bucketEnd = `((`, `) / 3600000 + 1) * 3600000`
 
 	load = `SELECT ` + columns + ` FROM $TABLE WHERE "key" = ?1 AND expires_at > ` + now
@@ -26,7 +27,7 @@ const (
 	// The version keeps it from overwriting somebody's change, the expiry from
 	// bringing back a dead row, and an UPDATE never inserts.
 	save = `UPDATE $TABLE SET "user_id" = nullif(?4, ''), "data" = ?5, "version" = "version" + 1,
-	expires_at = ` + expiry + `, reap_after = ` + bucketOf + expiry + bucketEnd + `
+	expires_at = ` + expiry + `, reap_after = min(reap_after, ` + bucketOf + expiry + bucketEnd + `)
 	WHERE "key" = ?1 AND "version" = ?3 AND expires_at > ` + now
 
 	// Whether a save found nothing because the row moved on or because it is gone.
@@ -34,17 +35,17 @@ const (
 
 	// The throttle is in the condition, so that of many parallel requests one
 	// writes; and it is what makes the move monotone.
-	touch = `UPDATE $TABLE SET expires_at = ` + expiry + `, reap_after = ` + bucketOf + expiry + bucketEnd + `
+	touch = `UPDATE $TABLE SET expires_at = ` + expiry + `
 	WHERE "key" = ?1 AND expires_at > ` + now + ` AND expires_at <= ` + expiry + ` - ?3`
 
 	// One statement, so that exactly one of the two keys is live at any moment.
 	rekey = `UPDATE $TABLE SET "key" = ?4, "handle" = ?5, "user_id" = nullif(?6, ''), "data" = ?7, "version" = "version" + 1,
-	expires_at = ` + expiry + `, reap_after = ` + bucketOf + expiry + bucketEnd + `
+	expires_at = ` + expiry + `, reap_after = min(reap_after, ` + bucketOf + expiry + bucketEnd + `)
 	WHERE "key" = ?1 AND "version" = ?3 AND expires_at > ` + now
 
 	rekeyAnew = `UPDATE $TABLE SET "key" = ?5, "handle" = ?6, "user_id" = nullif(?7, ''), "data" = ?8, "version" = "version" + 1,
 	created_at = ` + now + `, absolute_expires_at = ` + now + ` + ?3,
-	expires_at = ` + newExpiry + `, reap_after = ` + bucketOf + newExpiry + bucketEnd + `
+	expires_at = ` + newExpiry + `, reap_after = min(reap_after, ` + bucketOf + newExpiry + bucketEnd + `)
 	WHERE "key" = ?1 AND "version" = ?4 AND expires_at > ` + now
 
 	deleteKey    = `DELETE FROM $TABLE WHERE "key" = ?1`
@@ -53,11 +54,14 @@ const (
 	deleteUser = `DELETE FROM $TABLE WHERE "user_id" = ?1 AND instr(',' || ?2 || ',', ',' || "handle" || ',') = 0`
 	deleteAll  = `DELETE FROM $TABLE WHERE rowid IN (SELECT rowid FROM $TABLE LIMIT ?1)`
 
-	// The bucket finds, the expiry decides. The minute is a margin for a clock
+	// The mark finds, the expiry decides. The minute is a margin for a clock
 	// that is set back.
-	expired       = `reap_after <= ` + now + ` - 60000 AND expires_at <= ` + now + ` - 60000`
-	deleteExpired = `DELETE FROM $TABLE WHERE rowid IN (SELECT rowid FROM $TABLE WHERE ` + expired + ` ORDER BY reap_after LIMIT ?1)`
-	countExpired  = `SELECT count(*) FROM $TABLE WHERE ` + expired
+	due           = `reap_after <= ` + now + ` - 60000`
+	expired       = `expires_at <= ` + now + ` - 60000`
+	firstDue      = `rowid IN (SELECT rowid FROM $TABLE WHERE ` + due + ` ORDER BY reap_after LIMIT ?1)`
+	moveOn        = `UPDATE $TABLE SET reap_after = ` + bucketOf + `expires_at` + bucketEnd + ` WHERE NOT ` + expired + ` AND ` + firstDue
+	deleteExpired = `DELETE FROM $TABLE WHERE ` + expired + ` AND ` + firstDue
+	countExpired  = `SELECT count(*) FROM $TABLE WHERE ` + due + ` AND ` + expired
 
 	count    = `SELECT count(*) FROM $TABLE WHERE expires_at > ` + now
 	list     = `SELECT ` + columns + ` FROM $TABLE WHERE "handle" > ?1 AND expires_at > ` + now + ` ORDER BY "handle" LIMIT ?2`
@@ -68,7 +72,7 @@ const (
 type queries struct {
 	load, create, save, exists, touch, rekey, rekeyAnew string
 
-	deleteKey, deleteHandle, deleteUser, deleteAll, deleteExpired string
+	deleteKey, deleteHandle, deleteUser, deleteAll, moveOn, deleteExpired string
 
 	countExpired, count, list, listUser string
 }
@@ -79,7 +83,7 @@ func newQueries(table string) *queries {
 		load: on(load), create: on(create), save: on(save), exists: on(exists), touch: on(touch),
 		rekey: on(rekey), rekeyAnew: on(rekeyAnew),
 		deleteKey: on(deleteKey), deleteHandle: on(deleteHandle), deleteUser: on(deleteUser),
-		deleteAll: on(deleteAll), deleteExpired: on(deleteExpired),
+		deleteAll: on(deleteAll), moveOn: on(moveOn), deleteExpired: on(deleteExpired),
 		countExpired: on(countExpired), count: on(count), list: on(list), listUser: on(listUser),
 	}
 }

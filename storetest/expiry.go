@@ -119,16 +119,57 @@ var expiryTests = map[string]func(*testing.T, *suite){
 		if n, err := s.store.CountExpired(t.Context()); err != nil || n != 5 {
 			t.Fatalf("CountExpired: %d, %v; want 5", n, err)
 		}
-		if n := expired(s, 2); n != 2 {
-			t.Fatalf("deleted %d, want the limit of 2", n)
+		if n, more, err := s.store.DeleteExpired(t.Context(), 2); n != 2 || !more || err != nil {
+			t.Fatalf("deleted %d, more %t, %v; want the limit of 2", n, more, err)
 		}
-		if n := expired(s, 100); n != 3 {
-			t.Fatalf("deleted %d, want the other 3", n)
+		if n, more, err := s.store.DeleteExpired(t.Context(), 100); n != 3 || more || err != nil {
+			t.Fatalf("deleted %d, more %t, %v; want the other 3", n, more, err)
 		}
 		if n := expired(s, 100); n != 0 {
 			t.Fatalf("deleted %d more", n)
 		}
 		s.load(live.Key)
+	},
+	"the reaper finds the dead behind the living": func(t *testing.T, s *suite) {
+		var living []sessions.Record
+		for range 5 {
+			living = append(living, s.create())
+		}
+		s.age(idle - time.Minute)
+		for _, r := range living {
+			s.must(s.store.Touch(t.Context(), r.Key, sessions.TTL{Idle: 6 * time.Hour}))
+		}
+		for range 3 {
+			s.createAs("", sessions.TTL{Idle: time.Minute, Absolute: absolute})
+		}
+		s.age(3 * time.Hour) // what each was created with has passed
+		if n := expired(s, 2); n != 3 {
+			t.Errorf("deleted %d, want 3", n)
+		}
+		for _, r := range living {
+			s.load(r.Key)
+		}
+		s.age(6 * time.Hour)
+		if n := expired(s, 2); n != 5 {
+			t.Errorf("deleted %d of those that lived on, want 5", n)
+		}
+	},
+	"the reaper finds what was given less time": func(t *testing.T, s *suite) {
+		long := sessions.TTL{Idle: 10 * time.Hour, Absolute: absolute}
+		r, saved := s.createAs("", long), s.createAs("", long)
+		s.save(saved, sessions.TTL{Idle: time.Minute})
+		for _, ttl := range []sessions.TTL{{Idle: time.Minute}, {Idle: time.Minute, Absolute: absolute}} {
+			to := s.Record()
+			to.Version = r.Version
+			_, err := s.store.Rekey(t.Context(), r.Key, to, ttl)
+			s.must(err)
+			r = s.createAs("", long)
+		}
+		s.age(3 * time.Hour)
+		if n := expired(s, 10); n != 3 {
+			t.Errorf("deleted %d, want 3", n)
+		}
+		s.load(r.Key)
 	},
 	"the reaper's delete spares what was touched or saved": func(t *testing.T, s *suite) {
 		touched, saved, dead := s.create(), s.create(), s.create()

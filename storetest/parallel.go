@@ -97,11 +97,11 @@ var parallelTests = map[string]func(*testing.T, *suite){
 		var total atomic.Int64
 		parallel(4, func(int) {
 			for {
-				n, err := s.store.DeleteExpired(t.Context(), 7)
+				n, more, err := s.store.DeleteExpired(t.Context(), 7)
 				if err != nil {
 					t.Errorf("delete expired: %v", err)
 				}
-				if total.Add(int64(n)); n == 0 || err != nil {
+				if total.Add(int64(n)); !more {
 					return
 				}
 			}
@@ -124,7 +124,7 @@ var parallelTests = map[string]func(*testing.T, *suite){
 		parallel(len(live)+2, func(i int) {
 			if i >= len(live) {
 				for range 10 {
-					if _, err := s.store.DeleteExpired(t.Context(), 5); err != nil {
+					if _, _, err := s.store.DeleteExpired(t.Context(), 5); err != nil {
 						t.Errorf("delete expired: %v", err)
 					}
 				}

@@ -93,7 +93,7 @@ func (t *table) build(ctx context.Context, n int) error {
 				SELECT UNHEX(CONCAT(LPAD(HEX(i * %[3]d), 16, '0'), MD5(CONCAT('a', i)), SUBSTR(MD5(CONCAT('b', i)), 1, 16))),
 				CONCAT('h', LPAD(i, 10, '0')), CASE i %% 2 WHEN 0 THEN CONCAT('user', LPAD(i, 10, '0')) END, `+documentMySQL+`, 1,
 				UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL 30 DAY, UTC_TIMESTAMP(6) + INTERVAL 24 + i %% 24 HOUR,
-				`+hourMySQL+` + INTERVAL 25 + i %% 24 HOUR
+				DATE_FORMAT(UTC_TIMESTAMP(), '%%Y-%%m-%%d %%H:00:00') + INTERVAL 25 + i %% 24 HOUR
 				FROM (SELECT %[1]d + a.i * 1000 + b.i AS i FROM d AS a JOIN d AS b WHERE a.i < 200) AS n WHERE i <= %[2]d ORDER BY i`),
 			from, min(from+buildChunk, n)-1, place(n))); err != nil {
 			return fmt.Errorf("build the table: %w", err)

@@ -55,12 +55,13 @@ func measurements() []measurement {
 
 // A plan is what to measure, and on what.
 type plan struct {
-	short bool
-	only  []string
-	rate  float64 // requests a second of the foreground, for reap
-	rows  int     // of the large table
-	batch int     // rows the reaper deletes at once, 0 for its default
-	where map[servers.Engine]string
+	short     bool
+	only      []string
+	rate      float64 // requests a second of the foreground, for reap
+	rows      int     // of the large table
+	scattered bool    // rows that end together are on different pages, for reap
+	batch     int     // rows the reaper deletes at once, 0 for its default
+	where     map[servers.Engine]string
 }
 
 func parse(args []string, log io.Writer) (*plan, error) {
@@ -73,6 +74,7 @@ func parse(args []string, log io.Writer) (*plan, error) {
 	only := flags.String("only", "", "`names` with commas: touches, hot, churn, reap, rows (default all)")
 	flags.Float64Var(&p.rate, "rate", 500, "requests a second beside the reaper")
 	flags.IntVar(&p.batch, "batch", 0, "rows of the reaper's batches, for reap (default the library's)")
+	flags.BoolVar(&p.scattered, "scattered", false, "for reap: rows that end together are on different pages")
 	flags.IntVar(&p.rows, "rows", 0, "rows of the large table (default 10000000, short 1000000)")
 	if err := flags.Parse(args); err != nil {
 		return nil, err

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
@@ -167,15 +166,19 @@ const chunk = 100_000
 // fill inserts n rows with keys by hashed, all of them live for a day or dead for
 // hours. All of it happens in the server.
 func (t *table) fill(ctx context.Context, kind string, n int, dead bool) error {
-	// Live rows die in the middle of an hour, so that no full hour comes between them and a touch.
-	times := t.pick(`now() - interval '1 day', now() + interval '29 days', date_trunc('hour', now()) + interval '25 hours 30 minutes',
-		date_trunc('hour', now()) + interval '26 hours'`,
-		`UTC_TIMESTAMP(6) - INTERVAL 1 DAY, UTC_TIMESTAMP(6) + INTERVAL 29 DAY, `+hourMySQL+` + INTERVAL 1530 MINUTE, `+hourMySQL+` + INTERVAL 26 HOUR`)
+	times := t.pick(`now() - interval '1 day', now() + interval '29 days', now() + interval '24 hours', now() + interval '26 hours'`,
+		`UTC_TIMESTAMP(6) - INTERVAL 1 DAY, UTC_TIMESTAMP(6) + INTERVAL 29 DAY, UTC_TIMESTAMP(6) + INTERVAL 24 HOUR, UTC_TIMESTAMP(6) + INTERVAL 26 HOUR`)
 	if dead {
-		times = t.pick(`now() - interval '9 days', now() + interval '20 days', now() - (2 + i % 48) * interval '1 hour',
-			date_trunc('hour', now()) - (1 + i % 48) * interval '1 hour'`,
-			`UTC_TIMESTAMP(6) - INTERVAL 9 DAY, UTC_TIMESTAMP(6) + INTERVAL 20 DAY, UTC_TIMESTAMP(6) - INTERVAL (2 + i % 48) HOUR,
-			`+hourMySQL+` - INTERVAL (1 + i % 48) HOUR`)
+		// Rows end in about the order in which they were made, up to three hours apart. With scattered
+		// each is on another page than the one that ends next.
+		ended := fmt.Sprintf(t.pick("((i::bigint * 48 / %d + i::bigint * 7919 %% 3) %% 48)", "((i * 48 DIV %d + i * 7919 %% 3) %% 48)"), n)
+		if t.scattered {
+			ended = "(i % 48)"
+		}
+		times = fmt.Sprintf(t.pick(`now() - interval '9 days', now() + interval '20 days', now() - (2 + %[1]s) * interval '1 hour',
+			date_trunc('hour', now()) - (1 + %[1]s) * interval '1 hour'`,
+			`UTC_TIMESTAMP(6) - INTERVAL 9 DAY, UTC_TIMESTAMP(6) + INTERVAL 20 DAY, UTC_TIMESTAMP(6) - INTERVAL (2 + %[1]s) HOUR,
+			DATE_FORMAT(UTC_TIMESTAMP(), '%%Y-%%m-%%d %%H:00:00') - INTERVAL (1 + %[1]s) HOUR`), ended)
 	}
 	for from := 0; from < n; from += chunk {
 		if _, err := t.exec(ctx, fmt.Sprintf(t.pick(
@@ -190,16 +193,6 @@ func (t *table) fill(ctx context.Context, kind string, n int, dead bool) error {
 		}
 	}
 	return nil
-}
-
-// hourMySQL is the full hour before now.
-const hourMySQL = `TIMESTAMPADD(HOUR, TIMESTAMPDIFF(HOUR, TIMESTAMP'2000-01-01 00:00:00', UTC_TIMESTAMP(6)), TIMESTAMP'2000-01-01 00:00:00')`
-
-// idle is the idle timeout that sets an expiry to where fill put it.
-func (t *table) idle(ctx context.Context) (time.Duration, error) {
-	seconds, err := t.int(ctx, t.pick("SELECT extract(epoch FROM date_trunc('hour', now()) + interval '25 hours 30 minutes' - now())::bigint",
-		"SELECT TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(6), "+hourMySQL+" + INTERVAL 1530 MINUTE)"))
-	return time.Duration(seconds+1) * time.Second, err
 }
 
 // A document has about 300 bytes that do not compress well.

@@ -20,9 +20,9 @@ const maxBatch = 10_000
 // A cleanup is the flags of the command and what it works on.
 type cleanup struct {
 	*app
-	once, dryRun bool
-	every        time.Duration
-	batch        int
+	once, dryRun, noRest bool
+	every                time.Duration
+	batch                int
 }
 
 func newCleanup(a *app) *cobra.Command {
@@ -38,7 +38,8 @@ is for disk space alone. A row is kept for up to about two hours after it expire
 Any number of machines may clean up the same table; they share the work.`,
 		Example: `  sessions cleanup --dry-run
   sessions cleanup --once
-  sessions cleanup --every 5m`,
+  sessions cleanup --every 5m
+  sessions cleanup --once --no-rest --batch-size 10000`,
 		Args: cobra.NoArgs,
 		RunE: asFailure(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
 			if err := c.check(cmd); err != nil {
@@ -65,7 +66,8 @@ Any number of machines may clean up the same table; they share the work.`,
 	cmd.Flags().BoolVar(&c.once, "once", false, "delete what has expired, print how many, and exit")
 	cmd.Flags().DurationVar(&c.every, "every", 0, "delete again and again, at this `interval`, such as 5m,\nuntil SIGINT or SIGTERM")
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "print how many would be deleted, and delete none")
-	cmd.Flags().IntVar(&c.batch, "batch-size", 1000, fmt.Sprintf("how many `rows` one statement deletes at the most,\n1 to %d", maxBatch))
+	cmd.Flags().IntVar(&c.batch, "batch-size", 50, fmt.Sprintf("how many `rows` one transaction looks at, at the most,\n1 to %d: requests wait for large ones", maxBatch))
+	cmd.Flags().BoolVar(&c.noRest, "no-rest", false, "do not rest between batches: for a backlog when nobody waits,\nwith a large --batch-size")
 	for _, name := range []string{"every", "batch-size"} {
 		// The flags were just defined, which is the one thing this can fail on.
 		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
@@ -112,7 +114,7 @@ func (d *database) fits(ctx context.Context) error {
 }
 
 func (c *cleanup) reaper(d *database) *sessions.Reaper {
-	return &sessions.Reaper{Store: d.store, Interval: c.every, BatchSize: c.batch, Timeout: c.timeout}
+	return &sessions.Reaper{Store: d.store, Interval: c.every, BatchSize: c.batch, NoRest: c.noRest, Timeout: c.timeout}
 }
 
 func (c *cleanup) count(ctx context.Context, d *database, reaper *sessions.Reaper, out io.Writer) error {

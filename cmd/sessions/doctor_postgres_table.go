@@ -47,7 +47,7 @@ var pgTable = tableSQL{
 			coalesce(avg(octet_length(data::text)), 0)::float8, coalesce(max(octet_length(data::text)), 0), count(*) FILTER (WHERE octet_length(data::text) > 1048576)
 		FROM $TABLE`,
 	due: `SELECT count(*), coalesce((extract(epoch FROM now() - min(expires_at)) * 1000)::bigint, 0)
-		FROM (SELECT expires_at FROM $TABLE WHERE reap_after <= now() ORDER BY reap_after LIMIT 100001) AS due`,
+		FROM (SELECT expires_at FROM $TABLE WHERE reap_after <= now() AND expires_at <= now() ORDER BY reap_after LIMIT 100001) AS due`,
 	sample: `SELECT count(*), coalesce(avg(octet_length(data::text)), 0)::float8, coalesce(max(octet_length(data::text)), 0), count(*) FILTER (WHERE octet_length(data::text) > 1048576)
 		FROM (SELECT data FROM $TABLE LIMIT 10000) AS looked`,
 }

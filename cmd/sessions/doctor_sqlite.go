@@ -40,7 +40,7 @@ var sqliteTable = tableSQL{
 			coalesce(avg(octet_length(data)), 0.0), coalesce(max(octet_length(data)), 0), count(*) FILTER (WHERE octet_length(data) > 1048576)
 		FROM $TABLE, (SELECT CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) AS now)`,
 	due: `SELECT count(*), coalesce(CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) - min(expires_at), 0)
-		FROM (SELECT expires_at FROM $TABLE WHERE reap_after <= unixepoch('now', 'subsec') * 1000 ORDER BY reap_after LIMIT 100001)`,
+		FROM (SELECT expires_at FROM $TABLE WHERE reap_after <= unixepoch('now', 'subsec') * 1000 AND expires_at <= unixepoch('now', 'subsec') * 1000 ORDER BY reap_after LIMIT 100001)`,
 	sample: `SELECT count(*), coalesce(avg(octet_length(data)), 0.0), coalesce(max(octet_length(data)), 0), count(*) FILTER (WHERE octet_length(data) > 1048576)
 		FROM (SELECT data FROM $TABLE LIMIT 10000)`,
 }

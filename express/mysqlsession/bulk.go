@@ -71,12 +71,12 @@ func (s *Store) DeleteAll(ctx context.Context, limit int) (int, error) {
 
 // DeleteExpired implements [sessions.Store]. What it deletes, upstream's own
 // clearing would delete too.
-func (s *Store) DeleteExpired(ctx context.Context, limit int) (n int, err error) {
+func (s *Store) DeleteExpired(ctx context.Context, limit int) (deleted int, more bool, err error) {
 	err = retry.Do(ctx, retry.Few, transient, func() error {
-		n, err = s.deleteExpiredOnce(ctx, limit)
+		deleted, err = s.deleteExpiredOnce(ctx, limit)
 		return err
 	})
-	return n, s.wrap("delete expired", err)
+	return deleted, err == nil && deleted == limit, s.wrap("delete expired", err)
 }
 
 // deleteExpiredOnce needs two statements, and so a transaction: MySQL has no

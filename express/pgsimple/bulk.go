@@ -65,9 +65,9 @@ func (s *Store) DeleteAll(ctx context.Context, limit int) (int, error) {
 
 // DeleteExpired implements [sessions.Store]. What it deletes, upstream's own
 // pruning would delete too.
-func (s *Store) DeleteExpired(ctx context.Context, limit int) (int, error) {
+func (s *Store) DeleteExpired(ctx context.Context, limit int) (deleted int, more bool, err error) {
 	n, err := s.exec(ctx, s.sql.deleteExpired, limit)
-	return int(n), s.wrap("delete expired", err)
+	return int(n), err == nil && int(n) == limit, s.wrap("delete expired", err)
 }
 
 // CountExpired implements [sessions.Store].
