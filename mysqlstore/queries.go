@@ -95,7 +95,9 @@ const (
 	// primary key. The minute is a margin for a replica that takes over with another clock.
 	due           = `reap_after <= ` + now + ` - INTERVAL 1 MINUTE`
 	expired       = `expires_at <= ` + now + ` - INTERVAL 1 MINUTE`
-	selectDue     = "SELECT `key`, " + expired + ` FROM $TABLE WHERE ` + due + ` ORDER BY reap_after LIMIT ? FOR UPDATE SKIP LOCKED`
+	selectDue     = "SELECT `key`, CAST(reap_after AS CHAR), " + expired + ` FROM $TABLE WHERE ` + due
+	behind        = " AND (reap_after > ? OR reap_after = ? AND `key` > ?)"
+	inOrder       = " ORDER BY reap_after, `key` LIMIT ? FOR UPDATE SKIP LOCKED"
 	deleteExpired = "DELETE $TABLE FROM $TABLE FORCE INDEX (PRIMARY) WHERE `key` IN ($KEYS) AND " + expired
 	moveOn        = "UPDATE $TABLE FORCE INDEX (PRIMARY) SET reap_after = " + bucketOf + `expires_at` + bucketEnd + " WHERE `key` IN ($KEYS)"
 	countExpired  = `SELECT COUNT(*) FROM $TABLE WHERE ` + due + ` AND ` + expired
@@ -111,7 +113,7 @@ type queries struct {
 
 	loadMany, createMany, saveMany, touchMany string
 
-	deleteKey, deleteHandle, deleteUser, deleteAll, selectDue, deleteExpired, moveOn string
+	deleteKey, deleteHandle, deleteUser, deleteAll, selectDue, selectBehind, deleteExpired, moveOn string
 
 	countExpired, count, list, listUser string
 }
@@ -123,7 +125,7 @@ func newQueries(table string) *queries {
 		rekey: on(rekey), rekeyAnew: on(rekeyAnew),
 		loadMany: on(loadMany), createMany: on(createMany), saveMany: on(saveMany), touchMany: on(touchMany),
 		deleteKey: on(deleteKey), deleteHandle: on(deleteHandle), deleteUser: on(deleteUser),
-		deleteAll: on(deleteAll), selectDue: on(selectDue), deleteExpired: on(deleteExpired), moveOn: on(moveOn),
+		deleteAll: on(deleteAll), selectDue: on(selectDue + inOrder), selectBehind: on(selectDue + behind + inOrder), deleteExpired: on(deleteExpired), moveOn: on(moveOn),
 		countExpired: on(countExpired), count: on(count), list: on(list), listUser: on(listUser),
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/sqlsessions/sessions"
@@ -25,7 +26,8 @@ type Store struct {
 	db     *stmt.Cache
 	table  string
 	sql    *queries
-	groups *groups // nil: one by one
+	groups *groups              // nil: one by one
+	reaped atomic.Pointer[mark] // where the last batch ended, nil for a new sweep
 }
 
 var _ sessions.Store = (*Store)(nil)

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/sqlsessions/sessions"
-	"github.com/sqlsessions/sessions/internal/retry"
 )
 
 // DeleteUser implements [sessions.Store].
@@ -22,11 +21,13 @@ func (s *Store) DeleteAll(ctx context.Context, limit int) (int, error) {
 
 // DeleteExpired implements [sessions.Store].
 func (s *Store) DeleteExpired(ctx context.Context, limit int) (deleted int, more bool, err error) {
-	var due int
-	err = retry.Do(ctx, retry.Few, transient, func() error {
-		return s.db.queryRow(ctx, s.sql.deleteExpired, limit).Scan(&deleted, &due)
-	})
-	return deleted, err == nil && due == limit, s.wrap("delete expired", err)
+	n, err := s.exec(ctx, s.sql.deleteExpired, limit)
+	if err != nil || int(n) == limit {
+		return int(n), err == nil, s.wrap("delete expired", err)
+	}
+	// Those that were alive are still the first, and what is behind them was not looked at.
+	moved, err := s.exec(ctx, s.sql.moveOn, limit)
+	return int(n), int(n+moved) >= limit, s.wrap("delete expired", err)
 }
 
 // CountExpired implements [sessions.Store].

@@ -81,14 +81,10 @@ const (
 	expired = `expires_at <= now() - interval '1 minute'`
 	// By ctid, for a join by key would find each row twice, or read the whole table. A
 	// row that was locked keeps its place until the statement ends.
-	deleteExpired = `WITH due AS MATERIALIZED (
-		SELECT ctid AS place, ` + expired + ` AS dead FROM $TABLE WHERE ` + due + ` ORDER BY reap_after LIMIT $1 FOR UPDATE SKIP LOCKED
-	), living AS (
-		UPDATE $TABLE SET reap_after = ` + bucketOf + `expires_at` + bucketEnd + ` WHERE ctid = ANY (ARRAY(SELECT place FROM due WHERE NOT dead))
-	), gone AS (
-		DELETE FROM $TABLE WHERE ctid = ANY (ARRAY(SELECT place FROM due WHERE dead)) AND ` + expired + ` RETURNING 1
-	) SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM due)`
-	countExpired = `SELECT count(*) FROM $TABLE WHERE ` + due + ` AND ` + expired
+	firstDue      = `ctid = ANY (ARRAY(SELECT ctid FROM $TABLE WHERE ` + due + ` ORDER BY reap_after LIMIT $1 FOR UPDATE SKIP LOCKED))`
+	deleteExpired = `DELETE FROM $TABLE WHERE ` + expired + ` AND ` + firstDue
+	moveOn        = `UPDATE $TABLE SET reap_after = ` + bucketOf + `expires_at` + bucketEnd + ` WHERE NOT ` + expired + ` AND ` + firstDue
+	countExpired  = `SELECT count(*) FROM $TABLE WHERE ` + due + ` AND ` + expired
 
 	count    = `SELECT count(*) FROM $TABLE WHERE expires_at > now()`
 	list     = `SELECT ` + columns + ` FROM $TABLE WHERE handle > $1 AND expires_at > now() ORDER BY handle LIMIT $2`
@@ -101,7 +97,7 @@ type queries struct {
 
 	loadMany, createMany, saveMany, existMany, touchMany string
 
-	deleteKey, deleteHandle, deleteUser, deleteAll, deleteExpired string
+	deleteKey, deleteHandle, deleteUser, deleteAll, deleteExpired, moveOn string
 
 	countExpired, count, list, listUser string
 }
@@ -113,7 +109,7 @@ func newQueries(table string) *queries {
 		loadMany: on(loadMany), createMany: on(createMany), saveMany: on(saveMany), existMany: on(existMany), touchMany: on(touchMany),
 		rekey: on(rekey), rekeyAnew: on(rekeyAnew),
 		deleteKey: on(deleteKey), deleteHandle: on(deleteHandle), deleteUser: on(deleteUser),
-		deleteAll: on(deleteAll), deleteExpired: on(deleteExpired),
+		deleteAll: on(deleteAll), deleteExpired: on(deleteExpired), moveOn: on(moveOn),
 		countExpired: on(countExpired), count: on(count), list: on(list), listUser: on(listUser),
 	}
 }

@@ -166,8 +166,10 @@ const chunk = 100_000
 // fill inserts n rows with keys by hashed, all of them live for a day or dead for
 // hours. All of it happens in the server.
 func (t *table) fill(ctx context.Context, kind string, n int, dead bool) error {
-	times := t.pick(`now() - interval '1 day', now() + interval '29 days', now() + interval '24 hours', now() + interval '26 hours'`,
-		`UTC_TIMESTAMP(6) - INTERVAL 1 DAY, UTC_TIMESTAMP(6) + INTERVAL 29 DAY, UTC_TIMESTAMP(6) + INTERVAL 24 HOUR, UTC_TIMESTAMP(6) + INTERVAL 26 HOUR`)
+	times := t.pick(`now() - interval '1 day', now() + interval '29 days', now() + interval '24 hours',
+		date_bin('2 hours', now(), '2000-01-01 00:00:00Z') + interval '26 hours'`,
+		`UTC_TIMESTAMP(6) - INTERVAL 1 DAY, UTC_TIMESTAMP(6) + INTERVAL 29 DAY, UTC_TIMESTAMP(6) + INTERVAL 24 HOUR,
+		DATE_FORMAT(UTC_TIMESTAMP(), '%Y-%m-%d %H:00:00') + INTERVAL 25 HOUR`)
 	if dead {
 		// Rows end in about the order in which they were made, up to three hours apart. With scattered
 		// each is on another page than the one that ends next.
