@@ -101,17 +101,23 @@ func TestReapBacklogUnderTraffic(t *testing.T) {
 	})
 }
 
+// hold locks the rows with these handles.
+func (tab *table) hold(t *testing.T, handles ...string) (release func()) {
+	t.Helper()
+	tx, err := tab.db.BeginTx(t.Context(), nil)
+	check(t, err)
+	_, err = tx.ExecContext(t.Context(), "UPDATE "+tab.name+" SET version = version + 1 WHERE handle IN ('"+strings.Join(handles, "', '")+"')")
+	check(t, err)
+	return func() { _ = tx.Rollback() }
+}
+
 // A row that somebody holds is passed over, not waited for. (SQLite locks the
 // whole database, for as long as one statement takes.)
 func TestReaperPassesOverLockedRows(t *testing.T) {
 	eachServer(t, func(t *testing.T, b backend) {
 		tab := b.newTable(t)
 		tab.fill(t, 100)
-		tx, err := tab.db.BeginTx(t.Context(), nil)
-		check(t, err)
-		defer func() { _ = tx.Rollback() }()
-		_, err = tx.ExecContext(t.Context(), "UPDATE "+tab.name+" SET version = version + 1 WHERE handle IN ('old3', 'old4')")
-		check(t, err)
+		defer tab.hold(t, "old3", "old4")()
 		reaper := &sessions.Reaper{Store: tab.store, Timeout: 20 * time.Second}
 		if n, err := reaper.Sweep(t.Context()); n != 98 || err != nil {
 			t.Errorf("deleted %d, %v; want the 98 that nobody holds", n, err)
@@ -129,12 +135,9 @@ func TestReaperComesBackForWhatItPassedOver(t *testing.T) {
 		tab.fill(t, 100)
 		var first string
 		check(t, tab.db.QueryRowContext(t.Context(), "SELECT handle FROM "+tab.name+" ORDER BY "+map[bool]string{false: "key", true: "`key`"}[b.dialect == migrations.MySQL]+" LIMIT 1").Scan(&first))
-		tx, err := tab.db.BeginTx(t.Context(), nil)
-		check(t, err)
-		defer func() { _ = tx.Rollback() }()
-		_, err = tx.ExecContext(t.Context(), "UPDATE "+tab.name+" SET version = version + 1 WHERE handle = '"+first+"'")
-		check(t, err)
-		reaper := &sessions.Reaper{Store: tab.store, BatchSize: 20, OnBatch: func(int, time.Duration) { _ = tx.Rollback() }}
+		release := tab.hold(t, first)
+		defer release()
+		reaper := &sessions.Reaper{Store: tab.store, BatchSize: 20, OnBatch: func(int, time.Duration) { release() }}
 		if n, err := reaper.Sweep(t.Context()); n != 100 || err != nil {
 			t.Errorf("deleted %d, %v; want all 100", n, err)
 		}

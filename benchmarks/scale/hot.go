@@ -152,28 +152,27 @@ func (t *table) hotSweep(ctx context.Context, n int) (s share, err error) {
 	if _, err := t.exec(ctx, "UPDATE sessions SET reap_after = now() - interval '2 minutes'"); err != nil {
 		return s, err
 	}
-	if s.from, err = t.counted(ctx, before.all+int64(n)); err != nil {
+	if _, err := t.counted(ctx, before.all+int64(n)); err != nil {
 		return s, err
 	}
-	start := time.Now()
-	if _, err := (&sessions.Reaper{Store: t.store}).Sweep(ctx); err != nil {
-		return s, err
-	}
-	s.took = time.Since(start)
-	if s.to, err = t.counted(ctx, s.from.all+int64(n)); err != nil {
-		return s, err
-	}
-	s.percent = 100 * float64(s.to.hot-s.from.hot) / float64(s.to.all-s.from.all)
-	return s, nil
+	return t.share(ctx, n, func() error {
+		_, err := (&sessions.Reaper{Store: t.store}).Sweep(ctx)
+		return err
+	})
 }
 
-func (t *table) hotShare(ctx context.Context, n int, do func(caller, i int) error) (s share, err error) {
+func (t *table) hotShare(ctx context.Context, n int, do func(caller, i int) error) (share, error) {
+	t.progressf("%d updates", n)
+	return t.share(ctx, n, func() error { return parallel(ctx, n, do) })
+}
+
+// share counts what run does, which is n updates.
+func (t *table) share(ctx context.Context, n int, run func() error) (s share, err error) {
 	if s.from, err = t.updates(ctx); err != nil {
 		return s, err
 	}
-	t.progressf("%d updates", n)
 	start := time.Now()
-	if err = parallel(ctx, n, do); err != nil {
+	if err = run(); err != nil {
 		return s, err
 	}
 	s.took = time.Since(start)
