@@ -99,10 +99,12 @@ func TestSQLiteLockIsHeld(t *testing.T) {
 
 			// Nor does an end of the context that is no deadline wait for the lock.
 			ctx, cancel := context.WithCancel(t.Context())
-			before, ended := tab.statements.Load(), make(chan error, 1)
+			ended := make(chan error, 1)
 			go func() { ended <- tab.store.Touch(ctx, "no such key", sessions.TTL{Idle: time.Hour}) }()
-			for tab.statements.Load() == before {
-				time.Sleep(time.Millisecond)
+			for deadline := time.Now().Add(10 * time.Second); !strings.Contains(stacks(), "internal/retry.Do("); time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("the touch does not wait for the lock")
+				}
 			}
 			cancel()
 			select {

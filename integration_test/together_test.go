@@ -28,12 +28,15 @@ func (tab *table) togetherAfter(t *testing.T, happens func(), calls ...func()) i
 	t.Helper()
 	release := tab.takeConnection(t)
 	var wait sync.WaitGroup
-	waiting := callsWaiting()
+	waiting, _ := callsWaiting()
 	for i, call := range append([]func(){func() { // goes alone, when there is a connection again
 		_, _ = tab.store.Load(context.Background(), newRow("").Key)
 	}}, calls...) {
 		wait.Go(call)
-		for deadline := time.Now().Add(30 * time.Second); callsWaiting() < waiting+i+1; time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+			if n, taking := callsWaiting(); n > waiting+i && !taking {
+				break
+			}
 			if time.Now().After(deadline) {
 				release()
 				t.Fatalf("call %d does not wait", i)
@@ -59,17 +62,30 @@ func (tab *table) takeConnection(t *testing.T) (release func()) {
 	return func() { check(t, conn.Close()) }
 }
 
-// callsWaiting counts the goroutines that wait in a call to a store, for company or for a connection.
-func callsWaiting() (n int) {
-	stacks := make([]byte, 4<<20)
-	for stack := range strings.SplitSeq(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
+// callsWaiting counts the goroutines that wait in a call to a store, for company or for a
+// connection, and tells whether one that sends batches is about to take one: whom it
+// will take along is open until it waits for a connection itself.
+func callsWaiting() (n int, taking bool) {
+	for stack := range strings.SplitSeq(stacks(), "\n\n") {
 		head, frames, _ := strings.Cut(stack, "\n")
-		frames, _, _ = strings.Cut(frames, "\ncreated by ") // who sends a batch was started by a call, and is none
-		if strings.Contains(frames, "internal/coalesce.(*Group") && strings.Contains(frames, ").Do(") && strings.Contains(head, "[select") {
+		frames, _, _ = strings.Cut(frames, "\ncreated by ") // who sends was started by a call, and is none
+		if !strings.Contains(frames, "internal/coalesce.(*Group") {
+			continue
+		}
+		waits := strings.Contains(head, "[select")
+		switch calls := strings.Contains(frames, ").Do("); {
+		case calls && waits:
 			n++
+		case !calls && !waits:
+			taking = true
 		}
 	}
-	return n
+	return n, taking
+}
+
+func stacks() string {
+	b := make([]byte, 4<<20)
+	return string(b[:runtime.Stack(b, true)])
 }
 
 func newRow(data string) sessions.Record {
