@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/sqlsessions/sessions/internal/deadline"
 )
 
 // A commit carries one batch of a session's changes to the store. It works on
@@ -40,9 +42,9 @@ func (s *Session) save(ctx context.Context) error {
 	if err != nil || c == nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.manager.options.Timeout)
-	defer cancel()
-	return s.manager.storeError("save", s.finish(c, c.run(ctx)))
+	limited := deadline.After(context.WithoutCancel(ctx), s.manager.options.Timeout)
+	defer limited.Stop()
+	return s.manager.storeError("save", s.finish(c, c.run(limited)))
 }
 
 // begin takes the pending changes, or returns nil when there is nothing to write.

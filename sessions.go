@@ -38,6 +38,7 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/sqlsessions/sessions/internal/deadline"
 	"github.com/sqlsessions/sessions/internal/wire"
 )
 
@@ -144,8 +145,8 @@ func (m *Manager) open(r *http.Request) (*Session, error) {
 	if err != nil || !presented && m.options.Predecessor == nil {
 		return s, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), m.options.Timeout)
-	defer cancel()
+	ctx := deadline.After(r.Context(), m.options.Timeout)
+	defer ctx.Stop()
 	live := 0
 	for _, id := range ids {
 		st, err := m.load(ctx, RowKey(m.protocol.Key(id.Text)))
@@ -227,9 +228,9 @@ func (m *Manager) Load(ctx context.Context, cookieValue string) (*Session, error
 	if !ok {
 		return nil, fmt.Errorf("sessions: load: %w", ErrNotFound)
 	}
-	ctx, cancel := context.WithTimeout(ctx, m.options.Timeout)
-	defer cancel()
-	st, err := m.load(ctx, RowKey(m.protocol.Key(id.Text)))
+	limited := deadline.After(ctx, m.options.Timeout)
+	defer limited.Stop()
+	st, err := m.load(limited, RowKey(m.protocol.Key(id.Text)))
 	if errors.Is(err, ErrNotFound) {
 		return nil, fmt.Errorf("sessions: load: %w", ErrNotFound)
 	}

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/sqlsessions/sessions/internal/deadline"
 )
 
 // A Crowd is the callers of all groups that share connections. Its fields are set
@@ -66,6 +68,7 @@ type Group[In, Out any] struct {
 	mu      sync.Mutex
 	running int
 	waiting []*Call[In, Out] // in the order they came
+	free    sync.Pool        // of *Call[In, Out]
 }
 
 // A Call is one caller's.
@@ -74,8 +77,9 @@ type Call[In, Out any] struct {
 	Out Out
 	Err error
 
-	ctx  context.Context
-	done chan struct{}
+	ctx   context.Context
+	done  chan struct{} // receives once Out and Err are there; has room for that
+	timer *time.Timer   // the waiting caller's
 }
 
 // Do returns what Alone or Together made of in. It returns when ctx ends: before the call
@@ -91,35 +95,53 @@ func (g *Group[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 		defer g.end()
 		return g.Alone(ctx, in)
 	}
-	c := &Call[In, Out]{In: in, ctx: ctx, done: make(chan struct{})}
+	c := g.call(ctx, in)
 	g.waiting = append(g.waiting, c)
 	if g.running < g.busy(width) {
 		g.running++
 		go g.work()
 	}
 	g.mu.Unlock()
-	select {
-	case <-c.done:
-		return c.Out, c.Err
-	case <-ctx.Done():
-		g.leave(c)
+	if err := deadline.Wait(ctx, c.timer, c.done); err != nil {
+		if g.leave(c) {
+			g.recycle(c)
+		}
 		var none Out
-		return none, fmt.Errorf("%s: waiting: %w", g.Doing, ctx.Err())
+		return none, fmt.Errorf("%s: waiting: %w", g.Doing, err)
 	}
+	defer g.recycle(c)
+	return c.Out, c.Err
+}
+
+func (g *Group[In, Out]) call(ctx context.Context, in In) *Call[In, Out] {
+	c, ok := g.free.Get().(*Call[In, Out])
+	if !ok {
+		c = &Call[In, Out]{done: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
+		c.timer.Stop()
+	}
+	c.In, c.ctx = in, ctx
+	return c
+}
+
+// recycle keeps what a call was made of. Nobody else may have it any more.
+func (g *Group[In, Out]) recycle(c *Call[In, Out]) {
+	*c = Call[In, Out]{done: c.done, timer: c.timer}
+	g.free.Put(c)
 }
 
 func (g *Group[In, Out]) busy(width int) int { return min(g.Busy, width) }
 
-// leave takes a call back that has not been sent.
-func (g *Group[In, Out]) leave(c *Call[In, Out]) {
+// leave takes a call back and returns false when it has been sent.
+func (g *Group[In, Out]) leave(c *Call[In, Out]) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for i, other := range g.waiting {
 		if other == c {
 			g.waiting = append(g.waiting[:i:i], g.waiting[i+1:]...)
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // end gives the room of a statement that went alone to those who wait.
@@ -205,7 +227,7 @@ func (g *Group[In, Out]) answer(batch []*Call[In, Out]) {
 		g.settle(batch)
 	}
 	for _, c := range batch {
-		close(c.done)
+		c.done <- struct{}{}
 	}
 }
 
@@ -224,10 +246,12 @@ func (g *Group[In, Out]) settle(batch []*Call[In, Out]) {
 		if of == nil {
 			return false
 		}
-		if c.Err = g.Moot(of, c.In); c.Err != nil {
-			close(c.done)
+		err := g.Moot(of, c.In)
+		if err != nil {
+			c.Err = err
+			c.done <- struct{}{}
 		}
-		return c.Err != nil
+		return err != nil
 	})
 }
 

@@ -3,14 +3,18 @@ package coalesce_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/sqlsessions/sessions/internal/coalesce"
+	"github.com/sqlsessions/sessions/internal/deadline"
 )
 
 // A server answers after a second, and notes what was sent together.
@@ -312,4 +316,35 @@ func TestMootCallsAreNotSent(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Calls are made of what earlier ones left, whatever became of those.
+func TestEachGetsItsOwnAnswerWhileOthersLeave(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const callers, rounds = 32, 100
+		s := newServer(4, 2, 8)
+		s.Key = nil
+		var wait sync.WaitGroup
+		var answered atomic.Int64
+		for i := range callers {
+			wait.Go(func() {
+				for round := range rounds {
+					ctx := deadline.After(t.Context(), time.Duration(rand.IntN(20_000))*time.Millisecond)
+					in := fmt.Sprintf("%d of %d", round, i)
+					switch out, err := s.Do(ctx, in); {
+					case err == nil && out == strings.ToUpper(in):
+						answered.Add(1)
+					case !errors.Is(err, context.DeadlineExceeded):
+						t.Errorf("%s: %q, %v", in, out, err)
+					}
+					ctx.Stop()
+				}
+			})
+		}
+		wait.Wait()
+		if n := answered.Load(); n == 0 || n == callers*rounds {
+			t.Errorf("%d of %d calls were answered", n, callers*rounds)
+		}
+	})
 }
