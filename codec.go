@@ -228,9 +228,13 @@ func depth(raw []byte) int {
 	return deepest
 }
 
-// decodeValue is the reverse of encodeValue. A number that lands in an
+// decodeValue is the reverse of encodeValue. raw is valid JSON in UTF-8. A number that lands in an
 // interface becomes a json.Number, because float64 loses digits past 2^53.
 func decodeValue(raw json.RawMessage, v any, numbers bool) error {
+	if text, ok := v.(*string); ok && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 {
+		*text = string(raw[1 : len(raw)-1]) // what most values are, in a tenth of the time
+		return nil
+	}
 	if !numbers {
 		return json.Unmarshal(raw, v)
 	}

@@ -43,8 +43,14 @@ func newHandle() string {
 // A signer turns ids into cookie values and back. A value is the id and an
 // HMAC-SHA-256 of it, both as base64url, joined by a dot.
 type signer struct {
-	macs []*sync.Pool // of hash.Hash, one pool a secret; the first one signs
+	macs []*sync.Pool // of *mac, one pool a secret; the first one signs
 	info []byte       // binds a value to this format and to the cookie's name
+}
+
+// A mac has room for what goes through it, which would cost two allocations each time.
+type mac struct {
+	hash    hash.Hash
+	in, out id
 }
 
 const (
@@ -59,19 +65,20 @@ func newSigner(name string, secrets [][]byte) *signer {
 	s := &signer{info: []byte("sessions/v1\x00" + name + "\x00")}
 	for _, secret := range secrets {
 		secret = append([]byte(nil), secret...) // the caller may wipe or reuse its slice
-		s.macs = append(s.macs, &sync.Pool{New: func() any { return hmac.New(sha256.New, secret) }})
+		s.macs = append(s.macs, &sync.Pool{New: func() any { return &mac{hash: hmac.New(sha256.New, secret)} }})
 	}
 	return s
 }
 
-func (s *signer) sum(which int, v id) (sum [sha256.Size]byte) {
-	mac := s.macs[which].Get().(hash.Hash)
-	mac.Reset()
-	mac.Write(s.info)
-	mac.Write(v[:])
-	mac.Sum(sum[:0])
-	s.macs[which].Put(mac)
-	return sum
+func (s *signer) sum(which int, v id) [sha256.Size]byte {
+	m := s.macs[which].Get().(*mac)
+	defer s.macs[which].Put(m)
+	m.hash.Reset()
+	m.hash.Write(s.info)
+	m.in = v
+	m.hash.Write(m.in[:])
+	m.hash.Sum(m.out[:0])
+	return m.out
 }
 
 func (s *signer) encode(v id) string {

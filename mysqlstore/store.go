@@ -105,13 +105,12 @@ func (s *Store) loadAlone(ctx context.Context, key sessions.RowKey) (r sessions.
 }
 
 func scan(r *sessions.Record, from func(dest ...any) error) error {
-	var key []byte
 	var created, left, limit int64
-	err := from(&key, &r.Handle, &r.User, &r.Data, &r.Version, &created, &left, &limit)
+	// Into types of its own database/sql goes by reflection.
+	err := from((*string)(&r.Key), &r.Handle, &r.User, &r.Data, (*int64)(&r.Version), &created, &left, &limit)
 	if err == nil && r.Data == nil { // the column can't be NULL, but MariaDB's CAST makes it so
 		err = errors.New("the session is larger than the server's max_allowed_packet, which was larger when it was saved")
 	}
-	r.Key = sessions.RowKey(key)
 	r.CreatedAt = time.UnixMicro(created)
 	r.ExpiresIn = time.Duration(left) * time.Microsecond
 	r.AbsoluteIn = time.Duration(limit) * time.Microsecond

@@ -83,7 +83,7 @@ func (s *Store) loadTogether(ctx context.Context, calls []*coalesce.Call[session
 	}
 	keys := make([]any, places)
 	for i := range keys {
-		keys[i] = []byte(calls[min(i, len(calls)-1)].In)
+		keys[i] = string(calls[min(i, len(calls)-1)].In)
 	}
 	query := strings.Replace(s.sql.loadMany, "$KEYS", "?"+strings.Repeat(", ?", places-1), 1)
 	found := make(map[sessions.RowKey]sessions.Record, len(calls))
