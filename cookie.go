@@ -6,8 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"hash"
+	"iter"
 	"net/http"
 	"net/netip"
+	"net/textproto"
 	"strings"
 	"sync"
 	"time"
@@ -123,28 +125,53 @@ func decode32(text string) (v id, ok bool) {
 // may ask the store about.
 const maxCandidates = 4
 
-// read returns the different ids that the correctly signed ones of cookies
-// carry. Order says nothing: whoever can set a cookie for a parent domain or a
-// longer path decides it (RFC 6265bis, section 8.6).
-func (s *signer) read(cookies []*http.Cookie) []wire.ID {
-	var found []wire.ID
+// read returns the different ids that the correctly signed ones of the cookies of a name
+// carry, and whether there is any cookie of that name. Order says nothing: whoever can set a
+// cookie for a parent domain or a longer path decides it (RFC 6265bis, section 8.6).
+func (s *signer) read(h http.Header, name string) (found []wire.ID, presented bool) {
 next:
-	for _, c := range cookies {
-		_, old, ok := s.decode(c.Value)
-		if !ok || c.Quoted {
+	for value := range cookieValues(h, name) {
+		presented = true
+		_, old, ok := s.decode(value)
+		if !ok {
 			continue
 		}
-		text := c.Value[:encodedLength]
+		text := value[:encodedLength]
 		for _, f := range found {
 			if f.Text == text {
 				continue next
 			}
 		}
 		if found = append(found, wire.ID{Text: text, Old: old}); len(found) > maxCandidates {
-			return nil
+			return nil, true
 		}
 	}
-	return found
+	return found, presented
+}
+
+// maxCookies is that of net/http, which finds none where there are more.
+const maxCookies = 3000
+
+// cookieValues yields what http.Request.CookiesNamed finds, without making a Cookie of
+// each, and leaves quotes around a value where they are.
+func cookieValues(h http.Header, name string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		lines, all := h["Cookie"], 0
+		for _, line := range lines {
+			all += strings.Count(line, ";") + 1
+		}
+		if all > maxCookies {
+			return
+		}
+		for _, line := range lines {
+			for part := range strings.SplitSeq(line, ";") {
+				n, value, _ := strings.Cut(textproto.TrimString(part), "=")
+				if textproto.TrimString(n) == name && !yield(value) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // cookie returns what to send for value; maxAge as in [SessionCookie]. An

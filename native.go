@@ -24,8 +24,7 @@ func newNative(o *Options) native {
 func (n native) Name() string { return n.options.Cookie.Name }
 
 func (n native) Read(r *http.Request) (ids []wire.ID, presented bool) {
-	cookies := r.CookiesNamed(n.options.Cookie.Name)
-	return n.read(cookies), len(cookies) > 0
+	return n.read(r.Header, n.options.Cookie.Name)
 }
 
 func (n native) Verify(value string) (wire.ID, bool) {

@@ -3,6 +3,8 @@ package sessions
 import (
 	"bytes"
 	"encoding/base64"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -101,6 +103,37 @@ func FuzzDecodeCookie(f *testing.F) {
 		}
 		if again := (&signer{macs: s.macs[which:], info: s.info}).encode(v); again != value {
 			t.Errorf("%q is accepted, and spelled %q", value, again)
+		}
+	})
+}
+
+// What net/http finds, and what it would drop for a byte that no cookie value has.
+func FuzzCookieValues(f *testing.F) {
+	const name = "__Host-session"
+	for _, line := range []string{
+		name + "=a", "a=b; " + name + "=c;" + name + "=d", name, name + "=", " \t" + name + " = x ", name + "=a=b", name + `="q"`, ";;=;" + name + "2=a", "x" + name + "=a",
+		name + "=\\", name + "=é", name + "=a b", strings.Repeat(";", 2998), strings.Repeat(";", 2997),
+	} {
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		h := http.Header{"Cookie": {line, "and=another; " + name + "=last"}}
+		got := slices.Collect(cookieValues(h, name))
+		got = slices.DeleteFunc(got, func(v string) bool {
+			if len(v) > 1 && v[0] == '"' && v[len(v)-1] == '"' {
+				v = v[1 : len(v)-1]
+			}
+			return strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' })
+		})
+		var want []string
+		for _, c := range (&http.Request{Header: h}).CookiesNamed(name) {
+			if c.Quoted {
+				c.Value = `"` + c.Value + `"`
+			}
+			want = append(want, c.Value)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q has %q, want %q", line, got, want)
 		}
 	})
 }
