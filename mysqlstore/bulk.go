@@ -129,9 +129,9 @@ func (s *Store) List(ctx context.Context, user, after string, limit int) (record
 	if user != "" {
 		query, args = s.sql.listUser, []any{user, after, limit}
 	}
-	err = s.db.Query(ctx, query, args, func(from func(...any) error) error {
-		var r sessions.Record
-		err := scan(&r, from)
+	row := newReader()
+	err = s.db.Query(ctx, query, args, func(scan func(...any) error) error {
+		r, err := row.read(scan)
 		records = append(records, r)
 		return err
 	})

@@ -94,9 +94,9 @@ func (s *Store) Load(ctx context.Context, key sessions.RowKey) (sessions.Record,
 	return s.groups.loads.Do(ctx, key)
 }
 
-func (s *Store) loadAlone(ctx context.Context, key sessions.RowKey) (r sessions.Record, err error) {
-	err = scan(&r, func(dest ...any) error {
-		return s.db.QueryRow(ctx, s.sql.load, []any{[]byte(key)}, dest...)
+func (s *Store) loadAlone(ctx context.Context, key sessions.RowKey) (sessions.Record, error) {
+	r, err := newReader().read(func(dest ...any) error {
+		return s.db.QueryRow(ctx, s.sql.load, []any{string(key)}, dest...)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return r, sessions.ErrNotFound
@@ -104,17 +104,29 @@ func (s *Store) loadAlone(ctx context.Context, key sessions.RowKey) (r sessions.
 	return r, s.wrap("load", err)
 }
 
-func scan(r *sessions.Record, from func(dest ...any) error) error {
-	var created, left, limit int64
-	// Into types of its own database/sql goes by reflection.
-	err := from((*string)(&r.Key), &r.Handle, &r.User, &r.Data, (*int64)(&r.Version), &created, &left, &limit)
+// A reader reads rows one after the other, for all of which it is allocated once.
+type reader struct {
+	sessions.Record
+	created, left, limit int64
+	dest                 [8]any
+}
+
+func newReader() *reader {
+	r := &reader{}
+	// Into types that are not its own database/sql goes by reflection.
+	r.dest = [...]any{(*string)(&r.Key), &r.Handle, &r.User, &r.Data, (*int64)(&r.Version), &r.created, &r.left, &r.limit}
+	return r
+}
+
+func (r *reader) read(scan func(dest ...any) error) (sessions.Record, error) {
+	err := scan(r.dest[:]...)
 	if err == nil && r.Data == nil { // the column can't be NULL, but MariaDB's CAST makes it so
 		err = errors.New("the session is larger than the server's max_allowed_packet, which was larger when it was saved")
 	}
-	r.CreatedAt = time.UnixMicro(created)
-	r.ExpiresIn = time.Duration(left) * time.Microsecond
-	r.AbsoluteIn = time.Duration(limit) * time.Microsecond
-	return err
+	r.CreatedAt = time.UnixMicro(r.created)
+	r.ExpiresIn = time.Duration(r.left) * time.Microsecond
+	r.AbsoluteIn = time.Duration(r.limit) * time.Microsecond
+	return r.Record, err
 }
 
 // Create implements [sessions.Store].

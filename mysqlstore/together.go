@@ -86,26 +86,26 @@ func (s *Store) loadTogether(ctx context.Context, calls []*coalesce.Call[session
 		keys[i] = string(calls[min(i, len(calls)-1)].In)
 	}
 	query := strings.Replace(s.sql.loadMany, "$KEYS", "?"+strings.Repeat(", ?", places-1), 1)
-	found := make(map[sessions.RowKey]sessions.Record, len(calls))
+	first, row := coalesce.First(calls), newReader()
 	err := retry.Do(ctx, retry.Few, transient, func() error {
-		return s.db.Query(ctx, query, keys, func(from func(...any) error) error {
-			var r sessions.Record
-			err := scan(&r, from)
-			found[r.Key] = r
+		return s.db.Query(ctx, query, keys, func(scan func(...any) error) error {
+			r, err := row.read(scan)
+			if c := first[r.Key]; c != nil {
+				c.Out = r
+			}
 			return err
 		})
 	})
 	for _, c := range calls {
-		record, ok := found[c.In]
+		asked := first[c.In]
 		switch {
 		case err != nil:
 			c.Err = s.wrap("load", err)
-		case !ok:
+		case asked.Out.Key == "":
 			c.Err = sessions.ErrNotFound
-		default:
-			if c.Out = record; len(found) < len(calls) { // two may have asked for one row
-				c.Out.Data = slices.Clone(record.Data)
-			}
+		case asked != c:
+			c.Out = asked.Out
+			c.Out.Data = slices.Clone(asked.Out.Data)
 		}
 	}
 }

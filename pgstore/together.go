@@ -75,23 +75,24 @@ func (s *Store) loadTogether(ctx context.Context, calls []*coalesce.Call[session
 	for i, c := range calls {
 		keys[i] = []byte(c.In)
 	}
-	found := make(map[sessions.RowKey]sessions.Record, len(calls))
+	first := coalesce.First(calls)
 	err := s.each(ctx, s.sql.loadMany, func(r rows) error {
 		record, err := r.record()
-		found[record.Key] = record
+		if c := first[record.Key]; c != nil {
+			c.Out = record
+		}
 		return err
 	}, keys)
 	for _, c := range calls {
-		record, ok := found[c.In]
+		asked := first[c.In]
 		switch {
 		case err != nil:
 			c.Err = s.wrap("load", err)
-		case !ok:
+		case asked.Out.Key == "":
 			c.Err = sessions.ErrNotFound
-		default:
-			if c.Out = record; len(found) < len(calls) { // two may have asked for one row
-				c.Out.Data = slices.Clone(record.Data)
-			}
+		case asked != c:
+			c.Out = asked.Out
+			c.Out.Data = slices.Clone(asked.Out.Data)
 		}
 	}
 }

@@ -82,6 +82,17 @@ type Call[In, Out any] struct {
 	timer *time.Timer   // the waiting caller's
 }
 
+// First returns the first of the calls for each In.
+func First[In comparable, Out any](calls []*Call[In, Out]) map[In]*Call[In, Out] {
+	first := make(map[In]*Call[In, Out], len(calls))
+	for _, c := range calls {
+		if first[c.In] == nil {
+			first[c.In] = c
+		}
+	}
+	return first
+}
+
 // Do returns what Alone or Together made of in. It returns when ctx ends: before the call
 // was sent nothing has happened then, and afterwards nobody knows.
 func (g *Group[In, Out]) Do(ctx context.Context, in In) (Out, error) {
