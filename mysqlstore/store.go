@@ -120,9 +120,6 @@ func newReader() *reader {
 
 func (r *reader) read(scan func(dest ...any) error) (sessions.Record, error) {
 	err := scan(r.dest[:]...)
-	if err == nil && r.Data == nil { // the column can't be NULL, but MariaDB's CAST makes it so
-		err = errors.New("the session is larger than the server's max_allowed_packet, which was larger when it was saved")
-	}
 	r.CreatedAt = time.UnixMicro(r.created)
 	r.ExpiresIn = time.Duration(r.left) * time.Microsecond
 	r.AbsoluteIn = time.Duration(r.limit) * time.Microsecond
