@@ -11,7 +11,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/sqlsessions/sessions/internal/deadline"
 )
@@ -71,28 +70,6 @@ type Group[In, Out any] struct {
 	free    sync.Pool        // of *Call[In, Out]
 }
 
-// A Call is one caller's.
-type Call[In, Out any] struct {
-	In  In
-	Out Out
-	Err error
-
-	ctx   context.Context
-	done  chan struct{} // receives once Out and Err are there; has room for that
-	timer *time.Timer   // the waiting caller's
-}
-
-// First returns the first of the calls for each In.
-func First[In comparable, Out any](calls []*Call[In, Out]) map[In]*Call[In, Out] {
-	first := make(map[In]*Call[In, Out], len(calls))
-	for _, c := range calls {
-		if first[c.In] == nil {
-			first[c.In] = c
-		}
-	}
-	return first
-}
-
 // Do returns what Alone or Together made of in. It returns when ctx ends: before the call
 // was sent nothing has happened then, and afterwards nobody knows.
 func (g *Group[In, Out]) Do(ctx context.Context, in In) (Out, error) {
@@ -122,22 +99,6 @@ func (g *Group[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 	}
 	defer g.recycle(c)
 	return c.Out, c.Err
-}
-
-func (g *Group[In, Out]) call(ctx context.Context, in In) *Call[In, Out] {
-	c, ok := g.free.Get().(*Call[In, Out])
-	if !ok {
-		c = &Call[In, Out]{done: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
-		c.timer.Stop()
-	}
-	c.In, c.ctx = in, ctx
-	return c
-}
-
-// recycle keeps what a call was made of. Nobody else may have it any more.
-func (g *Group[In, Out]) recycle(c *Call[In, Out]) {
-	*c = Call[In, Out]{done: c.done, timer: c.timer}
-	g.free.Put(c)
 }
 
 func (g *Group[In, Out]) busy(width int) int { return min(g.Busy, width) }
@@ -264,18 +225,4 @@ func (g *Group[In, Out]) settle(batch []*Call[In, Out]) {
 		}
 		return err != nil
 	})
-}
-
-// latest returns when the last of the callers gives up, if all of them do.
-func latest[In, Out any](batch []*Call[In, Out]) (last time.Time, ok bool) {
-	for _, c := range batch {
-		deadline, ok := c.ctx.Deadline()
-		if !ok {
-			return time.Time{}, false
-		}
-		if deadline.After(last) {
-			last = deadline
-		}
-	}
-	return last, true
 }
