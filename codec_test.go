@@ -220,3 +220,15 @@ func FuzzDecodeDocument(f *testing.F) {
 		}
 	})
 }
+
+// A string has a way of its own, which has to end where that of encoding/json does.
+func TestDecodeValueIntoAString(t *testing.T) {
+	t.Parallel()
+	for _, raw := range []string{`""`, `"a"`, `"日本 😀"`, `"a\n"`, `"\u00e9"`, `"\\"`, `"\""`, `null`, `12`, `123`, `true`, `["a"]`, `{"a":1}`} {
+		got, want := "before", "before"
+		gotErr, wantErr := decodeValue([]byte(raw), &got, false), json.Unmarshal([]byte(raw), &want)
+		if got != want || (gotErr == nil) != (wantErr == nil) {
+			t.Errorf("%s gives %q, %v; encoding/json %q, %v", raw, got, gotErr, want, wantErr)
+		}
+	}
+}

@@ -2,6 +2,8 @@ package sessions
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
 	"slices"
@@ -136,4 +138,20 @@ func FuzzCookieValues(f *testing.F) {
 			t.Errorf("%q has %q, want %q", line, got, want)
 		}
 	})
+}
+
+// The form of a value, which cookies that are out there have.
+func TestSignedValue(t *testing.T) {
+	t.Parallel()
+	secret := bytes.Repeat([]byte("new"), 11)
+	for range 3 { // with what the one before left
+		v := newID()
+		mac := hmac.New(sha256.New, secret)
+		mac.Write([]byte("sessions/v1\x00session\x00"))
+		mac.Write(v[:])
+		encode := base64.RawURLEncoding.EncodeToString
+		if got, want := testSigner().encode(v), encode(v[:])+"."+encode(mac.Sum(nil)); got != want {
+			t.Errorf("signed as %q, want %q", got, want)
+		}
+	}
 }
