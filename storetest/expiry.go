@@ -178,9 +178,9 @@ var expiryTests = map[string]func(*testing.T, *suite){
 	"the reaper's delete spares what was touched or saved": func(t *testing.T, s *suite) {
 		touched, saved, dead := s.create(), s.create(), s.create()
 		s.age(idle - time.Minute)
-		s.must(s.store.Touch(t.Context(), touched.Key, saving))
-		s.save(saved, saving)
-		s.age(idle - time.Minute)
+		s.must(s.store.Touch(t.Context(), touched.Key, sessions.TTL{Idle: 10 * time.Hour}))
+		s.save(saved, sessions.TTL{Idle: 10 * time.Hour})
+		s.age(4 * time.Hour) // what they were created with is over, by any rounding
 		if n := expired(s, 100); n != 1 {
 			t.Errorf("deleted %d, want 1", n)
 		}
