@@ -87,11 +87,13 @@ type Store interface {
 	// DeleteHandle removes the live row with this handle, or returns ErrNotFound.
 	DeleteHandle(ctx context.Context, handle string) error
 
-	// DeleteUser removes all rows of a user except those with the handles given,
-	// and returns how many.
+	// DeleteUser removes all rows of a user except those with the handles given, those
+	// too that a Rekey gives another key meanwhile, and returns how many.
 	DeleteUser(ctx context.Context, user string, except []string) (int, error)
 
-	// DeleteAll removes up to limit rows, dead or alive, and returns how many.
+	// DeleteAll removes up to limit rows, dead or alive, and returns how many. Fewer than
+	// limit says that no row is left that was there when it was called, under this key or,
+	// by a Rekey meanwhile, another; on the way to that it may remove more than limit.
 	DeleteAll(ctx context.Context, limit int) (int, error)
 
 	// DeleteExpired looks at up to limit rows that may be past their expiry, passing over

@@ -7,18 +7,28 @@ import (
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/internal/retry"
+	"github.com/sqlsessions/sessions/internal/stmt"
 )
 
 // DeleteUser implements [sessions.Store].
 func (s *Store) DeleteUser(ctx context.Context, user string, except []string) (int, error) {
-	n, err := s.exec(ctx, s.sql.deleteUser, user, strings.Join(except, ","))
-	return int(n), s.wrap("delete by user", err)
+	n, err := s.sweep(ctx, s.sql.deleteUser, user, strings.Join(except, ","))
+	return n, s.wrap("delete by user", err)
 }
 
 // DeleteAll implements [sessions.Store].
 func (s *Store) DeleteAll(ctx context.Context, limit int) (int, error) {
-	n, err := s.exec(ctx, s.sql.deleteAll, limit)
-	return int(n), s.wrap("delete all", err)
+	n, err := s.sweep(ctx, s.sql.deleteAll, limit)
+	return n, s.wrap("delete all", err)
+}
+
+// sweep deletes all rows of a range, again and again where others are in its way.
+func (s *Store) sweep(ctx context.Context, query string, args ...any) (deleted int, err error) {
+	err = retry.Do(ctx, retry.Many, undone, func() error {
+		deleted, err = stmt.Sweep(ctx, s.db.DB, query, args...)
+		return err
+	})
+	return deleted, err
 }
 
 // A mark is where a row is in the index on reap_after.

@@ -5,18 +5,23 @@ import (
 	"strings"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/internal/retry"
 )
 
 // DeleteUser implements [sessions.Store].
 func (s *Store) DeleteUser(ctx context.Context, user string, except []string) (int, error) {
-	n, err := s.exec(ctx, s.sql.deleteUser, user, strings.Join(except, ","))
+	n, err := s.execUpTo(ctx, retry.Many, s.sql.deleteUser, user, strings.Join(except, ","))
 	return int(n), s.wrap("delete by user", err)
 }
 
 // DeleteAll implements [sessions.Store].
 func (s *Store) DeleteAll(ctx context.Context, limit int) (int, error) {
-	n, err := s.exec(ctx, s.sql.deleteAll, limit)
-	return int(n), s.wrap("delete all", err)
+	n, err := s.execUpTo(ctx, retry.Many, s.sql.deleteAll, limit)
+	if err != nil || int(n) == limit {
+		return int(n), s.wrap("delete all", err)
+	}
+	rest, err := s.execUpTo(ctx, retry.Many, s.sql.deleteRest)
+	return int(n + rest), s.wrap("delete all", err)
 }
 
 // DeleteExpired implements [sessions.Store].

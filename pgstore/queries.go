@@ -47,8 +47,11 @@ const (
 	expires_at = ` + newExpiry + `, reap_after = least(reap_after, ` + bucketOf + newExpiry + bucketEnd + `)
 	WHERE key = $1 AND version = $4 AND expires_at > now()`
 
-	// The same for many rows at once. Keys come sorted, for the rows are mostly
-	// locked as they come, and so two of these wait for each other but do not deadlock.
+	// The same for many rows at once. They are locked in the order of their keys before the first
+	// is changed, so that two of these wait for each other but do not deadlock: a plan
+	// for a small table finds rows as they lie there.
+	lockFirst  = ` AND 0 <= (SELECT count(*) FROM (SELECT FROM $TABLE AS s`
+	locked     = ` ORDER BY s.key FOR NO KEY UPDATE OF s) AS locked)`
 	many       = `unnest($1::bytea[], $2::bigint[], $3::bigint[]`
 	ofMany     = `least(now() + u.idle * interval '1 microsecond', s.absolute_expires_at)`
 	newOfMany  = `now() + least(u.idle, u.absolute) * interval '1 microsecond'`
@@ -62,16 +65,21 @@ const (
 	saveMany = `UPDATE $TABLE AS s SET user_id = nullif(u.user_id, ''), data = u.data::json, version = s.version + 1,
 	expires_at = ` + ofMany + `, reap_after = least(s.reap_after, ` + bucketOf + ofMany + bucketEnd + `)
 	FROM ` + many + `, $4::text[], $5::text[]) AS u (key, idle, version, user_id, data)
-	WHERE s.key = u.key AND s.version = u.version AND s.expires_at > now() RETURNING s.key`
-	touchMany = `UPDATE $TABLE AS s SET expires_at = ` + ofMany + `
-	FROM ` + many + `) AS u (key, idle, throttle)
+	WHERE ` + unchanged + lockFirst + `, unnest($1::bytea[], $3::bigint[]) AS u (key, version) WHERE ` + unchanged + locked + ` RETURNING s.key`
+	unchanged = `s.key = u.key AND s.version = u.version AND s.expires_at > now()`
+	touchMany = `UPDATE $TABLE AS s SET expires_at = ` + ofMany + ` FROM ` + touched +
+		lockFirst + `, ` + touched + locked
+	touched = many + `) AS u (key, idle, throttle)
 	WHERE s.key = u.key AND s.expires_at > now() AND s.expires_at <= ` + ofMany + ` - u.throttle * interval '1 microsecond'`
 
 	deleteKey    = `DELETE FROM $TABLE WHERE key = $1`
 	deleteHandle = `DELETE FROM $TABLE WHERE handle = $1 AND expires_at > now()`
 	// A comma can't be in a handle, and every driver can pass a string.
-	deleteUser = `DELETE FROM $TABLE WHERE user_id = $1 AND handle <> ALL (string_to_array($2, ','))`
-	deleteAll  = `DELETE FROM $TABLE WHERE key IN (SELECT key FROM $TABLE LIMIT $1)`
+	deleteUser = `DELETE FROM $TABLE AS s WHERE ` + ofUser + lockFirst + ` WHERE ` + ofUser + locked
+	ofUser     = `s.user_id = $1 AND s.handle <> ALL (string_to_array($2, ','))`
+	// Passes over a row whose key changes meanwhile, as a condition on the key must; deleteRest has none.
+	deleteAll  = `DELETE FROM $TABLE WHERE key IN (SELECT key FROM $TABLE ORDER BY key LIMIT $1 FOR NO KEY UPDATE)`
+	deleteRest = `DELETE FROM $TABLE AS s WHERE true` + lockFirst + locked
 
 	// The mark finds, the expiry decides. SKIP LOCKED: a row that a request or
 	// another reaper holds is neither waited for nor deleted under its hands, and
@@ -97,7 +105,7 @@ type queries struct {
 
 	loadMany, createMany, saveMany, existMany, touchMany string
 
-	deleteKey, deleteHandle, deleteUser, deleteAll, deleteExpired, moveOn string
+	deleteKey, deleteHandle, deleteUser, deleteAll, deleteRest, deleteExpired, moveOn string
 
 	countExpired, count, list, listUser string
 }
@@ -109,7 +117,7 @@ func newQueries(table string) *queries {
 		loadMany: on(loadMany), createMany: on(createMany), saveMany: on(saveMany), existMany: on(existMany), touchMany: on(touchMany),
 		rekey: on(rekey), rekeyAnew: on(rekeyAnew),
 		deleteKey: on(deleteKey), deleteHandle: on(deleteHandle), deleteUser: on(deleteUser),
-		deleteAll: on(deleteAll), deleteExpired: on(deleteExpired), moveOn: on(moveOn),
+		deleteAll: on(deleteAll), deleteRest: on(deleteRest), deleteExpired: on(deleteExpired), moveOn: on(moveOn),
 		countExpired: on(countExpired), count: on(count), list: on(list), listUser: on(listUser),
 	}
 }

@@ -199,7 +199,11 @@ func (s *Store) DeleteHandle(ctx context.Context, handle string) error {
 
 // exec runs a statement that may be run again where PostgreSQL undid it.
 func (s *Store) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
-	err = retry.Do(ctx, retry.Few, transient, func() error {
+	return s.execUpTo(ctx, retry.Few, query, args...)
+}
+
+func (s *Store) execUpTo(ctx context.Context, tries int, query string, args ...any) (n int64, err error) {
+	err = retry.Do(ctx, tries, transient, func() error {
 		n, err = s.db.exec(ctx, query, args...)
 		return err
 	})

@@ -87,6 +87,55 @@ var parallelTests = map[string]func(*testing.T, *suite){
 			s.count(0)
 		}
 	},
+	"the end of all sessions is the end of those that renew meanwhile": func(t *testing.T, s *suite) {
+		everyone := func() {
+			for {
+				n, err := s.store.DeleteAll(t.Context(), 7)
+				if err != nil {
+					t.Errorf("delete all: %v", err)
+				}
+				if n < 7 {
+					return
+				}
+			}
+		}
+		alice := func() {
+			if _, err := s.store.DeleteUser(t.Context(), "alice", nil); err != nil {
+				t.Errorf("delete by user: %v", err)
+			}
+		}
+		for i := range 6 {
+			renewing := make([]sessions.Record, 8)
+			for i := range renewing {
+				renewing[i] = s.createAs("alice", ttl)
+			}
+			leaving := make([]sessions.Record, 16)
+			for i := range leaving {
+				leaving[i] = s.createAs("alice", ttl)
+			}
+			end := []func(){everyone, alice}[i%2]
+			var ended atomic.Bool
+			parallel(len(renewing)+2, func(i int) {
+				switch i {
+				case len(renewing):
+					end()
+					ended.Store(true)
+				case len(renewing) + 1:
+					for _, r := range leaving {
+						if err := s.store.Delete(t.Context(), r.Key); err != nil {
+							t.Errorf("delete: %v", err)
+						}
+					}
+				default:
+					renew(s, renewing[i], &ended)
+				}
+			})
+			s.count(0)
+			if t.Failed() {
+				return
+			}
+		}
+	},
 	"two reapers share the work": func(t *testing.T, s *suite) {
 		const rows = 60
 		for range rows {
@@ -144,4 +193,20 @@ var parallelTests = map[string]func(*testing.T, *suite){
 		})
 		s.count(len(live))
 	},
+}
+
+// renew moves a session from key to key until it is gone, or should be.
+func renew(s *suite, r sessions.Record, ended *atomic.Bool) {
+	for i, last := 0, false; i < 50 && !last; i++ {
+		last = ended.Load()
+		to := s.Record()
+		to.User, to.Version = r.User, r.Version
+		v, err := s.store.Rekey(s.Context(), r.Key, to, ttl)
+		if errors.Is(err, sessions.ErrNotFound) {
+			return
+		}
+		if err == nil { // or the database gave up on this one, among so many
+			r, r.Version = to, v
+		}
+	}
 }

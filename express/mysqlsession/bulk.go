@@ -10,6 +10,7 @@ import (
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/express/internal/row"
 	"github.com/sqlsessions/sessions/internal/retry"
+	"github.com/sqlsessions/sessions/internal/stmt"
 )
 
 // DeleteHandle implements [sessions.Store].
@@ -35,18 +36,21 @@ func (s *Store) DeleteHandle(ctx context.Context, handle string) error {
 
 // DeleteUser implements [sessions.Store].
 func (s *Store) DeleteUser(ctx context.Context, user string, except []string) (total int, err error) {
-	sids, err := s.sidsOf(ctx, user, except)
-	if err != nil {
-		return 0, s.wrap("delete by user", err)
-	}
-	for _, sid := range sids {
-		n, err := s.exec(ctx, s.sql.deleteUser, sid, sid, row.Quote(user))
+	err = row.UntilNone(func() (bool, error) {
+		sids, err := s.sidsOf(ctx, user, except)
 		if err != nil {
-			return total, s.wrap("delete by user", err)
+			return false, err
 		}
-		total += int(n)
-	}
-	return total, nil
+		for _, sid := range sids {
+			n, err := s.exec(ctx, s.sql.deleteUser, sid, sid, row.Quote(user))
+			if err != nil {
+				return false, err
+			}
+			total += int(n)
+		}
+		return len(sids) == 0, nil
+	})
+	return total, s.wrap("delete by user", err)
 }
 
 // sidsOf returns the ids of a user's sessions, dead or alive, but for those with
@@ -64,9 +68,12 @@ func (s *Store) sidsOf(ctx context.Context, user string, except []string) (sids 
 }
 
 // DeleteAll implements [sessions.Store].
-func (s *Store) DeleteAll(ctx context.Context, limit int) (int, error) {
-	n, err := s.exec(ctx, s.sql.deleteAll, limit)
-	return int(n), s.wrap("delete all", err)
+func (s *Store) DeleteAll(ctx context.Context, limit int) (deleted int, err error) {
+	err = retry.Do(ctx, retry.Many, undone, func() error {
+		deleted, err = stmt.Sweep(ctx, s.db.DB, s.sql.deleteAll, limit)
+		return err
+	})
+	return deleted, s.wrap("delete all", err)
 }
 
 // DeleteExpired implements [sessions.Store]. What it deletes, upstream's own

@@ -18,9 +18,12 @@ func number(err error) uint16 {
 }
 
 // transient holds for errors after which the statement has certainly been undone.
-func transient(err error) bool {
+func transient(err error) bool { return undone(err) || number(err) == 1205 } // lock wait timeout
+
+// undone holds for those of them that come at once.
+func undone(err error) bool {
 	switch number(err) {
-	case 1205, 1213, 1020: // lock wait timeout, deadlock, MariaDB: record has changed since last read
+	case 1213, 1020: // deadlock, MariaDB: record has changed since last read
 		return true
 	}
 	return false

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/express/internal/row"
+	"github.com/sqlsessions/sessions/internal/retry"
 )
 
 // DeleteHandle implements [sessions.Store].
@@ -23,17 +24,21 @@ func (s *Store) DeleteHandle(ctx context.Context, handle string) error {
 }
 
 // DeleteUser implements [sessions.Store].
-func (s *Store) DeleteUser(ctx context.Context, user string, except []string) (int, error) {
-	sids, err := s.sidsOf(ctx, user, except)
-	if err != nil || len(sids) == 0 {
-		return 0, s.wrap("delete by user", err)
-	}
-	list, err := json.Marshal(sids)
-	if err != nil {
-		return 0, s.wrap("delete by user", err)
-	}
-	n, err := s.exec(ctx, s.sql.deleteUser, row.Quote(user), string(list))
-	return int(n), s.wrap("delete by user", err)
+func (s *Store) DeleteUser(ctx context.Context, user string, except []string) (total int, err error) {
+	err = row.UntilNone(func() (bool, error) {
+		sids, err := s.sidsOf(ctx, user, except)
+		if err != nil || len(sids) == 0 {
+			return true, err
+		}
+		list, err := json.Marshal(sids)
+		if err != nil {
+			return false, err
+		}
+		n, err := s.execUpTo(ctx, retry.Many, s.sql.deleteUser, row.Quote(user), string(list))
+		total += int(n)
+		return false, err
+	})
+	return total, s.wrap("delete by user", err)
 }
 
 // sidsOf returns the ids of a user's sessions, dead or alive, but for those with
@@ -59,8 +64,12 @@ func (s *Store) sidsOf(ctx context.Context, user string, except []string) (sids 
 
 // DeleteAll implements [sessions.Store].
 func (s *Store) DeleteAll(ctx context.Context, limit int) (int, error) {
-	n, err := s.exec(ctx, s.sql.deleteAll, limit)
-	return int(n), s.wrap("delete all", err)
+	n, err := s.execUpTo(ctx, retry.Many, s.sql.deleteAll, limit)
+	if err != nil || int(n) == limit {
+		return int(n), s.wrap("delete all", err)
+	}
+	rest, err := s.execUpTo(ctx, retry.Many, s.sql.deleteRest)
+	return int(n + rest), s.wrap("delete all", err)
 }
 
 // DeleteExpired implements [sessions.Store]. What it deletes, upstream's own

@@ -61,7 +61,8 @@ const (
 	mayBe        = `strpos(sess::text, '` + row.QuotedMember + `') > 0 AND strpos(sess::text, `
 	selectUser   = `SELECT sid, sess::text FROM $TABLE WHERE ` + mayBe + `$1::text) > 0`
 	deleteUser   = `DELETE FROM $TABLE WHERE ` + mayBe + `$1::text) > 0 AND sid IN (SELECT json_array_elements_text($2::json))`
-	deleteAll    = `DELETE FROM $TABLE WHERE sid IN (SELECT sid FROM $TABLE LIMIT $1)`
+	deleteAll    = `DELETE FROM $TABLE WHERE sid IN (SELECT sid FROM $TABLE ORDER BY sid LIMIT $1 FOR UPDATE)`
+	deleteRest   = `DELETE FROM $TABLE` // those too whose id changes meanwhile
 	list         = `SELECT ` + columns + ` FROM $TABLE WHERE ` + handle + ` > $1 AND ` + live + ` ORDER BY ` + handle + ` LIMIT $2`
 	listUser     = `SELECT ` + columns + ` FROM $TABLE WHERE ` + mayBe + `$3::text) > 0 AND ` + handle + ` > $1 AND ` + live + ` ORDER BY ` + handle + ` LIMIT $2`
 	inOrder      = `SELECT ` + columns + ` FROM $TABLE WHERE sid > $1 AND ` + live + ` ORDER BY sid LIMIT $2`
@@ -80,7 +81,7 @@ const (
 type queries struct {
 	load, create, save, rekey, exists, touch string
 
-	deleteKey, deleteHandle, selectUser, deleteUser, deleteAll, deleteExpired string
+	deleteKey, deleteHandle, selectUser, deleteUser, deleteAll, deleteRest, deleteExpired string
 
 	countExpired, count, list, listUser, inOrder string
 }
@@ -90,7 +91,7 @@ func newQueries(table, jsonType string) *queries {
 	return &queries{
 		load: on(load), create: on(create), save: on(save), rekey: on(rekey), exists: on(exists), touch: on(touch),
 		deleteKey: on(deleteKey), deleteHandle: on(deleteHandle), selectUser: on(selectUser), deleteUser: on(deleteUser),
-		deleteAll: on(deleteAll), deleteExpired: on(deleteExpired),
+		deleteAll: on(deleteAll), deleteRest: on(deleteRest), deleteExpired: on(deleteExpired),
 		countExpired: on(countExpired), count: on(count), list: on(list), listUser: on(listUser), inOrder: on(inOrder),
 	}
 }

@@ -7,8 +7,12 @@ import (
 	"time"
 )
 
-// Few is how often a statement that lost a deadlock is tried.
-const Few = 4
+const (
+	// Few is how often a statement that lost a deadlock is tried.
+	Few = 4
+	// Many is for what ends many sessions, which must not fail because they are in use.
+	Many = 50
+)
 
 const maxPause = 20 * time.Millisecond
 
