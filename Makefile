@@ -49,7 +49,7 @@ bench: ## Measure this library and others on real servers, in under five minutes
 
 .PHONY: bench-core
 bench-core: ## Measure the middleware over a store that does nothing
-	go test -run '^$$' -bench . -benchmem -count 6 .
+	go test -run '^$$' -bench . -benchmem -count 10 .
 
 .PHONY: lint
 lint: ## Check formatting and run the linters

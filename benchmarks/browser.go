@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -91,22 +92,32 @@ func (b *browser) ask(ctx context.Context, h http.Handler, path string) (user st
 // seed begins n sessions.
 func seed(ctx context.Context, h http.Handler, n int, path string) ([]*browser, error) {
 	all := make([]*browser, n)
-	errs := make(chan error, connections)
-	for i := range connections {
-		go func() {
-			var err error
-			for j := i; j < n && err == nil; j += connections {
-				all[j] = &browser{header: http.Header{}}
-				_, _, err = all[j].ask(ctx, h, path)
+	return all, each(all, func(b **browser) error {
+		*b = &browser{header: http.Header{}}
+		_, _, err := (*b).ask(ctx, h, path)
+		return err
+	})
+}
+
+// visit lets each session be read once.
+func visit(ctx context.Context, h http.Handler, all []*browser) error {
+	return each(all, func(b **browser) error {
+		_, _, err := (*b).ask(ctx, h, pathRead)
+		return err
+	})
+}
+
+// each calls f for all of them, some at a time.
+func each(all []*browser, f func(b **browser) error) error {
+	var group sync.WaitGroup
+	errs := make([]error, connections)
+	for i := range errs {
+		group.Go(func() {
+			for j := i; j < len(all) && errs[i] == nil; j += connections {
+				errs[i] = f(&all[j])
 			}
-			errs <- err
-		}()
+		})
 	}
-	var first error
-	for range connections {
-		if err := <-errs; first == nil {
-			first = err
-		}
-	}
-	return all, first
+	group.Wait()
+	return errors.Join(errs...)
 }

@@ -39,6 +39,7 @@ func openGorilla(_ context.Context, e *env) (http.Handler, error) {
 	}
 	store := gormstore.New(g, newKey())
 	store.SessionOpts.Secure, store.SessionOpts.HttpOnly = true, true
+	store.SessionOpts.MaxAge = 24 * 60 * 60
 	store.MaxLength(64 << 10)
 	return (&gorillaApp{store}).pages(), nil
 }

@@ -20,7 +20,7 @@ func handContenders() []contender {
 		{
 			name: "hand", engines: both, hand: "hand", open: openHand,
 			about: "the statements by hand, prepared, on the same table and data: SELECT and json.Unmarshal, and to change something an UPDATE. Through pgxpool on PostgreSQL, database/sql on MySQL and MariaDB",
-			less:  "no signed cookie, no version (parallel changes are lost), no throttle, no absolute timeout",
+			less:  "no signed cookie, no version (parallel changes are lost), reading does not move the idle timeout, no absolute timeout, no limit on the time of a statement but the request's",
 		},
 		{
 			name: "hand-sql", engines: postgres, hand: "hand", open: openHandSQL,

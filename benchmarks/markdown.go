@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -34,6 +35,9 @@ func write(directory string, all []*section) error {
 		}
 		b.WriteString(s.markdown())
 	}
+	if err := os.WriteFile(filepath.Join(directory, csvFile), []byte(table(all)), 0o644); err != nil {
+		return err
+	}
 	b.WriteString(about(all))
 	b.WriteString(endMark + tail)
 	return os.WriteFile(path, []byte(b.String()), 0o644)
@@ -59,7 +63,7 @@ func (s *section) ratios(b *strings.Builder) {
 	b.WriteString("Throughput as a ratio to the statements by hand in the same round: the median, and the least and the greatest of all rounds.\n\n")
 	b.WriteString("| workload | contender |")
 	for _, n := range s.plan.callers {
-		fmt.Fprintf(b, " %d callers |", n)
+		fmt.Fprintf(b, " %s |", callersText(n))
 	}
 	b.WriteString("\n| --- | --- |" + strings.Repeat(" --- |", len(s.plan.callers)) + "\n")
 	for _, w := range s.work {
@@ -82,9 +86,16 @@ func (s *section) ratios(b *strings.Builder) {
 	b.WriteString("\n")
 }
 
+func callersText(n int) string {
+	if n == 1 {
+		return "1 caller"
+	}
+	return strconv.Itoa(n) + " callers"
+}
+
 // details is the table of everything else, at one number of callers for each workload.
 func (s *section) details(b *strings.Builder) {
-	b.WriteString("Each request, medians:\n\n")
+	b.WriteString("Each request, medians; growth is that of all rounds by all requests. Allocations and bytes include the benchmark's own, and of another process they can't be seen. All numbers of callers are in [" + csvFile + "](" + csvFile + ").\n\n")
 	b.WriteString("| workload | callers | contender | requests/s | p50 | p99 | statements | round trips | allocations | bytes | " + s.journalName() + " bytes | growth, bytes | notes |\n")
 	b.WriteString("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, w := range s.work {
@@ -106,10 +117,20 @@ func (s *section) details(b *strings.Builder) {
 					median(func(t *turn) float64 { return t.each(t.used.allocations) }), median(func(t *turn) float64 { return t.each(t.used.bytes) }))
 			}
 			fmt.Fprintf(b, " %.0f | %.0f | %s |\n",
-				median(func(t *turn) float64 { return t.each(t.used.journal) }), median(func(t *turn) float64 { return t.each(t.used.size) }), s.notes(at))
+				median(func(t *turn) float64 { return t.each(t.used.journal) }), s.growth(at), s.notes(at))
 		}
 	}
 	b.WriteString("\n")
+}
+
+// growth is that of all rounds: a table grows by many pages at once, and in most rounds not at all.
+func (s *section) growth(at cell) float64 {
+	var all turn
+	for _, t := range s.turns[at] {
+		all.requests += t.requests
+		all.used.size += t.used.size
+	}
+	return all.each(all.used.size)
 }
 
 // notes are what makes a number less than it looks.

@@ -133,6 +133,11 @@ func (s *section) rounds(ctx context.Context, entries []*entry, work workload, c
 			doing = append(doing, t)
 		}
 	}
+	for _, t := range doing {
+		if err := t.refresh(ctx, work); err != nil {
+			return err
+		}
+	}
 	for round := -1; round < s.plan.rounds; round++ {
 		for i := range doing {
 			t := doing[(i+max(round, 0))%len(doing)]

@@ -22,7 +22,10 @@ text { font: 12px system-ui, sans-serif; fill: #1f2328; }
 `
 
 // Colours that can be told apart on white and on black, also by most who are colour-blind.
-var plotColours = []string{"#0072d6", "#d55e00", "#009e73", "#cc79a7", "#8a6fd1", "#b8860b", "#56a5d8"}
+var plotColours = map[string]string{
+	"sessions": "#0072d6", "sessions-one-by-one": "#d55e00", "sessions-sql": "#56a5d8",
+	"scs": "#cc79a7", "scs-idle": "#009e73", "gorilla": "#8a6fd1", "hand-sql": "#b8860b",
+}
 
 const (
 	panelWidth, panelHeight = 380, 240
@@ -50,7 +53,7 @@ func (s *section) plot() string {
 	for i, name := range names {
 		x, y := panelLeft+i%4*200, panelTop+panelHeight+52+20*(i/4)
 		fmt.Fprintf(&b, `<line class="line" x1="%d" x2="%d" y1="%d" y2="%d" stroke="%s"/><text x="%d" y="%d">%s</text>`+"\n",
-			x, x+24, y-4, y-4, plotColours[i%len(plotColours)], x+30, y, name)
+			x, x+24, y-4, y-4, plotColours[name], x+30, y, name)
 	}
 	return b.String() + "</svg>\n"
 }
@@ -76,14 +79,15 @@ func (s *section) panel(b *strings.Builder, workload string, names []string, lef
 	for i, n := range s.plan.callers {
 		fmt.Fprintf(b, `<text x="%.1f" y="%.0f" text-anchor="middle">%d</text>`+"\n", x(i), bottom+18, n)
 	}
-	for j, name := range names {
+	fmt.Fprintf(b, `<text x="%.0f" y="%.0f" text-anchor="end">callers</text>`+"\n", left+panelWidth, bottom+34)
+	for _, name := range names {
 		var points []string
 		for i, n := range s.plan.callers {
 			if r, ok := s.toHand(cell{name, workload, n}); ok {
 				points = append(points, fmt.Sprintf("%.1f,%.1f", x(i), y(r.median)))
 			}
 		}
-		colour := plotColours[j%len(plotColours)]
+		colour := plotColours[name]
 		fmt.Fprintf(b, `<polyline class="line" stroke="%s" points="%s"/>`+"\n", colour, strings.Join(points, " "))
 		for _, p := range points {
 			px, py, _ := strings.Cut(p, ",")
@@ -94,7 +98,7 @@ func (s *section) panel(b *strings.Builder, workload string, names []string, lef
 
 // range2 is the range of the ratios in whole powers of two, one of which is 1.
 func (s *section) range2(workload string, names []string) (low, high float64) {
-	all := []float64{0.5, 2}
+	all := []float64{1. / 8, 8} // the same on every server, if it fits
 	for _, name := range names {
 		for _, n := range s.plan.callers {
 			if r, ok := s.toHand(cell{name, workload, n}); ok && r.median > 0 {

@@ -156,6 +156,29 @@ func (s *server) size(ctx context.Context, database string) (n int64, err error)
 	return n, err
 }
 
+// compact writes a database's tables anew, without the room that rows left which are gone.
+func (s *server) compact(ctx context.Context, database, address string) (err error) {
+	if s.engine == servers.MySQL {
+		_, err = s.admin.ExecContext(ctx, "ALTER TABLE "+database+".sessions ENGINE=InnoDB")
+		return err
+	}
+	conn, err := pgx.Connect(ctx, address)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
+	rows, err := conn.Query(ctx, "SELECT quote_ident(relname) FROM pg_stat_user_tables")
+	if err != nil {
+		return err
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, "VACUUM (FULL, ANALYZE) "+strings.Join(tables, ", "))
+	return err
+}
+
 // mysqlConfig turns a URL into the driver's configuration.
 func mysqlConfig(address string) (*mysql.Config, error) {
 	dsn, err := servers.MySQLDSN(address)

@@ -52,12 +52,27 @@ func (t *entry) counters(ctx context.Context) (c counters, err error) {
 	return c, err
 }
 
+// of returns the sessions that a workload is about.
+func (t *entry) of(work workload) []*browser {
+	if work.large {
+		return t.large
+	}
+	return t.small
+}
+
+// refresh makes what is measured next independent of what was before: the table has no room that
+// others left, and no session is due for a touch, which a library that touches at most once a
+// minute would make of the first read.
+func (t *entry) refresh(ctx context.Context, work workload) error {
+	if err := t.env.server.compact(ctx, t.database, t.env.url); err != nil {
+		return fmt.Errorf("benchmarks: %s: compact: %w", t.name, err)
+	}
+	return visit(ctx, t.handler, t.of(work))
+}
+
 // turn lets callers work for a while. Each has sessions of its own, as browsers do.
 func (t *entry) turn(ctx context.Context, work workload, callers int, span time.Duration) (*turn, error) {
-	sessions := t.small
-	if work.large {
-		sessions = t.large
-	}
+	sessions := t.of(work)
 	if len(sessions) < callers {
 		return nil, fmt.Errorf("benchmarks: %d callers need more than %d sessions", callers, len(sessions))
 	}
