@@ -75,13 +75,14 @@ const (
 	createMany = "INSERT INTO $TABLE (`key`, `handle`, `user_id`, `data`, `version`, created_at, absolute_expires_at, expires_at, reap_after) " +
 		`SELECT UNHEX(j.k), j.h, j.u, j.d, 1, ` + now + `, ` + now + ` + INTERVAL j.n MICROSECOND, ` + newOfMany + `, ` + bucketOf + newOfMany + bucketEnd +
 		` FROM ` + many
+	versions = "SELECT `key`, `version` FROM $TABLE WHERE `key` IN ($KEYS) AND expires_at > " + now
 	// All or none: a row that is not there, or has moved on, makes the sum overflow, which is
 	// an error in every sql_mode and undoes the statement. How many rows an UPDATE
 	// changed would not tell which, and asking afterwards could be answered by somebody's later change.
 	saveMany = `UPDATE ` + many + " LEFT JOIN $TABLE AS s ON s.`key` = UNHEX(j.k) " +
 		"SET s.`user_id` = j.u, s.`data` = j.d, s.`version` = s.`version` + 1, " +
 		`s.reap_after = LEAST(s.reap_after, ` + bucketOf + ofMany + bucketEnd + `), s.expires_at = ` + ofMany +
-		" WHERE IF(s.`version` = j.n AND s.expires_at > " + now + `, 1, j.n + 9223372036854775807)`
+		" WHERE IF(s.`version` = j.n AND s.expires_at > " + now + `, 1, ABS(j.n) + 1 + 9223372036854775807)`
 	touchMany = `UPDATE ` + many + " STRAIGHT_JOIN $TABLE AS s ON s.`key` = UNHEX(j.k) " +
 		`SET s.expires_at = ` + ofMany +
 		` WHERE s.expires_at > ` + now + ` AND s.expires_at <= ` + ofMany + ` - INTERVAL j.n MICROSECOND`
@@ -115,7 +116,7 @@ const (
 type queries struct {
 	load, create, save, exists, touch, rekey, rekeyAnew string
 
-	loadMany, createMany, saveMany, touchMany string
+	loadMany, createMany, saveMany, versions, touchMany string
 
 	deleteKey, deleteHandle, deleteUser, deleteAll, selectDue, selectBehind, deleteExpired, moveOn string
 
@@ -127,7 +128,7 @@ func newQueries(table string) *queries {
 	return &queries{
 		load: on(load), create: on(create), save: on(save), exists: on(exists), touch: on(touch),
 		rekey: on(rekey), rekeyAnew: on(rekeyAnew),
-		loadMany: on(loadMany), createMany: on(createMany), saveMany: on(saveMany), touchMany: on(touchMany),
+		loadMany: on(loadMany), createMany: on(createMany), saveMany: on(saveMany), versions: on(versions), touchMany: on(touchMany),
 		deleteKey: on(deleteKey), deleteHandle: on(deleteHandle), deleteUser: on(deleteUser),
 		deleteAll: on(deleteAll), selectDue: on(selectDue + inOrder), selectBehind: on(selectDue + behind + inOrder), deleteExpired: on(deleteExpired), moveOn: on(moveOn),
 		countExpired: on(countExpired), count: on(count), list: on(list), listUser: on(listUser),

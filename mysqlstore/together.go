@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -20,6 +22,8 @@ type write struct {
 }
 
 func (w write) key() string { return string(w.Key) }
+
+func (w write) size() int { return len(w.Data) }
 
 // overtaken spares the statement that could only find that the row has moved on.
 func overtaken(ended *coalesce.Call[write, sessions.Version], waits write) error {
@@ -44,18 +48,22 @@ const (
 	width = 16
 	// busy is how many statements run at once when calls go together.
 	busy = 2
-	// limit keeps a statement within some hundred kilobytes. It is a power of two: loads are
-	// prepared for as many keys.
+	// limit is a power of two: loads are prepared for as many keys.
 	limit = 64
+	// full is how many bytes of session data go together.
+	full = 1 << 20
+	// outOfRange is the error of a sum that overflows.
+	outOfRange = 1690
 )
 
 func newGroups(s *Store) *groups {
 	g := &groups{crowd: coalesce.Crowd{Width: width, Connections: s.size}}
 	setUp(g, &g.loads, "load", nil, s.loadAlone, s.loadTogether)
 	setUp(g, &g.saves, "save", write.key, s.saveAlone, s.saveTogether)
-	g.saves.Moot = overtaken
+	g.saves.Moot, g.saves.Size, g.saves.Full = overtaken, write.size, full
 	setUp(g, &g.touches, "touch", write.key, s.touchAlone, s.touchTogether)
 	setUp(g, &g.creates, "create", write.key, s.createAlone, s.createTogether)
+	g.creates.Size, g.creates.Full = write.size, full
 	return g
 }
 
@@ -69,27 +77,37 @@ func setUp[In, Out any](all *groups, g *coalesce.Group[In, Out], doing string, k
 	g.Key, g.Alone, g.Together = key, alone, together
 }
 
-// apart runs the calls of a batch one by one, so that each gets its own answer.
-func apart[In, Out any](ctx context.Context, calls []*coalesce.Call[In, Out], alone func(context.Context, In) (Out, error)) {
+// apart lets the calls of a batch run one by one, so that each gets its own answer.
+func apart[In, Out any](calls []*coalesce.Call[In, Out]) {
 	for _, c := range calls {
-		c.Out, c.Err = alone(ctx, c.In)
+		c.Apart = true
 	}
 }
 
-func (s *Store) loadTogether(ctx context.Context, calls []*coalesce.Call[sessions.RowKey, sessions.Record]) {
+// withKeys puts a place for each key into a query.
+func withKeys[In, Out any](query string, calls []*coalesce.Call[In, Out], key func(In) sessions.RowKey) (string, []any) {
 	places := 1
 	for places < len(calls) {
 		places *= 2 // so that few statements have to be prepared
 	}
 	keys := make([]any, places)
 	for i := range keys {
-		keys[i] = string(calls[min(i, len(calls)-1)].In)
+		keys[i] = string(key(calls[min(i, len(calls)-1)].In))
 	}
-	query := strings.Replace(s.sql.loadMany, "$KEYS", "?"+strings.Repeat(", ?", places-1), 1)
+	return strings.Replace(query, "$KEYS", "?"+strings.Repeat(", ?", places-1), 1), keys
+}
+
+func (s *Store) loadTogether(ctx context.Context, calls []*coalesce.Call[sessions.RowKey, sessions.Record]) {
+	query, keys := withKeys(s.sql.loadMany, calls, func(key sessions.RowKey) sessions.RowKey { return key })
 	first, row := coalesce.First(calls), newReader()
+	unreadable := false
 	err := retry.Do(ctx, retry.Few, transient, func() error {
+		for _, c := range calls {
+			c.Out = sessions.Record{} // an earlier try was undone
+		}
 		return s.db.Query(ctx, query, keys, func(scan func(...any) error) error {
 			r, err := row.read(scan)
+			unreadable = err != nil
 			if c := first[r.Key]; c != nil {
 				c.Out = r
 			}
@@ -99,6 +117,8 @@ func (s *Store) loadTogether(ctx context.Context, calls []*coalesce.Call[session
 	for _, c := range calls {
 		asked := first[c.In]
 		switch {
+		case unreadable || refused(err):
+			c.Apart = true
 		case err != nil:
 			c.Err = s.wrap("load", err)
 		case asked.Out.Key == "":
@@ -129,27 +149,78 @@ func asJSON[Out any](calls []*coalesce.Call[write, Out], number func(write) int6
 	return string(text), err == nil
 }
 
-// saveTogether saves all rows or, when one of them has moved on or is no good, each by itself.
+var errUnfit = errors.New("not for a statement for many rows")
+
+// changeAll runs a statement that changes the rows of all calls or, with an error, none.
+func changeAll[Out any](ctx context.Context, s *Store, query string, calls []*coalesce.Call[write, Out], number func(write) int64) error {
+	text, ok := asJSON(calls, number)
+	if !ok {
+		return errUnfit
+	}
+	n, err := s.exec(ctx, query, text)
+	if err == nil && n != int64(len(calls)) {
+		return fmt.Errorf("the server changed %d rows in place of %d", n, len(calls))
+	}
+	return err
+}
+
+func version(w write) int64 { return int64(w.Version) }
+
+// saveTogether saves all rows. When some have moved on, these are told so and the others saved
+// without them, and when one is no good each goes by itself.
 func (s *Store) saveTogether(ctx context.Context, calls []*coalesce.Call[write, sessions.Version]) {
-	text, ok := asJSON(calls, func(w write) int64 { return int64(w.Version) })
-	if ok {
-		_, err := s.exec(ctx, s.sql.saveMany, text)
-		if ok = !refused(err); ok {
-			for _, c := range calls {
-				if c.Err = s.wrap("save", err); err == nil {
-					c.Out = c.In.Version + 1
-				}
-			}
+	err := changeAll(ctx, s, s.sql.saveMany, calls, version)
+	if number(err) == outOfRange {
+		if calls, err = s.unmoved(ctx, calls); err == nil && len(calls) > 0 {
+			err = changeAll(ctx, s, s.sql.saveMany, calls, version)
 		}
 	}
-	if !ok {
-		apart(ctx, calls, s.saveAlone)
+	for _, c := range calls {
+		switch {
+		case err == nil:
+			c.Out = c.In.Version + 1
+		case refused(err):
+			c.Apart = true
+		default:
+			c.Err = s.wrap("save", err)
+		}
 	}
+}
+
+// unmoved answers those whose row has moved on or is gone, which it is for ever, and returns the rest.
+func (s *Store) unmoved(ctx context.Context, calls []*coalesce.Call[write, sessions.Version]) (rest []*coalesce.Call[write, sessions.Version], err error) {
+	query, keys := withKeys(s.sql.versions, calls, func(w write) sessions.RowKey { return w.Key })
+	versions := make(map[sessions.RowKey]sessions.Version, len(calls))
+	err = s.db.Query(ctx, query, keys, func(scan func(...any) error) error {
+		var key []byte
+		var version sessions.Version
+		err := scan(&key, &version)
+		versions[sessions.RowKey(key)] = version
+		return err
+	})
+	if err != nil {
+		return calls, err
+	}
+	for _, c := range calls {
+		switch version, there := versions[c.In.Key]; {
+		case !there:
+			c.Err = sessions.ErrNotFound
+		case version != c.In.Version:
+			c.Err = sessions.ErrConflict
+		default:
+			rest = append(rest, c)
+		}
+	}
+	return rest, nil
 }
 
 func (s *Store) touchTogether(ctx context.Context, calls []*coalesce.Call[write, struct{}]) {
 	text, _ := asJSON(calls, func(w write) int64 { return w.ttl.Throttle.Microseconds() })
 	_, err := s.exec(ctx, s.sql.touchMany, text)
+	if refused(err) {
+		apart(calls)
+		return
+	}
 	for _, c := range calls {
 		c.Err = s.wrap("touch", err)
 	}
@@ -159,20 +230,26 @@ func (s *Store) createTogether(ctx context.Context, calls []*coalesce.Call[write
 	for _, c := range calls {
 		c.In.ttl.Idle = min(c.In.ttl.Idle, c.In.ttl.Absolute)
 	}
-	text, ok := asJSON(calls, func(w write) int64 { return w.ttl.Absolute.Microseconds() })
-	if ok {
-		_, err := s.exec(ctx, s.sql.createMany, text)
-		if ok = !refused(err); ok {
-			for _, c := range calls {
-				c.Err = s.wrap("create", err)
-			}
-		}
+	err := changeAll(ctx, s, s.sql.createMany, calls, func(w write) int64 { return w.ttl.Absolute.Microseconds() })
+	if refused(err) {
+		apart(calls)
+		return
 	}
-	if !ok {
-		apart(ctx, calls, s.createAlone)
+	for _, c := range calls {
+		c.Err = s.wrap("create", err)
 	}
 }
 
-// refused holds for errors of the server after which nothing of the statement was
-// done and which may be about one row alone.
-func refused(err error) bool { return number(err) != 0 || tooLarge(err) }
+// refused holds for errors after which nothing of the statement was done and which may be about
+// one row alone.
+func refused(err error) bool {
+	switch number(err) {
+	case 0:
+		return tooLarge(err) || errors.Is(err, errUnfit)
+	case 1146, 1054, 1049, 1364: // unknown table, column, database; a column more, without default
+		return false
+	case 1053, 1180, 1317, 1927: // shutdown, error during COMMIT, interrupted, connection killed: it may have been committed
+		return false
+	}
+	return advice(err) == ""
+}

@@ -31,21 +31,24 @@ const (
 	width = 16
 	// busy is how many statements run at once when calls go together.
 	busy = 2
-	// limit keeps a statement within some hundred kilobytes.
-	limit = 128
+	// limit and full are how many calls, and bytes of session data, go together.
+	limit, full = 128, 1 << 20
 )
 
 func newGroups(s *Store) *groups {
 	g := &groups{crowd: coalesce.Crowd{Width: width, Connections: s.db.size}}
 	setUp(g, &g.loads, "load", nil, s.loadAlone, s.loadTogether)
 	setUp(g, &g.saves, "save", write.key, s.saveAlone, s.saveTogether)
-	g.saves.Moot = overtaken
+	g.saves.Moot, g.saves.Size, g.saves.Full = overtaken, write.size, full
 	setUp(g, &g.touches, "touch", write.key, s.touchAlone, s.touchTogether)
 	setUp(g, &g.creates, "create", write.key, s.createAlone, s.createTogether)
+	g.creates.Size, g.creates.Full = write.size, full
 	return g
 }
 
 func (w write) key() string { return string(w.Key) }
+
+func (w write) size() int { return len(w.Data) }
 
 // overtaken spares the statement that could only find that the row has moved on.
 func overtaken(ended *coalesce.Call[write, sessions.Version], waits write) error {
@@ -63,21 +66,21 @@ func setUp[In, Out any](all *groups, g *coalesce.Group[In, Out], doing string, k
 	g.Key, g.Alone, g.Together = key, alone, together
 }
 
-// fail gives all calls of a batch the error.
-func fail[In, Out any](calls []*coalesce.Call[In, Out], err error) {
-	for _, c := range calls {
-		c.Err = err
-	}
-}
-
 func (s *Store) loadTogether(ctx context.Context, calls []*coalesce.Call[sessions.RowKey, sessions.Record]) {
 	keys := make(byteas, len(calls))
 	for i, c := range calls {
 		keys[i] = []byte(c.In)
 	}
 	first := coalesce.First(calls)
-	err := s.each(ctx, s.sql.loadMany, func(r rows) error {
+	unreadable := false
+	begin := func() {
+		for _, c := range calls {
+			c.Out = sessions.Record{}
+		}
+	}
+	err := s.each(ctx, s.sql.loadMany, begin, func(r rows) error {
 		record, err := r.record()
+		unreadable = err != nil
 		if c := first[record.Key]; c != nil {
 			c.Out = record
 		}
@@ -86,6 +89,8 @@ func (s *Store) loadTogether(ctx context.Context, calls []*coalesce.Call[session
 	for _, c := range calls {
 		asked := first[c.In]
 		switch {
+		case unreadable || refused(err):
+			c.Apart = true
 		case err != nil:
 			c.Err = s.wrap("load", err)
 		case asked.Out.Key == "":
@@ -97,9 +102,11 @@ func (s *Store) loadTogether(ctx context.Context, calls []*coalesce.Call[session
 	}
 }
 
-// each runs a query that may be run again where PostgreSQL undid it.
-func (s *Store) each(ctx context.Context, query string, take func(rows) error, args ...any) error {
+// each runs a query that may be run again where PostgreSQL undid it. Each try begins with
+// begin: it can be undone after its rows came, when it is committed.
+func (s *Store) each(ctx context.Context, query string, begin func(), take func(rows) error, args ...any) error {
 	return retry.Do(ctx, retry.Few, transient, func() error {
+		begin()
 		found, err := s.db.query(ctx, query, args...)
 		if err != nil {
 			return err
@@ -115,15 +122,17 @@ func (s *Store) each(ctx context.Context, query string, take func(rows) error, a
 }
 
 // changed runs a statement that returns the keys of the rows it changed.
-func (s *Store) changed(ctx context.Context, query string, args ...any) (map[sessions.RowKey]bool, error) {
-	keys := map[sessions.RowKey]bool{}
-	err := s.each(ctx, query, func(r rows) error {
+func (s *Store) changed(ctx context.Context, query string, args ...any) (keys map[sessions.RowKey]bool, err error) {
+	err = s.each(ctx, query, func() { keys = map[sessions.RowKey]bool{} }, func(r rows) error {
 		var key []byte
 		err := r.Scan(&key)
 		keys[sessions.RowKey(key)] = true
 		return err
 	}, args...)
-	return keys, err
+	if err != nil {
+		return nil, err
+	}
+	return keys, nil
 }
 
 // fields are those of many writes, side by side.
@@ -151,7 +160,7 @@ func (s *Store) saveTogether(ctx context.Context, calls []*coalesce.Call[write, 
 	f := fieldsOf(calls)
 	saved, err := s.changed(ctx, s.sql.saveMany, f.keys, f.idle, f.versions, f.users, f.data)
 	if refused(err) {
-		apart(ctx, calls, s.saveAlone)
+		apart(calls)
 		return
 	}
 	var there map[sessions.RowKey]bool
@@ -175,14 +184,20 @@ func (s *Store) saveTogether(ctx context.Context, calls []*coalesce.Call[write, 
 func (s *Store) touchTogether(ctx context.Context, calls []*coalesce.Call[write, struct{}]) {
 	f := fieldsOf(calls)
 	_, err := s.exec(ctx, s.sql.touchMany, f.keys, f.idle, f.throttle)
-	fail(calls, s.wrap("touch", err))
+	if refused(err) {
+		apart(calls)
+		return
+	}
+	for _, c := range calls {
+		c.Err = s.wrap("touch", err)
+	}
 }
 
 func (s *Store) createTogether(ctx context.Context, calls []*coalesce.Call[write, struct{}]) {
 	f := fieldsOf(calls)
 	made, err := s.changed(ctx, s.sql.createMany, f.keys, f.idle, f.absolute, f.handles, f.users, f.data)
 	if refused(err) {
-		apart(ctx, calls, s.createAlone)
+		apart(calls)
 		return
 	}
 	for _, c := range calls {
@@ -192,16 +207,23 @@ func (s *Store) createTogether(ctx context.Context, calls []*coalesce.Call[write
 	}
 }
 
-// refused holds for errors about one of the values, after which nothing of the
-// statement was done.
+// refused holds for errors after which nothing of the statement was done and which may be
+// about one row alone: a value, a constraint, somebody's change, a damaged page.
 func refused(err error) bool {
 	state := sqlState(err)
-	return len(state) == 5 && (state[:2] == "22" || state[:2] == "23" || state == "54001")
+	if len(state) != 5 {
+		return false
+	}
+	switch state[:2] {
+	case "22", "23", "40", "XX":
+		return state != "40003" // statement_completion_unknown
+	}
+	return state == "54001"
 }
 
-// apart runs the calls of a batch one by one, so that a bad one harms itself alone.
-func apart[In, Out any](ctx context.Context, calls []*coalesce.Call[In, Out], alone func(context.Context, In) (Out, error)) {
+// apart lets the calls of a batch run one by one, so that a bad one harms itself alone.
+func apart[In, Out any](calls []*coalesce.Call[In, Out]) {
 	for _, c := range calls {
-		c.Out, c.Err = alone(ctx, c.In)
+		c.Apart = true
 	}
 }

@@ -10,6 +10,9 @@ type Call[In, Out any] struct {
 	In  In
 	Out Out
 	Err error
+	// Apart says that nothing of this call was done, and that it is to run alone: in its caller's
+	// goroutine, so that nobody waits for it.
+	Apart bool
 
 	ctx   context.Context
 	done  chan struct{} // receives once Out and Err are there; has room for that

@@ -27,17 +27,18 @@ type Crowd struct {
 
 	once    sync.Once
 	callers atomic.Int64
+	apart   chan struct{} // has room for as many calls as may run apart at once
 }
 
 // size returns Width within what the connections allow.
 func (c *Crowd) size() int {
 	c.once.Do(func() {
-		if c.Connections == nil {
-			return
+		if c.Connections != nil {
+			if n := c.Connections(); n > 0 {
+				c.Width = min(c.Width, n)
+			}
 		}
-		if n := c.Connections(); n > 0 {
-			c.Width = min(c.Width, n)
-		}
+		c.apart = make(chan struct{}, c.Width)
 	})
 	return c.Width
 }
@@ -51,6 +52,10 @@ type Group[In, Out any] struct {
 	Busy int
 	// Limit is how many calls go together at the most.
 	Limit int
+	// Size is how large a call is, and Full how large those together may be, but for one that is
+	// larger by itself. They are for calls with a Key; nil is without a limit.
+	Size func(In) int
+	Full int
 	// Doing begins the error of who does not wait any longer.
 	Doing string
 	// Key is what a call is about. Two calls with one key are never sent
@@ -59,8 +64,8 @@ type Group[In, Out any] struct {
 	// Moot, asked about a call that waits when one with its key has ended, may answer
 	// it with an error in place of the server. Nil never does.
 	Moot func(ended *Call[In, Out], waits In) error
-	// Alone runs one call. Together runs several and sets the result of each; when it
-	// ends by a panic the program does.
+	// Alone runs one call. Together runs several and sets the result of each, or Apart; its
+	// context has no caller's values. When it ends by a panic the program does.
 	Alone    func(context.Context, In) (Out, error)
 	Together func(context.Context, []*Call[In, Out])
 
@@ -97,8 +102,23 @@ func (g *Group[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 		var none Out
 		return none, fmt.Errorf("%s: waiting: %w", g.Doing, err)
 	}
-	defer g.recycle(c)
-	return c.Out, c.Err
+	out, err, apart := c.Out, c.Err, c.Apart
+	g.recycle(c)
+	if apart {
+		return g.runApart(ctx, in)
+	}
+	return out, err
+}
+
+// runApart runs a call that its batch left undone, beside the batches to come.
+func (g *Group[In, Out]) runApart(ctx context.Context, in In) (out Out, err error) {
+	select {
+	case g.Crowd.apart <- struct{}{}:
+		defer func() { <-g.Crowd.apart }()
+		return g.Alone(ctx, in)
+	case <-ctx.Done():
+		return out, fmt.Errorf("%s: waiting: %w", g.Doing, ctx.Err())
+	}
 }
 
 func (g *Group[In, Out]) busy(width int) int { return min(g.Busy, width) }
@@ -158,15 +178,19 @@ func (g *Group[In, Out]) take() []*Call[In, Out] {
 	batch := make([]*Call[In, Out], 0, min(len(g.waiting), g.Limit))
 	keys := make(map[string]struct{}, cap(batch))
 	var rest []*Call[In, Out]
+	size := 0
 	for i, c := range g.waiting {
-		if len(batch) == g.Limit {
-			rest = append(rest, g.waiting[i:]...)
-			break
-		}
 		key := g.Key(c.In)
 		if _, there := keys[key]; there {
 			rest = append(rest, c)
 			continue
+		}
+		if g.Size != nil {
+			size += g.Size(c.In)
+		}
+		if len(batch) == g.Limit || size > g.Full && len(batch) > 0 {
+			rest = append(rest, g.waiting[i:]...)
+			break
 		}
 		keys[key] = struct{}{}
 		batch = append(batch, c)
@@ -183,7 +207,7 @@ func (g *Group[In, Out]) send(batch []*Call[In, Out]) {
 		g.answer(batch)
 		return
 	}
-	ctx := context.WithoutCancel(batch[0].ctx)
+	ctx := context.Background()
 	if last, ok := latest(batch); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, last)

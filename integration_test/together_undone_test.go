@@ -1,0 +1,178 @@
+package integration_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/migrations"
+)
+
+// PostgreSQL can undo a statement when it commits it, after it has told which rows it saved: as here
+// by a deferred trigger, so at serializable by itself. Somebody who waited for the row changes it
+// before the statement runs again, and then it was not saved.
+func TestASaveThatIsUndoneAtCommit(t *testing.T) {
+	eachBatching(t, func(t *testing.T, tab *table) {
+		if tab.dialect != migrations.PostgreSQL {
+			return // the others tell nothing before the commit
+		}
+		ctx := t.Context()
+		alone, first, second := newRow(`{"n":1}`), newRow(`{"n":1}`), newRow(`{"n":1}`)
+		for _, r := range []sessions.Record{alone, first, second} {
+			check(t, tab.store.Create(ctx, r, day))
+		}
+		other := tab.connectTo(t, tab.url)
+		other.undo(t, tab.name, first.Handle, `
+			IF nextval('$T_commits') > 1 THEN RETURN NULL; END IF;
+			FOR i IN 1..1000 LOOP -- until somebody waits for the row
+				EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'
+					AND transactionid = pg_current_xact_id()::xid);
+				PERFORM pg_sleep(0.01);
+			END LOOP;`)
+		var changed sync.WaitGroup
+		save := func(r sessions.Record, want error) func() {
+			return func() {
+				r.Version, r.Data = 1, []byte(`{"n":2}`)
+				if v, err := tab.store.Save(ctx, r, anHour); !errors.Is(err, want) || err == nil && v != 2 {
+					t.Errorf("save: version %d, %v, want %v", v, err, want)
+				}
+			}
+		}
+		tab.togetherAfter(t, func() {
+			changed.Go(func() {
+				for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+					var commits bool // the batch holds its rows
+					err := other.db.QueryRowContext(ctx, strings.ReplaceAll("SELECT is_called FROM $T_commits", "$T", tab.name)).Scan(&commits)
+					if err != nil || commits {
+						break
+					}
+				}
+				_, err := other.db.ExecContext(ctx, "UPDATE "+tab.name+" SET version = version + 1, data = '{\"n\":3}' WHERE handle = '"+first.Handle+"'")
+				check(t, err)
+			})
+		}, save(alone, nil), save(first, sessions.ErrConflict), save(second, nil))
+		changed.Wait()
+		for handle, want := range map[string]string{first.Handle: `{"n":3}`, second.Handle: `{"n":2}`} {
+			var data string
+			check(t, other.db.QueryRowContext(ctx, "SELECT data FROM "+tab.name+" WHERE handle = '"+handle+"'").Scan(&data))
+			if data != want {
+				t.Errorf("the row holds %s, want %s", data, want)
+			}
+		}
+	})
+}
+
+// undo undoes each change of a row at its commit, after some statements of PL/pgSQL.
+func (c *conns) undo(t *testing.T, table, handle, first string) {
+	t.Helper()
+	run := func(ctx context.Context, statement string) {
+		_, err := c.db.ExecContext(ctx, strings.ReplaceAll(statement, "$T", table))
+		check(t, err)
+	}
+	run(t.Context(), "CREATE SEQUENCE $T_commits")
+	run(t.Context(), "CREATE FUNCTION $T_undo() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "+first+" RAISE EXCEPTION 'undone' USING ERRCODE = '40001'; END $$")
+	run(t.Context(), "CREATE CONSTRAINT TRIGGER undo AFTER UPDATE ON $T DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.handle = '"+
+		handle+"') EXECUTE FUNCTION $T_undo()")
+	t.Cleanup(func() {
+		run(context.Background(), "DROP FUNCTION $T_undo CASCADE")
+		run(context.Background(), "DROP SEQUENCE $T_commits")
+	})
+}
+
+// A row that others change all the time harms nobody else's.
+func TestARowThatIsAlwaysUndone(t *testing.T) {
+	eachBatching(t, func(t *testing.T, tab *table) {
+		if tab.dialect != migrations.PostgreSQL {
+			return // has no such trigger
+		}
+		ctx := t.Context()
+		rows := make([]sessions.Record, 5)
+		var saves, touches []func()
+		for i := range rows {
+			rows[i] = newRow(`{"n":1}`)
+			check(t, tab.store.Create(ctx, rows[i], day))
+			rows[i].Version = 1
+			saves = append(saves, func() {
+				if _, err := tab.store.Save(ctx, rows[i], anHour); (err != nil) != (i == 2) {
+					t.Errorf("save %d: %v", i, err)
+				}
+			})
+			touches = append(touches, func() {
+				if err := tab.store.Touch(ctx, rows[i].Key, sessions.TTL{Idle: 2 * time.Hour}); (err != nil) != (i == 2) {
+					t.Errorf("touch %d: %v", i, err)
+				}
+			})
+		}
+		tab.connectTo(t, tab.url).undo(t, tab.name, rows[2].Handle, "")
+		tab.together(t, saves...)
+		tab.together(t, touches...)
+	})
+}
+
+// A save that comes too late costs its neighbours a statement or two, not one each.
+func TestALateSaveInABatch(t *testing.T) {
+	eachBatching(t, func(t *testing.T, tab *table) {
+		const n = 40
+		ctx := t.Context()
+		rows := make([]sessions.Record, n)
+		var saves []func()
+		for i := range rows {
+			rows[i] = newRow(`{"n":1}`)
+			check(t, tab.store.Create(ctx, rows[i], day))
+			rows[i].Version = 1
+			saves = append(saves, func() {
+				_, err := tab.store.Save(ctx, rows[i], anHour)
+				if want := map[int]error{7: sessions.ErrConflict, 8: sessions.ErrConflict, 9: sessions.ErrNotFound}[i]; !errors.Is(err, want) {
+					t.Errorf("save %d: %v, want %v", i, err, want)
+				}
+			})
+		}
+		_, err := tab.store.Save(ctx, rows[7], anHour)
+		check(t, err)
+		rows[8].Version = 0
+		check(t, tab.store.Delete(ctx, rows[9].Key))
+		if statements := tab.together(t, saves...); statements > 6 { // half of them to ask and to prepare
+			t.Errorf("%d saves took %d statements", n, statements)
+		}
+		before := rows[2] // there is no version 0, and so it is late
+		tab.together(t, func() { _, _ = tab.store.Save(ctx, rows[0], anHour) }, func() {
+			before.Version = 0
+			if _, err := tab.store.Save(ctx, before, anHour); !errors.Is(err, sessions.ErrConflict) {
+				t.Errorf("a save of version 0: %v", err)
+			}
+		}, func() {
+			rows[3].Version = 2
+			if _, err := tab.store.Save(ctx, rows[3], anHour); err != nil {
+				t.Errorf("a save beside one of version 0: %v", err)
+			}
+		})
+	})
+}
+
+// A row that can't be read fails who asks for it.
+func TestADamagedRowInABatch(t *testing.T) {
+	eachBatching(t, func(t *testing.T, tab *table) {
+		if tab.dialect != migrations.PostgreSQL {
+			return // there is no value of these columns that MySQL stores and the store can't read
+		}
+		ctx := t.Context()
+		rows := make([]sessions.Record, 10)
+		var loads []func()
+		for i := range rows {
+			rows[i] = newRow(`{"n":1}`)
+			check(t, tab.store.Create(ctx, rows[i], day))
+			loads = append(loads, func() {
+				if _, err := tab.store.Load(ctx, rows[i].Key); (err != nil) != (i == 3) {
+					t.Errorf("load %d: %v", i, err)
+				}
+			})
+		}
+		_, err := tab.db.ExecContext(ctx, "UPDATE "+tab.name+" SET absolute_expires_at = 'infinity', expires_at = 'infinity' WHERE handle = '"+rows[3].Handle+"'")
+		check(t, err)
+		tab.together(t, loads...)
+	})
+}
