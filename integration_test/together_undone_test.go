@@ -176,3 +176,59 @@ func TestADamagedRowInABatch(t *testing.T) {
 		tab.together(t, loads...)
 	})
 }
+
+// A row that somebody holds keeps who wants that one waiting, and nobody else.
+func TestAHeldRowInABatch(t *testing.T) {
+	eachBatching(t, func(t *testing.T, tab *table) {
+		const n, held = 40, 7
+		rows := make([]sessions.Record, n)
+		for i := range rows {
+			rows[i] = newRow(`{"n":1}`)
+			check(t, tab.store.Create(t.Context(), rows[i], day))
+			rows[i].Version = 1
+		}
+		holder := &table{conns: tab.connectTo(t, tab.url), name: tab.name}
+		for what, call := range map[string]func(ctx context.Context, i int) error{
+			"save": func(ctx context.Context, i int) error {
+				_, err := tab.store.Save(ctx, rows[i], anHour)
+				return err
+			},
+			"touch": func(ctx context.Context, i int) error {
+				return tab.store.Touch(ctx, rows[i].Key, sessions.TTL{Idle: 2 * time.Hour})
+			},
+		} {
+			release := holder.hold(t, rows[held].Handle)
+			var others sync.WaitGroup
+			others.Add(n - 1)
+			var calls []func()
+			for i := range rows {
+				calls = append(calls, func() {
+					limit := 10 * time.Second
+					if i == held {
+						limit = time.Minute
+					} else {
+						defer others.Done()
+					}
+					ctx, cancel := context.WithTimeout(t.Context(), limit)
+					defer cancel()
+					if err := call(ctx, i); err != nil {
+						t.Errorf("%s %d: %v", what, i, err)
+					}
+				})
+			}
+			released := make(chan struct{})
+			go func() {
+				others.Wait()
+				release()
+				close(released)
+			}()
+			tab.together(t, calls...)
+			<-released
+			r, err := tab.store.Load(t.Context(), rows[held].Key)
+			check(t, err)
+			if what == "save" && r.Version != 2 || what == "touch" && r.ExpiresIn < 90*time.Minute {
+				t.Errorf("after its %s the held row is %+v", what, r)
+			}
+		}
+	})
+}

@@ -75,7 +75,8 @@ const (
 	createMany = "INSERT INTO $TABLE (`key`, `handle`, `user_id`, `data`, `version`, created_at, absolute_expires_at, expires_at, reap_after) " +
 		`SELECT UNHEX(j.k), j.h, j.u, j.d, 1, ` + now + `, ` + now + ` + INTERVAL j.n MICROSECOND, ` + newOfMany + `, ` + bucketOf + newOfMany + bucketEnd +
 		` FROM ` + many
-	versions = "SELECT `key`, `version` FROM $TABLE WHERE `key` IN ($KEYS) AND expires_at > " + now
+	// Those that nobody holds: the locks are gone when it ends, for autocommit is on.
+	freeMany = "SELECT `key`, `version` FROM $TABLE WHERE `key` IN ($KEYS) AND expires_at > " + now + " FOR UPDATE SKIP LOCKED"
 	// All or none: a row that is not there, or has moved on, makes the sum overflow, which is
 	// an error in every sql_mode and undoes the statement. How many rows an UPDATE
 	// changed would not tell which, and asking afterwards could be answered by somebody's later change.
@@ -116,7 +117,7 @@ const (
 type queries struct {
 	load, create, save, exists, touch, rekey, rekeyAnew string
 
-	loadMany, createMany, saveMany, versions, touchMany string
+	loadMany, createMany, saveMany, freeMany, touchMany string
 
 	deleteKey, deleteHandle, deleteUser, deleteAll, selectDue, selectBehind, deleteExpired, moveOn string
 
@@ -128,7 +129,7 @@ func newQueries(table string) *queries {
 	return &queries{
 		load: on(load), create: on(create), save: on(save), exists: on(exists), touch: on(touch),
 		rekey: on(rekey), rekeyAnew: on(rekeyAnew),
-		loadMany: on(loadMany), createMany: on(createMany), saveMany: on(saveMany), versions: on(versions), touchMany: on(touchMany),
+		loadMany: on(loadMany), createMany: on(createMany), saveMany: on(saveMany), freeMany: on(freeMany), touchMany: on(touchMany),
 		deleteKey: on(deleteKey), deleteHandle: on(deleteHandle), deleteUser: on(deleteUser),
 		deleteAll: on(deleteAll), selectDue: on(selectDue + inOrder), selectBehind: on(selectDue + behind + inOrder), deleteExpired: on(deleteExpired), moveOn: on(moveOn),
 		countExpired: on(countExpired), count: on(count), list: on(list), listUser: on(listUser),

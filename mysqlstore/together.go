@@ -52,8 +52,6 @@ const (
 	limit = 64
 	// full is how many bytes of session data go together.
 	full = 1 << 20
-	// outOfRange is the error of a sum that overflows.
-	outOfRange = 1690
 )
 
 func newGroups(s *Store) *groups {
@@ -153,6 +151,9 @@ var errUnfit = errors.New("not for a statement for many rows")
 
 // changeAll runs a statement that changes the rows of all calls or, with an error, none.
 func changeAll[Out any](ctx context.Context, s *Store, query string, calls []*coalesce.Call[write, Out], number func(write) int64) error {
+	if len(calls) == 0 {
+		return nil
+	}
 	text, ok := asJSON(calls, number)
 	if !ok {
 		return errUnfit
@@ -166,16 +167,42 @@ func changeAll[Out any](ctx context.Context, s *Store, query string, calls []*co
 
 func version(w write) int64 { return int64(w.Version) }
 
-// saveTogether saves all rows. When some have moved on, these are told so and the others saved
-// without them, and when one is no good each goes by itself.
-func (s *Store) saveTogether(ctx context.Context, calls []*coalesce.Call[write, sessions.Version]) {
-	err := changeAll(ctx, s, s.sql.saveMany, calls, version)
-	if number(err) == outOfRange {
-		if calls, err = s.unmoved(ctx, calls); err == nil && len(calls) > 0 {
-			err = changeAll(ctx, s, s.sql.saveMany, calls, version)
+// free returns the calls whose row nobody holds, and the versions of these rows; the others run
+// apart. An UPDATE would wait for a row that is held, and who needs those it has locked by then would too.
+func free[Out any](ctx context.Context, s *Store, calls []*coalesce.Call[write, Out]) (free []*coalesce.Call[write, Out], versions map[sessions.RowKey]sessions.Version, err error) {
+	query, keys := withKeys(s.sql.freeMany, calls, func(w write) sessions.RowKey { return w.Key })
+	versions = make(map[sessions.RowKey]sessions.Version, len(calls))
+	err = s.db.Query(ctx, query, keys, func(scan func(...any) error) error {
+		var key []byte
+		var version sessions.Version
+		err := scan(&key, &version)
+		versions[sessions.RowKey(key)] = version
+		return err
+	})
+	for _, c := range calls {
+		if _, there := versions[c.In.Key]; there || err != nil {
+			free = append(free, c)
+		} else {
+			c.Apart = true
 		}
 	}
-	for _, c := range calls {
+	return free, versions, err
+}
+
+// saveTogether saves all rows whose version is that of their call.
+func (s *Store) saveTogether(ctx context.Context, calls []*coalesce.Call[write, sessions.Version]) {
+	free, versions, err := free(ctx, s, calls)
+	if err == nil {
+		free = slices.DeleteFunc(free, func(c *coalesce.Call[write, sessions.Version]) bool {
+			late := versions[c.In.Key] != c.In.Version
+			if late {
+				c.Err = sessions.ErrConflict
+			}
+			return late
+		})
+		err = changeAll(ctx, s, s.sql.saveMany, free, version)
+	}
+	for _, c := range free {
 		switch {
 		case err == nil:
 			c.Out = c.In.Version + 1
@@ -187,41 +214,17 @@ func (s *Store) saveTogether(ctx context.Context, calls []*coalesce.Call[write, 
 	}
 }
 
-// unmoved answers those whose row has moved on or is gone, which it is for ever, and returns the rest.
-func (s *Store) unmoved(ctx context.Context, calls []*coalesce.Call[write, sessions.Version]) (rest []*coalesce.Call[write, sessions.Version], err error) {
-	query, keys := withKeys(s.sql.versions, calls, func(w write) sessions.RowKey { return w.Key })
-	versions := make(map[sessions.RowKey]sessions.Version, len(calls))
-	err = s.db.Query(ctx, query, keys, func(scan func(...any) error) error {
-		var key []byte
-		var version sessions.Version
-		err := scan(&key, &version)
-		versions[sessions.RowKey(key)] = version
-		return err
-	})
-	if err != nil {
-		return calls, err
-	}
-	for _, c := range calls {
-		switch version, there := versions[c.In.Key]; {
-		case !there:
-			c.Err = sessions.ErrNotFound
-		case version != c.In.Version:
-			c.Err = sessions.ErrConflict
-		default:
-			rest = append(rest, c)
-		}
-	}
-	return rest, nil
-}
-
 func (s *Store) touchTogether(ctx context.Context, calls []*coalesce.Call[write, struct{}]) {
-	text, _ := asJSON(calls, func(w write) int64 { return w.ttl.Throttle.Microseconds() })
-	_, err := s.exec(ctx, s.sql.touchMany, text)
+	free, _, err := free(ctx, s, calls)
+	if err == nil && len(free) > 0 {
+		text, _ := asJSON(free, func(w write) int64 { return w.ttl.Throttle.Microseconds() })
+		_, err = s.exec(ctx, s.sql.touchMany, text)
+	}
 	if refused(err) {
-		apart(calls)
+		apart(free)
 		return
 	}
-	for _, c := range calls {
+	for _, c := range free {
 		c.Err = s.wrap("touch", err)
 	}
 }

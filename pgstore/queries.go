@@ -47,16 +47,13 @@ const (
 	expires_at = ` + newExpiry + `, reap_after = least(reap_after, ` + bucketOf + newExpiry + bucketEnd + `)
 	WHERE key = $1 AND version = $4 AND expires_at > now()`
 
-	// The same for many rows at once. They are locked in the order of their keys before the first
-	// is changed, so that two of these wait for each other but do not deadlock: a plan
-	// for a small table finds rows as they lie there.
-	lockFirst  = ` AND 0 <= (SELECT count(*) FROM (SELECT FROM $TABLE AS s`
-	locked     = ` ORDER BY s.key FOR NO KEY UPDATE OF s) AS locked)`
+	// The same for many rows at once. Those that somebody holds are left out, so that nobody waits for
+	// one that is no concern of theirs, and no two of these deadlock.
 	many       = `unnest($1::bytea[], $2::bigint[], $3::bigint[]`
 	ofMany     = `least(now() + u.idle * interval '1 microsecond', s.absolute_expires_at)`
 	newOfMany  = `now() + least(u.idle, u.absolute) * interval '1 microsecond'`
 	loadMany   = `SELECT ` + columns + ` FROM $TABLE WHERE key = ANY ($1::bytea[]) AND expires_at > now()`
-	existMany  = `SELECT key FROM $TABLE WHERE key = ANY ($1::bytea[]) AND expires_at > now()`
+	versions   = `SELECT key, version FROM $TABLE WHERE key = ANY ($1::bytea[]) AND expires_at > now()`
 	createMany = `INSERT INTO $TABLE (key, handle, user_id, data, version, created_at, absolute_expires_at, expires_at, reap_after)
 	SELECT key, handle, nullif(user_id, ''), data::json, 1, now(), now() + absolute * interval '1 microsecond',
 		` + newOfMany + `, ` + bucketOf + newOfMany + bucketEnd + `
@@ -64,16 +61,22 @@ const (
 	ON CONFLICT DO NOTHING RETURNING key`
 	saveMany = `UPDATE $TABLE AS s SET user_id = nullif(u.user_id, ''), data = u.data::json, version = s.version + 1,
 	expires_at = ` + ofMany + `, reap_after = least(s.reap_after, ` + bucketOf + ofMany + bucketEnd + `)
-	FROM ` + many + `, $4::text[], $5::text[]) AS u (key, idle, version, user_id, data)
-	WHERE ` + unchanged + lockFirst + `, unnest($1::bytea[], $3::bigint[]) AS u (key, version) WHERE ` + unchanged + locked + ` RETURNING s.key`
-	unchanged = `s.key = u.key AND s.version = u.version AND s.expires_at > now()`
-	touchMany = `UPDATE $TABLE AS s SET expires_at = ` + ofMany + ` FROM ` + touched +
-		lockFirst + `, ` + touched + locked
-	touched = many + `) AS u (key, idle, throttle)
-	WHERE s.key = u.key AND s.expires_at > now() AND s.expires_at <= ` + ofMany + ` - u.throttle * interval '1 microsecond'`
+	FROM (SELECT u.key, u.idle, u.user_id, u.data FROM $TABLE AS s, ` + many + `, $4::text[], $5::text[]) AS u (key, idle, version, user_id, data)
+		WHERE s.key = u.key AND s.version = u.version AND s.expires_at > now() FOR NO KEY UPDATE OF s SKIP LOCKED) AS u
+	WHERE s.key = u.key RETURNING s.key`
+	// Returns the keys of rows that are due and were left out.
+	touchMany = `WITH u AS (SELECT u.key, u.idle, u.throttle FROM ` + many + `) AS u (key, idle, throttle)),
+	held AS (SELECT u.key, u.idle FROM $TABLE AS s, u WHERE ` + dueOfMany + ` FOR NO KEY UPDATE OF s SKIP LOCKED),
+	touched AS (UPDATE $TABLE AS s SET expires_at = ` + ofMany + ` FROM held AS u WHERE s.key = u.key)
+	SELECT s.key FROM $TABLE AS s, u WHERE ` + dueOfMany + ` AND NOT EXISTS (SELECT FROM held WHERE held.key = u.key)`
+	dueOfMany = `s.key = u.key AND s.expires_at > now() AND s.expires_at <= ` + ofMany + ` - u.throttle * interval '1 microsecond'`
 
 	deleteKey    = `DELETE FROM $TABLE WHERE key = $1`
 	deleteHandle = `DELETE FROM $TABLE WHERE handle = $1 AND expires_at > now()`
+	// Rows are locked in the order of their keys before the first is deleted, so that two of these wait for
+	// each other but do not deadlock: a plan finds rows as they lie there.
+	lockFirst = ` AND 0 <= (SELECT count(*) FROM (SELECT FROM $TABLE AS s`
+	locked    = ` ORDER BY s.key FOR NO KEY UPDATE OF s) AS locked)`
 	// A comma can't be in a handle, and every driver can pass a string.
 	deleteUser = `DELETE FROM $TABLE AS s WHERE ` + ofUser + lockFirst + ` WHERE ` + ofUser + locked
 	ofUser     = `s.user_id = $1 AND s.handle <> ALL (string_to_array($2, ','))`
@@ -103,7 +106,7 @@ const (
 type queries struct {
 	load, create, save, exists, touch, rekey, rekeyAnew string
 
-	loadMany, createMany, saveMany, existMany, touchMany string
+	loadMany, createMany, saveMany, versions, touchMany string
 
 	deleteKey, deleteHandle, deleteUser, deleteAll, deleteRest, deleteExpired, moveOn string
 
@@ -114,7 +117,7 @@ func newQueries(table string) *queries {
 	on := func(sql string) string { return strings.ReplaceAll(sql, "$TABLE", table) }
 	return &queries{
 		load: on(load), create: on(create), save: on(save), exists: on(exists), touch: on(touch),
-		loadMany: on(loadMany), createMany: on(createMany), saveMany: on(saveMany), existMany: on(existMany), touchMany: on(touchMany),
+		loadMany: on(loadMany), createMany: on(createMany), saveMany: on(saveMany), versions: on(versions), touchMany: on(touchMany),
 		rekey: on(rekey), rekeyAnew: on(rekeyAnew),
 		deleteKey: on(deleteKey), deleteHandle: on(deleteHandle), deleteUser: on(deleteUser),
 		deleteAll: on(deleteAll), deleteRest: on(deleteRest), deleteExpired: on(deleteExpired), moveOn: on(moveOn),

@@ -121,8 +121,8 @@ func (s *Store) each(ctx context.Context, query string, begin func(), take func(
 	})
 }
 
-// changed runs a statement that returns the keys of the rows it changed.
-func (s *Store) changed(ctx context.Context, query string, args ...any) (keys map[sessions.RowKey]bool, err error) {
+// keys runs a statement that returns keys of rows.
+func (s *Store) keys(ctx context.Context, query string, args ...any) (keys map[sessions.RowKey]bool, err error) {
 	err = s.each(ctx, query, func() { keys = map[sessions.RowKey]bool{} }, func(r rows) error {
 		var key []byte
 		err := r.Scan(&key)
@@ -158,44 +158,59 @@ func fieldsOf[Out any](calls []*coalesce.Call[write, Out]) (f fields) {
 
 func (s *Store) saveTogether(ctx context.Context, calls []*coalesce.Call[write, sessions.Version]) {
 	f := fieldsOf(calls)
-	saved, err := s.changed(ctx, s.sql.saveMany, f.keys, f.idle, f.versions, f.users, f.data)
+	saved, err := s.keys(ctx, s.sql.saveMany, f.keys, f.idle, f.versions, f.users, f.data)
 	if refused(err) {
 		apart(calls)
 		return
 	}
-	var there map[sessions.RowKey]bool
+	var now map[sessions.RowKey]sessions.Version
 	if err == nil && len(saved) < len(calls) {
-		there, err = s.changed(ctx, s.sql.existMany, f.keys)
+		now, err = s.versions(ctx, f.keys)
 	}
 	for _, c := range calls {
+		version, there := now[c.In.Key]
 		switch {
 		case saved[c.In.Key]:
 			c.Out = c.In.Version + 1
 		case err != nil:
 			c.Err = s.wrap("save", err)
-		case there[c.In.Key]:
+		case !there:
+			c.Err = sessions.ErrNotFound
+		case version != c.In.Version:
 			c.Err = sessions.ErrConflict
 		default:
-			c.Err = sessions.ErrNotFound
+			c.Apart = true // somebody holds it
 		}
 	}
 }
 
+// versions returns those of the rows that are alive.
+func (s *Store) versions(ctx context.Context, keys byteas) (versions map[sessions.RowKey]sessions.Version, err error) {
+	err = s.each(ctx, s.sql.versions, func() { versions = map[sessions.RowKey]sessions.Version{} }, func(r rows) error {
+		var key []byte
+		var version int64
+		err := r.Scan(&key, &version)
+		versions[sessions.RowKey(key)] = sessions.Version(version)
+		return err
+	}, keys)
+	return versions, err
+}
+
 func (s *Store) touchTogether(ctx context.Context, calls []*coalesce.Call[write, struct{}]) {
 	f := fieldsOf(calls)
-	_, err := s.exec(ctx, s.sql.touchMany, f.keys, f.idle, f.throttle)
+	held, err := s.keys(ctx, s.sql.touchMany, f.keys, f.idle, f.throttle)
 	if refused(err) {
 		apart(calls)
 		return
 	}
 	for _, c := range calls {
-		c.Err = s.wrap("touch", err)
+		c.Err, c.Apart = s.wrap("touch", err), held[c.In.Key]
 	}
 }
 
 func (s *Store) createTogether(ctx context.Context, calls []*coalesce.Call[write, struct{}]) {
 	f := fieldsOf(calls)
-	made, err := s.changed(ctx, s.sql.createMany, f.keys, f.idle, f.absolute, f.handles, f.users, f.data)
+	made, err := s.keys(ctx, s.sql.createMany, f.keys, f.idle, f.absolute, f.handles, f.users, f.data)
 	if refused(err) {
 		apart(calls)
 		return

@@ -17,6 +17,9 @@ type Call[In, Out any] struct {
 	ctx   context.Context
 	done  chan struct{} // receives once Out and Err are there; has room for that
 	timer *time.Timer   // the waiting caller's
+
+	// With the group's lock.
+	answered, left bool // Out, Err and Apart are there; the caller has gone
 }
 
 // First returns the first of the calls for each In.

@@ -58,8 +58,8 @@ type Group[In, Out any] struct {
 	Full int
 	// Doing begins the error of who does not wait any longer.
 	Doing string
-	// Key is what a call is about. Two calls with one key are never sent
-	// together, and in the order they came. Nil lets any calls go together.
+	// Key is what a call is about. Of the calls with one key one is sent at a time, in the order they
+	// came, so that a server where it has to wait keeps no other. Nil lets any calls go together.
 	Key func(In) string
 	// Moot, asked about a call that waits when one with its key has ended, may answer
 	// it with an error in place of the server. Nil never does.
@@ -72,6 +72,7 @@ type Group[In, Out any] struct {
 	mu      sync.Mutex
 	running int
 	waiting []*Call[In, Out] // in the order they came
+	sent    map[string]bool  // the keys of those that were sent and are not done
 	free    sync.Pool        // of *Call[In, Out]
 }
 
@@ -82,10 +83,10 @@ func (g *Group[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 	defer g.Crowd.callers.Add(-1)
 	width := g.Crowd.size()
 	g.mu.Lock()
-	if callers <= width && g.running < width && len(g.waiting) == 0 {
+	if callers <= width && g.running < width && len(g.waiting) == 0 && g.claim(in) {
 		g.running++
 		g.mu.Unlock()
-		defer g.end()
+		defer g.end(in)
 		return g.Alone(ctx, in)
 	}
 	c := g.call(ctx, in)
@@ -105,6 +106,7 @@ func (g *Group[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 	out, err, apart := c.Out, c.Err, c.Apart
 	g.recycle(c)
 	if apart {
+		defer g.done(in)
 		return g.runApart(ctx, in)
 	}
 	return out, err
@@ -121,6 +123,22 @@ func (g *Group[In, Out]) runApart(ctx context.Context, in In) (out Out, err erro
 	}
 }
 
+// claim says whether a call may be sent, for none with its key is. The caller holds the lock.
+func (g *Group[In, Out]) claim(in In) bool {
+	if g.Key == nil {
+		return true
+	}
+	key := g.Key(in)
+	if g.sent[key] {
+		return false
+	}
+	if g.sent == nil {
+		g.sent = map[string]bool{}
+	}
+	g.sent[key] = true
+	return true
+}
+
 func (g *Group[In, Out]) busy(width int) int { return min(g.Busy, width) }
 
 // leave takes a call back and returns false when it has been sent.
@@ -133,13 +151,38 @@ func (g *Group[In, Out]) leave(c *Call[In, Out]) bool {
 			return true
 		}
 	}
+	if c.left = true; c.answered && c.Apart {
+		g.release(c.In)
+	}
 	return false
 }
 
-// end gives the room of a statement that went alone to those who wait.
-func (g *Group[In, Out]) end() {
+// done is for a call that was sent and ran apart.
+func (g *Group[In, Out]) done(in In) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.release(in)
+}
+
+// release lets the next call with this key go. The caller holds the lock.
+func (g *Group[In, Out]) release(in In) {
+	if g.Key == nil {
+		return
+	}
+	delete(g.sent, g.Key(in))
+	if len(g.waiting) > 0 && g.running < g.busy(g.Crowd.size()) {
+		g.running++
+		go g.work()
+	}
+}
+
+// end gives the room of a statement that went alone to those who wait.
+func (g *Group[In, Out]) end(in In) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.Key != nil {
+		delete(g.sent, g.Key(in))
+	}
 	if len(g.waiting) == 0 || g.running > g.busy(g.Crowd.size()) {
 		g.running--
 		return
@@ -176,32 +219,35 @@ func (g *Group[In, Out]) take() []*Call[In, Out] {
 		return batch
 	}
 	batch := make([]*Call[In, Out], 0, min(len(g.waiting), g.Limit))
-	keys := make(map[string]struct{}, cap(batch))
 	var rest []*Call[In, Out]
 	size := 0
 	for i, c := range g.waiting {
-		key := g.Key(c.In)
-		if _, there := keys[key]; there {
-			rest = append(rest, c)
-			continue
-		}
+		more := 0
 		if g.Size != nil {
-			size += g.Size(c.In)
+			more = g.Size(c.In)
 		}
-		if len(batch) == g.Limit || size > g.Full && len(batch) > 0 {
+		if len(batch) == g.Limit || len(batch) > 0 && size+more > g.Full {
 			rest = append(rest, g.waiting[i:]...)
 			break
 		}
-		keys[key] = struct{}{}
-		batch = append(batch, c)
+		if g.claim(c.In) {
+			batch = append(batch, c)
+			size += more
+		} else {
+			rest = append(rest, c)
+		}
 	}
 	g.waiting = rest
+	if len(batch) == 0 { // whoever sent their keys comes back for them
+		g.running--
+		return nil
+	}
 	return batch
 }
 
 // send runs a batch on behalf of all its callers: one who leaves does not end it.
 func (g *Group[In, Out]) send(batch []*Call[In, Out]) {
-	if len(batch) == 1 { // nobody else is harmed when it is cancelled
+	if len(batch) == 1 && g.Key == nil { // nobody else is harmed when it is cancelled
 		c := batch[0]
 		c.Out, c.Err = g.Alone(c.ctx, c.In)
 		g.answer(batch)
@@ -219,7 +265,7 @@ func (g *Group[In, Out]) send(batch []*Call[In, Out]) {
 
 // answer lets the callers of a batch go, and those to whom its outcome says it all.
 func (g *Group[In, Out]) answer(batch []*Call[In, Out]) {
-	if g.Moot != nil {
+	if g.Key != nil {
 		g.settle(batch)
 	}
 	for _, c := range batch {
@@ -230,7 +276,13 @@ func (g *Group[In, Out]) answer(batch []*Call[In, Out]) {
 func (g *Group[In, Out]) settle(batch []*Call[In, Out]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.waiting) == 0 {
+	for _, c := range batch {
+		c.answered = true
+		if !c.Apart || c.left {
+			delete(g.sent, g.Key(c.In)) // this worker looks for more at once
+		}
+	}
+	if len(g.waiting) == 0 || g.Moot == nil {
 		return
 	}
 	ended := make(map[string]*Call[In, Out], len(batch))

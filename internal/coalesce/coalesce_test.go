@@ -321,10 +321,28 @@ func TestMootCallsAreNotSent(t *testing.T) {
 // Calls are made of what earlier ones left, whatever became of those.
 func TestEachGetsItsOwnAnswerWhileOthersLeave(t *testing.T) {
 	t.Parallel()
+	t.Run("of any key", func(t *testing.T) { t.Parallel(); answersWhileOthersLeave(t, nil) })
+	t.Run("of one of a few keys", func(t *testing.T) {
+		t.Parallel()
+		answersWhileOthersLeave(t, func(in string) string { return in[len(in)-1:] })
+	})
+}
+
+func answersWhileOthersLeave(t *testing.T, key func(string) string) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		const callers, rounds = 32, 100
 		s := newServer(4, 2, 8)
-		s.Key = nil
+		s.Key = key
+		together := s.Together
+		s.Together = func(ctx context.Context, calls []*coalesce.Call[string, string]) {
+			together(ctx, calls)
+			for _, c := range calls {
+				if c.Apart = rand.IntN(4) == 0; c.Apart {
+					c.Out, c.Err = "", nil
+				}
+			}
+		}
 		var wait sync.WaitGroup
 		var answered atomic.Int64
 		for i := range callers {
@@ -345,6 +363,10 @@ func TestEachGetsItsOwnAnswerWhileOthersLeave(t *testing.T) {
 		wait.Wait()
 		if n := answered.Load(); n == 0 || n == callers*rounds {
 			t.Errorf("%d of %d calls were answered", n, callers*rounds)
+		}
+		time.Sleep(time.Minute) // batches whose callers have all left end
+		for i := range 10 {     // and nothing is kept of them
+			s.all(t, t.Context(), fmt.Sprint("at last ", i))
 		}
 	})
 }
@@ -441,5 +463,84 @@ func TestABatchHasNobodysValues(t *testing.T) {
 			}
 		}
 		s.all(t, context.WithValue(t.Context(), tenant{}, "of one caller"), "a", "b", "c")
+	})
+}
+
+// Whoever waits behind a call keeps no others from being sent, wherever that call runs.
+func TestOneCallOfAKeyAtATime(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		leaves time.Duration // when the first of the key does
+		want   []string
+	}{
+		"runs apart":            {time.Minute, []string{"z", "b+a1", "a1", "c+d", "a2"}},
+		"its caller has left":   {1500 * time.Millisecond, []string{"z", "b+a1", "a2+c+d"}},
+		"its caller leaves now": {2 * time.Second, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newServer(1, 1, 10)
+				together := s.Together
+				s.Together = func(ctx context.Context, calls []*coalesce.Call[string, string]) {
+					together(ctx, calls)
+					for _, c := range calls {
+						c.Apart = c.In == "a1"
+					}
+				}
+				var wait sync.WaitGroup
+				wait.Go(func() { s.all(t, t.Context(), "z", "b") })
+				time.Sleep(time.Millisecond)
+				wait.Go(func() {
+					ctx, cancel := context.WithTimeout(t.Context(), test.leaves-time.Millisecond)
+					defer cancel()
+					_, _ = s.Do(ctx, "a1")
+				})
+				time.Sleep(time.Second) // a1 and b are under way
+				for _, in := range []string{"a2", "c", "d"} {
+					wait.Go(func() {
+						if _, err := s.Do(t.Context(), in); err != nil {
+							t.Errorf("%s: %v", in, err)
+						}
+					})
+					time.Sleep(time.Millisecond)
+				}
+				wait.Wait()
+				if slices.Sort(s.sent[2:min(4, len(s.sent))]); test.want != nil {
+					s.want(t, test.want...)
+				}
+			})
+		})
+	}
+}
+
+// While a call that went alone is held up, others with its key take no room.
+func TestACallThatIsHeldUpTakesOneRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(4, 2, 10)
+		alone := s.Alone
+		s.Alone = func(ctx context.Context, in string) (string, error) {
+			if in == "x1" {
+				time.Sleep(time.Minute)
+			}
+			return alone(ctx, in)
+		}
+		var wait sync.WaitGroup
+		for _, in := range []string{"x1", "x2", "x3", "x4", "x5"} {
+			wait.Go(func() { _, _ = s.Do(t.Context(), in) })
+			synctest.Wait()
+		}
+		start := time.Now()
+		for _, in := range []string{"a", "b", "c", "d"} {
+			s.all(t, t.Context(), in)
+		}
+		if took := time.Since(start); took > 4*time.Second {
+			t.Errorf("others took %v", took)
+		}
+		wait.Wait()
+		if sent := s.sent[len(s.sent)-5:]; !slices.Equal(sent, []string{"x1", "x2", "x3", "x4", "x5"}) {
+			t.Errorf("sent %q", sent)
+		}
 	})
 }
