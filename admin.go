@@ -8,12 +8,13 @@ import (
 	"slices"
 )
 
-// pageSize is how many rows one statement lists or deletes at the most.
+// pageSize is how many rows one statement lists.
 const pageSize = 500
 
 // SessionsOf yields the live sessions of a user, for a page that shows where
 // somebody is logged in. The sessions can be read and, with [Session.Save],
-// changed, but not given a new id. An error ends the sequence.
+// changed, but not given a new id. One that can't be read is yielded empty, so that it can be
+// revoked. An error ends the sequence. It takes as long as ctx lets it, as all of these methods.
 func (m *Manager) SessionsOf(ctx context.Context, user string) iter.Seq2[*Session, error] {
 	if user == "" {
 		return func(yield func(*Session, error) bool) {
@@ -63,7 +64,8 @@ func (m *Manager) Revoke(ctx context.Context, handle string) error {
 }
 
 // RevokeUser ends all sessions of a user, but for those with the handles given
-// (usually the one that asks), and returns how many it ended: "log out everywhere".
+// (usually the one that asks), and returns how many rows it deleted, expired ones included:
+// "log out everywhere".
 // A request that ends its own session this way should call [Session.Destroy] too,
 // or what it stores afterwards meets [ErrEnded].
 func (m *Manager) RevokeUser(ctx context.Context, user string, except ...string) (int, error) {

@@ -12,7 +12,8 @@ import (
 
 // A Reaper deletes expired sessions from a store. Correctness does not depend
 // on it: an expired session is dead whether or not its row is still there. Any
-// number of machines may run one on the same table; they share the work.
+// number of machines may run one on the same table; they share the work. (On a Galera cluster
+// let them use one node.)
 //
 //	reaper := &sessions.Reaper{Store: store}
 //	go reaper.Run(ctx)
@@ -33,7 +34,7 @@ type Reaper struct {
 
 	// NoRest goes on with the next batch at once. It is for a backlog at a time when nobody
 	// waits, together with a large BatchSize. By default each batch is followed by a
-	// rest as long as it took, so that a database under load is left more room.
+	// rest as long as it took, at most a second, so that a database under load is left more room.
 	NoRest bool
 
 	// Timeout bounds one batch. Defaults to 30 seconds.
@@ -99,8 +100,8 @@ func (r *Reaper) Run(ctx context.Context) error {
 	}
 }
 
-// Sweep deletes what has expired by now, batch by batch, and returns how many
-// rows that were, also when an error stopped it.
+// Sweep deletes expired rows, batch by batch, and returns how many that were, also when an error
+// stopped it. A row may stay for up to two hours after it expired.
 func (r *Reaper) Sweep(ctx context.Context) (deleted int, err error) {
 	r.sweeps.Add(1)
 	defer func() {

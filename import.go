@@ -38,9 +38,12 @@ func (r ImportReport) Verified() bool { return r.Read == r.Copied+r.Updated+r.Un
 // count until [Predecessor.ImportedOnly] is set. Run it for the last time, then, when the
 // predecessor has stopped.
 //
-// progress is called after each page of rows. It needs some 30 bytes of memory for each session.
+// progress is called after each page of rows, unless it is nil. It needs some 30 bytes of memory for each session.
 func (m *Manager) Import(ctx context.Context, progress func(ImportReport)) (ImportReport, error) {
 	i := importer{Manager: m, seen: map[uint64]struct{}{}, progress: progress}
+	if i.progress == nil {
+		i.progress = func(ImportReport) {}
+	}
 	if m.options.Predecessor == nil {
 		return i.ImportReport, fmt.Errorf("%w: Import needs Options.Predecessor", ErrOptions)
 	}
@@ -134,7 +137,9 @@ func (i *importer) copy(ctx context.Context, row Record) error {
 		i.Unchanged++
 		return nil
 	}
-	i.Updated++
+	if err == nil {
+		i.Updated++
+	}
 	return err
 }
 

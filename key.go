@@ -19,7 +19,7 @@ const maxNameLength = 128
 //	var visits = sessions.NewKey[int]("visits")
 //
 // Values are kept as JSON under the key's name. Two keys with the same name
-// are the same value.
+// are the same value. The zero Key is not usable; call [NewKey].
 type Key[T any] struct {
 	name    string
 	numbers bool

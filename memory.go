@@ -12,7 +12,8 @@ import (
 )
 
 // MemoryStore keeps sessions in this process: for tests and for trying things
-// out. They are gone when the process ends and other processes do not see them.
+// out. They are gone when the process ends and other processes do not see them. Make it with
+// [NewMemoryStore]. It is safe for concurrent use.
 type MemoryStore struct {
 	limit int
 
@@ -31,7 +32,7 @@ type memoryRow struct {
 // DefaultMemoryLimit is how many sessions NewMemoryStore(0) keeps.
 const DefaultMemoryLimit = 100_000
 
-// NewMemoryStore returns an empty store for at most limit sessions (0:
+// NewMemoryStore returns an empty store for at most limit sessions (0 or less:
 // [DefaultMemoryLimit]). When it is full, a new session takes the place of the one
 // that was not used for the longest time, whose user is then logged out.
 func NewMemoryStore(limit int) *MemoryStore {

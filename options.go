@@ -24,12 +24,12 @@ type Options struct {
 	// Cookie says how the browser keeps the session's id.
 	Cookie CookieOptions
 
-	// IdleTimeout ends a session that made no request for this long.
-	// Defaults to 24 hours, or Lifetime if that is shorter.
+	// IdleTimeout ends a session that made no request for this long: 1 second to Lifetime, which
+	// does without. Defaults to 24 hours, or Lifetime if that is shorter.
 	IdleTimeout time.Duration
 
 	// Lifetime is the absolute timeout: it ends a session this long after it was
-	// made or somebody logged in, however busy it is. At most 400 days.
+	// made or somebody logged in, however busy it is. 1 second to 400 days.
 	// Defaults to 30 days.
 	Lifetime time.Duration
 

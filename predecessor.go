@@ -14,9 +14,9 @@ import (
 )
 
 // A Predecessor is the system whose sessions this one takes over, such as an
-// Express application's. A request that has no session here but the old cookie
-// of a live one takes that along, for good: it is stored here, taken out of the old
-// table, and goes on under this manager's cookie. A session that was ended there stays ended.
+// Express application's. A request without a session here that carries the
+// old cookie of a live one moves that session here for good: it is stored here, taken out of the
+// old table, and goes on under this manager's cookie. A session that was ended there stays ended.
 type Predecessor struct {
 	// Manager reads the old cookies and rows: one that [express.New] returns.
 	//
@@ -33,7 +33,7 @@ type Predecessor struct {
 
 	// ImportedOnly takes only what `sessions import` has copied, and leaves the old table
 	// alone, so that it can be dropped; Manager's store may then be an empty MemoryStore.
-	// Until then, and by default, false.
+	// Defaults to false. Set it after the last import.
 	ImportedOnly bool
 }
 

@@ -111,8 +111,8 @@ func (s *Session) IsNew() bool {
 	return !s.state.stored()
 }
 
-// CreatedAt returns when the session was made, by the store's clock; now for a
-// new one.
+// CreatedAt returns when the session was made or somebody last logged in, by the store's clock;
+// now for a new one. It is for display.
 func (s *Session) CreatedAt() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -195,7 +195,7 @@ func (s *Session) Clear() {
 
 // Regenerate gives the session a new id and keeps its data, handle and age.
 // The old id is dead from the moment the new one works. Call it when
-// privileges change; [Session.SetUser] does.
+// privileges change; [Session.SetUser] does when the user does.
 func (s *Session) Regenerate() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -251,7 +251,8 @@ func (s *Session) Touch() {
 // Save saves now what the request changed so far, for handlers that go on for
 // long after the response began. All others need not call it. Errors wrap those of
 // this package; [ErrTooLate] says that the session would need a cookie that
-// can't be sent any more, and then nothing is saved.
+// can't be sent any more, and then nothing is saved. It goes on when ctx is
+// cancelled, for [Options.Timeout] at the most.
 func (s *Session) Save(ctx context.Context) error {
 	err := s.save(ctx)
 	if err != nil {
@@ -264,7 +265,7 @@ func (s *Session) Save(ctx context.Context) error {
 
 // Reload forgets what the request changed since the last save and reads the
 // session anew. The error wraps [ErrEnded] when it is gone; then nothing is
-// forgotten. A new session becomes empty, and a Destroy stands.
+// forgotten. A new session becomes empty, and a Destroy stands. It takes as long as ctx lets it.
 func (s *Session) Reload(ctx context.Context) error {
 	s.saving.Lock()
 	defer s.saving.Unlock()

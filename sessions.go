@@ -221,8 +221,8 @@ func (m *Manager) decode(row Record) (state, error) {
 
 // Load returns the session that a cookie value names, for code that has no
 // response to wrap, such as a websocket's or a job's. Changes are saved by
-// [Session.Save]; those that would need a new cookie are refused with
-// [ErrTooLate]. The error wraps [ErrNotFound] for any value that names no live session.
+// [Session.Save], which moves the idle timeout when that is due; Load does not. Those that
+// would need a new cookie are refused with [ErrTooLate]. The error wraps [ErrNotFound] for any value that names no live session.
 func (m *Manager) Load(ctx context.Context, cookieValue string) (*Session, error) {
 	id, ok := m.protocol.Verify(cookieValue)
 	if !ok {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A RowKey is what a store finds a session by: the 32 bytes of the SHA-256 of
-// the cookie's id. A store treats it as opaque bytes, compares it byte by byte, and
+// A RowKey is what a store finds a session by: for [New]'s managers the 32 bytes of the SHA-256 of
+// the cookie's id, for package express the id itself. A store treats it as opaque bytes, compares it byte by byte, and
 // never logs it: it formats as a placeholder (but not as a key of a map that
 // becomes JSON, where encoding/json does not ask).
 type RowKey string
@@ -33,7 +33,7 @@ type Record struct {
 }
 
 // TTL says how long a row lives, counted by the store from the moment it runs
-// the statement. The store keeps whole microseconds or better.
+// the statement. The store keeps whole milliseconds or better.
 type TTL struct {
 	// Idle is how long the row lives from now, cut off at its absolute limit.
 	Idle time.Duration
@@ -51,11 +51,12 @@ type TTL struct {
 // Rules for all methods: a row past its expiry or absolute limit, by the
 // store's own clock, does not exist (DeleteExpired alone sees it). Time is read
 // from one clock, the store's. Keys, handles and users are compared byte by
-// byte. An error that is none of the sentinels below means that the store could
+// byte. An error that is none of this package's sentinels means that the store could
 // not answer, and then the statement may or may not have been carried out. A
 // store may retry what its database rolled back (a deadlock), and must not
-// retry what may have been carried out. Methods are safe for concurrent use
-// and leave nothing running.
+// retry what may have been carried out. Methods are safe for concurrent use.
+// A call whose context ends may leave a statement running that it shares with other calls, until
+// the latest deadline among them.
 //
 // Package storetest checks all of this; a store that passes can be used.
 type Store interface {
@@ -87,13 +88,13 @@ type Store interface {
 	// DeleteHandle removes the live row with this handle, or returns ErrNotFound.
 	DeleteHandle(ctx context.Context, handle string) error
 
-	// DeleteUser removes all rows of a user except those with the handles given, those
-	// too that a Rekey gives another key meanwhile, and returns how many.
+	// DeleteUser removes all rows of a user, dead or alive, except those with the handles given, and
+	// returns how many. Rows that a Rekey gives another key meanwhile are removed too.
 	DeleteUser(ctx context.Context, user string, except []string) (int, error)
 
-	// DeleteAll removes up to limit rows, dead or alive, and returns how many. Fewer than
-	// limit says that no row is left that was there when it was called, under this key or,
-	// by a Rekey meanwhile, another; on the way to that it may remove more than limit.
+	// DeleteAll removes up to limit rows, dead or alive, and returns how many. A result below limit
+	// says that every row that was there when it was called is gone, even if a Rekey gave it another
+	// key meanwhile. To reach that it may remove more than limit.
 	DeleteAll(ctx context.Context, limit int) (int, error)
 
 	// DeleteExpired looks at up to limit rows that may be past their expiry, passing over

@@ -20,7 +20,7 @@ func gorillaContenders() []contender {
 	return []contender{{
 		name: "gorilla", engines: both, hand: "hand", open: openGorilla, racy: true,
 		about: "gorilla/sessions 1.4.0 with gormstore 2.0.3 (last release 2022), statements prepared and without GORM's transactions around each",
-		less:  "the id itself is in the table, parallel changes are lost, no idle timeout unless every request saves (as it does in rolling), no absolute timeout, saving is the handler's to remember and its error too",
+		less:  "the id itself is in the table, parallel changes are lost, no idle timeout unless every request saves (as it does in rolling), no absolute timeout, the handler has to save, and to check the error",
 	}}
 }
 

@@ -19,9 +19,10 @@ import (
 )
 
 // A Store is a [sessions.Store] on one table. It holds no connection between
-// calls, needs no closing, and is safe for concurrent use. It keeps some twenty
-// statements prepared on each connection of the pool. Of calls that come while
-// others are running it sends many as one statement; see [Options].OneByOne.
+// calls, needs no closing, and is safe for concurrent use. It keeps some thirty
+// statements prepared on each connection of the pool. While more than 16 calls run, or more than
+// there are connections, it sends loads, saves, touches and creates of many sessions as one
+// statement; see [Options].OneByOne.
 type Store struct {
 	db     *stmt.Cache
 	table  string

@@ -19,8 +19,9 @@ import (
 )
 
 // A Store is a [sessions.Store] on one table. It holds no connection between
-// calls, needs no closing, and is safe for concurrent use. Of calls that come
-// while others are running it sends many as one statement; see [Options].OneByOne.
+// calls, needs no closing, and is safe for concurrent use. While
+// more than 16 calls run, or more than there are connections, it sends loads, saves, touches and
+// creates of many sessions as one statement; see [Options].OneByOne.
 type Store struct {
 	db     db
 	table  string
@@ -50,12 +51,13 @@ func onTable(db db, table string, oneByOne bool) *Store {
 
 // Options choose another table.
 type Options struct {
-	// Table is 1 to 45 ASCII letters, digits and underscores, and is used with
+	// Table is 1 to 45 ASCII letters, digits and underscores, with no digit in front, and is used with
 	// upper and lower case as given. Defaults to "sessions".
 	Table string
 	// Schema likewise. Defaults to the connections' search_path.
 	Schema string
-	// OneByOne sends each call as a statement of its own, however many wait.
+	// OneByOne sends each call as a statement of its own, however many wait. A statement for
+	// many has no caller's context values, which a hook of the pool may look for.
 	// Defaults to false.
 	OneByOne bool
 }

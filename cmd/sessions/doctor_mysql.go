@@ -156,7 +156,7 @@ func myExamPrepared(ctx context.Context, x *examination) error {
 	case err != nil && ctx.Err() != nil:
 		return err
 	case err != nil:
-		x.warn("prepared statements do not work on this connection: "+oneLine(cause(err)), "see that max_prepared_stmt_count allows for some fifteen on each connection, and that a proxy passes them on", false)
+		x.warn("prepared statements do not work on this connection: "+oneLine(cause(err)), "see that max_prepared_stmt_count allows for some thirty on each connection, and that a proxy passes them on", false)
 	default:
 		x.ok("prepared statements work", true)
 	}

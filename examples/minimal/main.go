@@ -21,13 +21,14 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	manager, err := sessions.New(pgstore.New(db), sessions.Options{
+	store := pgstore.New(db)
+	manager, err := sessions.New(store, sessions.Options{
 		Secrets: [][]byte{[]byte(os.Getenv("SESSION_SECRET"))}, // 32 random bytes or more
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
-	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+	http.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 		s := sessions.FromContext(r.Context())
 		n := visits.Update(s, func(n int) int { return n + 1 })
 		fmt.Fprintf(w, "visit %d\n", n)
