@@ -97,11 +97,12 @@ func (g *Group[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 	}
 	g.mu.Unlock()
 	if err := deadline.Wait(ctx, c.timer, c.done); err != nil {
+		var none Out
 		if g.leave(c) {
 			g.recycle(c)
+			return none, fmt.Errorf("%s: waiting to be sent: %w", g.Doing, err)
 		}
-		var none Out
-		return none, fmt.Errorf("%s: waiting: %w", g.Doing, err)
+		return none, fmt.Errorf("%s: waiting for an answer, which may still come: %w", g.Doing, err)
 	}
 	out, err, apart := c.Out, c.Err, c.Apart
 	g.recycle(c)
@@ -119,7 +120,7 @@ func (g *Group[In, Out]) runApart(ctx context.Context, in In) (out Out, err erro
 		defer func() { <-g.Crowd.apart }()
 		return g.Alone(ctx, in)
 	case <-ctx.Done():
-		return out, fmt.Errorf("%s: waiting: %w", g.Doing, ctx.Err())
+		return out, fmt.Errorf("%s: waiting to be sent: %w", g.Doing, ctx.Err())
 	}
 }
 
