@@ -70,7 +70,8 @@ type Group[In, Out any] struct {
 	Together func(context.Context, []*Call[In, Out])
 
 	mu      sync.Mutex
-	running int
+	alone   int              // statements of a caller of their own
+	workers int              // goroutines that send what waits
 	waiting []*Call[In, Out] // in the order they came
 	sent    map[string]bool  // the keys of those that were sent and are not done
 	free    sync.Pool        // of *Call[In, Out]
@@ -83,18 +84,15 @@ func (g *Group[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 	defer g.Crowd.callers.Add(-1)
 	width := g.Crowd.size()
 	g.mu.Lock()
-	if callers <= width && g.running < width && len(g.waiting) == 0 && g.claim(in) {
-		g.running++
+	if callers <= width && g.alone+g.workers < width && len(g.waiting) == 0 && g.claim(in) {
+		g.alone++
 		g.mu.Unlock()
 		defer g.end(in)
 		return g.Alone(ctx, in)
 	}
 	c := g.call(ctx, in)
 	g.waiting = append(g.waiting, c)
-	if g.running < g.busy(width) {
-		g.running++
-		go g.work()
-	}
+	g.wake()
 	g.mu.Unlock()
 	if err := deadline.Wait(ctx, c.timer, c.done); err != nil {
 		var none Out
@@ -140,7 +138,14 @@ func (g *Group[In, Out]) claim(in In) bool {
 	return true
 }
 
-func (g *Group[In, Out]) busy(width int) int { return min(g.Busy, width) }
+// wake lets a worker begin where there is something for it and room. What goes alone takes no
+// worker's place, for it may be held up. The caller holds the lock.
+func (g *Group[In, Out]) wake() {
+	if len(g.waiting) > 0 && g.workers < g.Busy && g.alone+g.workers < g.Crowd.size() {
+		g.workers++
+		go g.work()
+	}
+}
 
 // leave takes a call back and returns false when it has been sent.
 func (g *Group[In, Out]) leave(c *Call[In, Out]) bool {
@@ -171,24 +176,18 @@ func (g *Group[In, Out]) release(in In) {
 		return
 	}
 	delete(g.sent, g.Key(in))
-	if len(g.waiting) > 0 && g.running < g.busy(g.Crowd.size()) {
-		g.running++
-		go g.work()
-	}
+	g.wake()
 }
 
 // end gives the room of a statement that went alone to those who wait.
 func (g *Group[In, Out]) end(in In) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.alone--
 	if g.Key != nil {
 		delete(g.sent, g.Key(in))
 	}
-	if len(g.waiting) == 0 || g.running > g.busy(g.Crowd.size()) {
-		g.running--
-		return
-	}
-	go g.work()
+	g.wake()
 }
 
 // work sends what waits until nothing does.
@@ -206,11 +205,10 @@ func (g *Group[In, Out]) work() {
 
 // take returns the calls to send next, or gives the room back.
 func (g *Group[In, Out]) take() []*Call[In, Out] {
-	width := g.Crowd.size()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.waiting) == 0 || g.running > g.busy(width) {
-		g.running--
+	if len(g.waiting) == 0 {
+		g.workers--
 		return nil
 	}
 	if g.Key == nil {
@@ -240,7 +238,7 @@ func (g *Group[In, Out]) take() []*Call[In, Out] {
 	}
 	g.waiting = rest
 	if len(batch) == 0 { // whoever sent their keys comes back for them
-		g.running--
+		g.workers--
 		return nil
 	}
 	return batch
