@@ -111,33 +111,6 @@ func (g *Group[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 	return out, err
 }
 
-// runApart runs a call that its batch left undone, beside the batches to come.
-func (g *Group[In, Out]) runApart(ctx context.Context, in In) (out Out, err error) {
-	select {
-	case g.Crowd.apart <- struct{}{}:
-		defer func() { <-g.Crowd.apart }()
-		return g.Alone(ctx, in)
-	case <-ctx.Done():
-		return out, fmt.Errorf("%s: waiting to be sent: %w", g.Doing, ctx.Err())
-	}
-}
-
-// claim says whether a call may be sent, for none with its key is. The caller holds the lock.
-func (g *Group[In, Out]) claim(in In) bool {
-	if g.Key == nil {
-		return true
-	}
-	key := g.Key(in)
-	if g.sent[key] {
-		return false
-	}
-	if g.sent == nil {
-		g.sent = map[string]bool{}
-	}
-	g.sent[key] = true
-	return true
-}
-
 // wake lets a worker begin where there is something for it and room. What goes alone takes no
 // worker's place, for it may be held up. The caller holds the lock.
 func (g *Group[In, Out]) wake() {
@@ -163,31 +136,12 @@ func (g *Group[In, Out]) leave(c *Call[In, Out]) bool {
 	return false
 }
 
-// done is for a call that was sent and ran apart.
-func (g *Group[In, Out]) done(in In) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.release(in)
-}
-
-// release lets the next call with this key go. The caller holds the lock.
-func (g *Group[In, Out]) release(in In) {
-	if g.Key == nil {
-		return
-	}
-	delete(g.sent, g.Key(in))
-	g.wake()
-}
-
 // end gives the room of a statement that went alone to those who wait.
 func (g *Group[In, Out]) end(in In) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.alone--
-	if g.Key != nil {
-		delete(g.sent, g.Key(in))
-	}
-	g.wake()
+	g.release(in)
 }
 
 // work sends what waits until nothing does.
