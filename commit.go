@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"time"
-
-	"github.com/sqlsessions/sessions/internal/deadline"
 )
 
 // A commit carries one batch of a session's changes to the store. It works on
@@ -42,7 +40,7 @@ func (s *Session) save(ctx context.Context) error {
 	if err != nil || c == nil {
 		return err
 	}
-	limited := deadline.After(context.WithoutCancel(ctx), s.manager.options.Timeout)
+	limited := s.manager.limit(ctx)
 	defer limited.Stop()
 	return s.manager.storeError("save", s.finish(c, c.run(limited)))
 }

@@ -1,6 +1,7 @@
 package sessions_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"testing"
@@ -161,6 +162,47 @@ func TestAClientThatHangsUpStopsNeitherSaveNorLogout(t *testing.T) {
 		if c.rows == 1 && value(v, count) != 2 {
 			t.Errorf("%s: the change is lost", what)
 		}
+	}
+}
+
+// beforeLoad runs f with the context of a load.
+type beforeLoad struct {
+	sessions.Store
+	f func(context.Context)
+}
+
+func (b *beforeLoad) Load(ctx context.Context, key sessions.RowKey) (sessions.Record, error) {
+	if b.f != nil {
+		b.f(ctx)
+	}
+	return b.Store.Load(ctx, key)
+}
+
+// A statement that is cut off costs its connection, so a client that hangs up does not cut one off.
+func TestAClientThatHangsUpLetsTheLoadEnd(t *testing.T) {
+	t.Parallel()
+	loads := 0
+	store := &beforeLoad{Store: sessions.NewMemoryStore(0)}
+	m := newManager(t, store, func(o *sessions.Options) { o.Timeout = time.Minute })
+	v := loggedIn(t, m)
+	ctx, hangUp := contextWithCancel(t)
+	hangUp()
+	r, rec := request("http://example.com/")
+	r.Header.Set("Cookie", cookieName+"="+v.cookie)
+	store.f = func(ctx context.Context) {
+		loads++
+		at, ok := ctx.Deadline()
+		if left := time.Until(at); ctx.Err() != nil || !ok || left <= 0 || left > time.Minute {
+			t.Errorf("the context of the load: %v, ends in %v, %t", ctx.Err(), left, ok)
+		}
+	}
+	m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if n, _ := count.Get(sessions.FromContext(r.Context())); n != 1 || !errors.Is(r.Context().Err(), context.Canceled) {
+			t.Errorf("the handler gets %d, %v", n, r.Context().Err())
+		}
+	})).ServeHTTP(rec, r.WithContext(ctx))
+	if loads != 1 || rec.Code != http.StatusOK {
+		t.Errorf("%d loads, status %d", loads, rec.Code)
 	}
 }
 

@@ -145,7 +145,7 @@ func (m *Manager) open(r *http.Request) (*Session, error) {
 	if err != nil || !presented && m.options.Predecessor == nil {
 		return s, err
 	}
-	ctx := deadline.After(r.Context(), m.options.Timeout)
+	ctx := m.limit(r.Context())
 	defer ctx.Stop()
 	live := 0
 	for _, id := range ids {
@@ -186,6 +186,13 @@ func (m *Manager) begin(r *http.Request, presented bool) (*Session, error) {
 	now, err := m.fresh(r)
 	s.state.now = now
 	return s, err
+}
+
+// limit bounds work on the store for a request, which a client that hangs up does not cut
+// off: with the statement a driver closes the connection, and who asks and hangs up again and
+// again would cost the database a new one each time.
+func (m *Manager) limit(ctx context.Context) *deadline.Context {
+	return deadline.After(context.WithoutCancel(ctx), m.options.Timeout)
 }
 
 // load returns the live session under key. A row that can't be decoded counts
