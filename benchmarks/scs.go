@@ -13,7 +13,7 @@ import (
 	"github.com/sqlsessions/sessions/integration_test/servers"
 )
 
-const scsLess = "the token itself is in the table (its default), a save is an upsert: parallel changes are lost, and a slow request brings a dead session back, and statements go on when the request is cancelled. "
+const scsLess = "the token itself is in the table (its default), a save is an upsert: parallel changes are lost, and a slow request brings a dead session back, and no limit on the time of a statement. "
 
 func scsContenders() []contender {
 	return []contender{
