@@ -18,6 +18,8 @@ type Call[In, Out any] struct {
 	done  chan struct{} // receives once Out and Err are there; has room for that
 	timer *time.Timer   // the waiting caller's
 
+	panicked bool // Err is what its caller is to panic with
+
 	// With the group's lock.
 	answered, left bool // Out, Err and Apart are there; the caller has gone
 }

@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -65,7 +64,7 @@ type Group[In, Out any] struct {
 	// it with an error in place of the server. Nil never does.
 	Moot func(ended *Call[In, Out], waits In) error
 	// Alone runs one call. Together runs several and sets the result of each, or Apart; its
-	// context has no caller's values. When it ends by a panic the program does.
+	// context has no caller's values. When it panics, each of its callers does.
 	Alone    func(context.Context, In) (Out, error)
 	Together func(context.Context, []*Call[In, Out])
 
@@ -102,8 +101,11 @@ func (g *Group[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 		}
 		return none, fmt.Errorf("%s: waiting for an answer, which may still come: %w", g.Doing, err)
 	}
-	out, err, apart := c.Out, c.Err, c.Apart
+	out, err, apart, panicked := c.Out, c.Err, c.Apart, c.panicked
 	g.recycle(c)
+	if panicked {
+		panic(err)
+	}
 	if apart {
 		defer g.done(in)
 		return g.runApart(ctx, in)
@@ -196,62 +198,4 @@ func (g *Group[In, Out]) take() []*Call[In, Out] {
 		return nil
 	}
 	return batch
-}
-
-// send runs a batch on behalf of all its callers: one who leaves does not end it.
-func (g *Group[In, Out]) send(batch []*Call[In, Out]) {
-	if len(batch) == 1 && g.Key == nil { // nobody else is harmed when it is cancelled
-		c := batch[0]
-		c.Out, c.Err = g.Alone(c.ctx, c.In)
-		g.answer(batch)
-		return
-	}
-	ctx := context.Background()
-	if last, ok := latest(batch); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, last)
-		defer cancel()
-	}
-	g.Together(ctx, batch)
-	g.answer(batch)
-}
-
-// answer lets the callers of a batch go, and those to whom its outcome says it all.
-func (g *Group[In, Out]) answer(batch []*Call[In, Out]) {
-	if g.Key != nil {
-		g.settle(batch)
-	}
-	for _, c := range batch {
-		c.done <- struct{}{}
-	}
-}
-
-func (g *Group[In, Out]) settle(batch []*Call[In, Out]) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, c := range batch {
-		c.answered = true
-		if !c.Apart || c.left {
-			delete(g.sent, g.Key(c.In)) // this worker looks for more at once
-		}
-	}
-	if len(g.waiting) == 0 || g.Moot == nil {
-		return
-	}
-	ended := make(map[string]*Call[In, Out], len(batch))
-	for _, c := range batch {
-		ended[g.Key(c.In)] = c
-	}
-	g.waiting = slices.DeleteFunc(g.waiting, func(c *Call[In, Out]) bool {
-		of := ended[g.Key(c.In)]
-		if of == nil {
-			return false
-		}
-		err := g.Moot(of, c.In)
-		if err != nil {
-			c.Err = err
-			c.done <- struct{}{}
-		}
-		return err != nil
-	})
 }
