@@ -41,12 +41,17 @@ func (c *Cache) get(ctx context.Context, query string) (*sql.Stmt, error) {
 	return s, nil
 }
 
-// Forget closes a statement, and its next use prepares it anew. A use that goes on
-// meanwhile may fail.
+// Forget closes a statement, and its next use prepares it anew.
 func (c *Cache) Forget(query string) {
 	if s, ok := c.stmts.LoadAndDelete(query); ok {
 		_ = s.(*sql.Stmt).Close()
 	}
+}
+
+// forgotten says that somebody forgot a statement since [Cache.get] returned it, and that nothing was
+// sent. Package database/sql has no sentinel for this.
+func forgotten(err error) bool {
+	return err != nil && err.Error() == "sql: statement is closed"
 }
 
 // Exec runs a statement and returns how many rows it affected.
@@ -56,6 +61,9 @@ func (c *Cache) Exec(ctx context.Context, query string, args ...any) (int64, err
 		return 0, err
 	}
 	result, err := s.ExecContext(ctx, args...)
+	if forgotten(err) {
+		return c.Exec(ctx, query, args...)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -68,7 +76,11 @@ func (c *Cache) QueryRow(ctx context.Context, query string, args []any, dest ...
 	if err != nil {
 		return err
 	}
-	return s.QueryRowContext(ctx, args...).Scan(dest...)
+	err = s.QueryRowContext(ctx, args...).Scan(dest...)
+	if forgotten(err) {
+		return c.QueryRow(ctx, query, args, dest...)
+	}
+	return err
 }
 
 // Query runs a query and calls each for every row.
@@ -78,6 +90,9 @@ func (c *Cache) Query(ctx context.Context, query string, args []any, each func(s
 		return err
 	}
 	rows, err := s.QueryContext(ctx, args...)
+	if forgotten(err) {
+		return c.Query(ctx, query, args, each)
+	}
 	if err != nil {
 		return err
 	}
