@@ -15,7 +15,7 @@ func TestAStatementIsForgottenWhileItIsUsed(t *testing.T) {
 	var users sync.WaitGroup
 	for range 8 {
 		users.Go(func() {
-			for range 10000 {
+			for range 3000 {
 				var row, each int
 				_, err := cache.Exec(t.Context(), query, 1)
 				if err == nil {
