@@ -19,7 +19,7 @@ const maxNameLength = 128
 //	var visits = sessions.NewKey[int]("visits")
 //
 // Values are kept as JSON under the key's name. Two keys with the same name
-// are the same value. The zero Key is not usable; call [NewKey].
+// are the same value. The zero Key has no name; using it on a session panics.
 type Key[T any] struct {
 	name    string
 	numbers bool
@@ -72,6 +72,14 @@ func holdsInterface(t reflect.Type, seen []reflect.Type) bool {
 // Name returns the name the key was made with.
 func (k Key[T]) Name() string { return k.name }
 
+// must returns the name for a session to use.
+func (k Key[T]) must() string {
+	if k.name == "" {
+		panic("sessions: a Key that NewKey did not make has no name")
+	}
+	return k.name
+}
+
 // Get returns the value, and false when the session has none or holds
 // something that is not a T; Lookup tells the two apart.
 func (k Key[T]) Get(s *Session) (T, bool) {
@@ -82,13 +90,13 @@ func (k Key[T]) Get(s *Session) (T, bool) {
 // Lookup returns the value. The error is [ErrAbsent] when the session has none
 // and wraps [ErrValue] when what it holds does not decode into a T.
 func (k Key[T]) Lookup(s *Session) (T, error) {
-	raw, _ := s.peek(k.name)
+	raw, _ := s.peek(k.must())
 	return k.decode(raw)
 }
 
 // Has reports whether the session holds a value under this name, of any type.
 func (k Key[T]) Has(s *Session) bool {
-	raw, _ := s.peek(k.name)
+	raw, _ := s.peek(k.must())
 	return raw != nil
 }
 
@@ -97,12 +105,13 @@ func (k Key[T]) Has(s *Session) bool {
 // the error, [Session.Err] returns it, and the request is answered by the error
 // handler. Setting the bytes that are there already writes nothing.
 func (k Key[T]) Set(s *Session, v T) {
+	name := k.must()
 	raw, err := encodeValue(v)
 	if err != nil {
-		s.refuse(k.name, err)
+		s.refuse(name, err)
 		return
 	}
-	s.set(k.name, raw)
+	s.set(name, raw)
 }
 
 // Update stores f(current value), or f(zero T) where there is none or it is no
@@ -121,7 +130,7 @@ func (k Key[T]) Update(s *Session, f func(T) T) T {
 		return next, err
 	}
 	for { // f runs without the session's lock, so look whether it is still about the same value
-		raw, generation := s.peek(k.name)
+		raw, generation := s.peek(k.must())
 		v, next, err := apply(raw)
 		if err != nil {
 			s.refuse(k.name, err)
@@ -142,7 +151,7 @@ func (k Key[T]) Pop(s *Session) (T, bool) {
 }
 
 // Delete removes the value, if there is one.
-func (k Key[T]) Delete(s *Session) { s.delete(k.name) }
+func (k Key[T]) Delete(s *Session) { s.delete(k.must()) }
 
 // decode returns the zero T when raw is nil or no T. The error leaves out what
 // encoding/json says, because that quotes the value.

@@ -46,6 +46,36 @@ func TestNewKeyRefusesBadNames(t *testing.T) {
 	}
 }
 
+// Or all zero keys would be one value.
+func TestTheZeroKeyIsRefused(t *testing.T) {
+	t.Parallel()
+	var zero sessions.Key[int]
+	v := newVisitor(t, newManager(t, sessions.NewMemoryStore(0)))
+	v.visit(func(s *sessions.Session) {
+		for name, use := range map[string]func(){
+			"Get":    func() { zero.Get(s) },
+			"Lookup": func() { _, _ = zero.Lookup(s) },
+			"Has":    func() { zero.Has(s) },
+			"Set":    func() { zero.Set(s, 1) },
+			"Update": func() { zero.Update(s, func(n int) int { return n }) },
+			"Pop":    func() { zero.Pop(s) },
+			"Delete": func() { zero.Delete(s) },
+		} {
+			func() {
+				defer func() {
+					if p, _ := recover().(string); !strings.Contains(p, "NewKey") {
+						t.Errorf("%s of the zero Key: panic %q, want one that names NewKey", name, p)
+					}
+				}()
+				use()
+			}()
+		}
+		if keys := s.Keys(); len(keys) != 0 {
+			t.Errorf("the session has %q", keys)
+		}
+	})
+}
+
 func TestKeysOfEveryNameAreStored(t *testing.T) {
 	t.Parallel()
 	v := newVisitor(t, newManager(t, sessions.NewMemoryStore(0)))
