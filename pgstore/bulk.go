@@ -24,23 +24,6 @@ func (s *Store) DeleteAll(ctx context.Context, limit int) (int, error) {
 	return int(n + rest), s.wrap("delete all", err)
 }
 
-// DeleteExpired implements [sessions.Store].
-func (s *Store) DeleteExpired(ctx context.Context, limit int) (deleted int, more bool, err error) {
-	n, err := s.exec(ctx, s.sql.deleteExpired, limit)
-	if err != nil || int(n) == limit {
-		return int(n), err == nil, s.wrap("delete expired", err)
-	}
-	// Those that were alive are still the first, and what is behind them was not looked at.
-	moved, err := s.exec(ctx, s.sql.moveOn, limit)
-	return int(n), int(n+moved) >= limit, s.wrap("delete expired", err)
-}
-
-// CountExpired implements [sessions.Store].
-func (s *Store) CountExpired(ctx context.Context) (n int, err error) {
-	err = s.db.queryRow(ctx, s.sql.countExpired).Scan(&n)
-	return n, s.wrap("count expired", err)
-}
-
 // Count implements [sessions.Store].
 func (s *Store) Count(ctx context.Context) (n int, err error) {
 	err = s.db.queryRow(ctx, s.sql.count).Scan(&n)

@@ -92,10 +92,17 @@ const (
 	expired = `expires_at <= now() - interval '1 minute'`
 	// By ctid, for a join by key would find each row twice, or read the whole table. A
 	// row that was locked keeps its place until the statement ends.
-	firstDue      = `ctid = ANY (ARRAY(SELECT ctid FROM $TABLE WHERE ` + due + ` ORDER BY reap_after LIMIT $1 FOR UPDATE SKIP LOCKED))`
-	deleteExpired = `DELETE FROM $TABLE WHERE ` + expired + ` AND ` + firstDue
-	moveOn        = `UPDATE $TABLE SET reap_after = ` + bucketOf + `expires_at` + bucketEnd + ` WHERE NOT ` + expired + ` AND ` + firstDue
-	countExpired  = `SELECT count(*) FROM $TABLE WHERE ` + due + ` AND ` + expired
+	firstDue    = `ctid = ANY (ARRAY(SELECT ctid FROM $TABLE WHERE ` + due + ` ORDER BY reap_after LIMIT $1 FOR UPDATE SKIP LOCKED))`
+	deleteFirst = `DELETE FROM $TABLE WHERE ` + expired + ` AND ` + firstDue
+	moveFirst   = moveOn + `NOT ` + expired + ` AND ` + firstDue
+	moveOn      = `UPDATE $TABLE SET reap_after = ` + bucketOf + `expires_at` + bucketEnd + ` WHERE `
+	// The same where a search found them, of rows that may have gone or changed since, and of others in
+	// their places. Without due, or a plan may search again.
+	search       = `SELECT ctid::text FROM $TABLE WHERE ` + due + ` ORDER BY reap_after LIMIT $1`
+	inList       = ` AND ctid = ANY ($1::text[]::tid[]) FOR UPDATE SKIP LOCKED))`
+	deleteListed = `DELETE FROM $TABLE WHERE ctid = ANY (ARRAY(SELECT ctid FROM $TABLE WHERE ` + expired + inList
+	moveListed   = moveOn + `ctid = ANY (ARRAY(SELECT ctid FROM $TABLE WHERE NOT ` + expired + inList
+	countExpired = `SELECT count(*) FROM $TABLE WHERE ` + due + ` AND ` + expired
 
 	count    = `SELECT count(*) FROM $TABLE WHERE expires_at > now()`
 	list     = `SELECT ` + columns + ` FROM $TABLE WHERE handle > $1 AND expires_at > now() ORDER BY handle LIMIT $2`
@@ -108,7 +115,9 @@ type queries struct {
 
 	loadMany, createMany, saveMany, versions, touchMany string
 
-	deleteKey, deleteHandle, deleteUser, deleteAll, deleteRest, deleteExpired, moveOn string
+	deleteKey, deleteHandle, deleteUser, deleteAll, deleteRest string
+
+	search, deleteFirst, moveFirst, deleteListed, moveListed string
 
 	countExpired, count, list, listUser string
 }
@@ -120,7 +129,8 @@ func newQueries(table string) *queries {
 		loadMany: on(loadMany), createMany: on(createMany), saveMany: on(saveMany), versions: on(versions), touchMany: on(touchMany),
 		rekey: on(rekey), rekeyAnew: on(rekeyAnew),
 		deleteKey: on(deleteKey), deleteHandle: on(deleteHandle), deleteUser: on(deleteUser),
-		deleteAll: on(deleteAll), deleteRest: on(deleteRest), deleteExpired: on(deleteExpired), moveOn: on(moveOn),
+		deleteAll: on(deleteAll), deleteRest: on(deleteRest),
+		search: on(search), deleteFirst: on(deleteFirst), moveFirst: on(moveFirst), deleteListed: on(deleteListed), moveListed: on(moveListed),
 		countExpired: on(countExpired), count: on(count), list: on(list), listUser: on(listUser),
 	}
 }

@@ -27,6 +27,7 @@ type Store struct {
 	table  string
 	sql    *queries
 	groups *groups // nil: one by one
+	due    dueList
 }
 
 var _ sessions.Store = (*Store)(nil)
