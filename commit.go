@@ -40,9 +40,7 @@ func (s *Session) save(ctx context.Context) error {
 	if err != nil || c == nil {
 		return err
 	}
-	limited := s.manager.limit(ctx)
-	defer limited.Stop()
-	return s.manager.storeError("save", s.finish(c, c.run(limited)))
+	return s.manager.storeError("save", s.finish(c, c.run(s.manager.limit(ctx))))
 }
 
 // begin takes the pending changes, or returns nil when there is nothing to write.

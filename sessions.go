@@ -48,6 +48,7 @@ type Manager struct {
 	options      Options
 	protocol     wire.Protocol
 	policy       wire.Policy
+	timeout      *deadline.Limit
 	gate         *gate
 	warnWithheld sync.Once
 }
@@ -81,7 +82,10 @@ func NewWithProtocol(store Store, options Options, protocol wire.Protocol) (*Man
 }
 
 func newManager(store Store, options Options, protocol wire.Protocol) *Manager {
-	return &Manager{store: store, options: options, gate: newGate(), protocol: protocol, policy: protocol.Policy()}
+	return &Manager{
+		store: store, options: options, gate: newGate(), protocol: protocol, policy: protocol.Policy(),
+		timeout: deadline.New(options.Timeout),
+	}
 }
 
 type contextKey struct{}
@@ -146,7 +150,6 @@ func (m *Manager) open(r *http.Request) (*Session, error) {
 		return s, err
 	}
 	ctx := m.limit(r.Context())
-	defer ctx.Stop()
 	live := 0
 	for _, id := range ids {
 		st, err := m.load(ctx, RowKey(m.protocol.Key(id.Text)))
@@ -192,7 +195,7 @@ func (m *Manager) begin(r *http.Request, presented bool) (*Session, error) {
 // off: with the statement a driver closes the connection, and who asks and hangs up again and
 // again would cost the database a new one each time.
 func (m *Manager) limit(ctx context.Context) *deadline.Context {
-	return deadline.After(context.WithoutCancel(ctx), m.options.Timeout)
+	return m.timeout.Context(ctx)
 }
 
 // load returns the live session under key. A row that can't be decoded counts
@@ -235,8 +238,8 @@ func (m *Manager) Load(ctx context.Context, cookieValue string) (*Session, error
 	if !ok {
 		return nil, fmt.Errorf("sessions: load: %w", ErrNotFound)
 	}
-	limited := deadline.After(ctx, m.options.Timeout)
-	defer limited.Stop()
+	limited, stop := context.WithTimeout(ctx, m.options.Timeout)
+	defer stop()
 	st, err := m.load(limited, RowKey(m.protocol.Key(id.Text)))
 	if errors.Is(err, ErrNotFound) {
 		return nil, fmt.Errorf("sessions: load: %w", ErrNotFound)

@@ -14,9 +14,8 @@ type Call[In, Out any] struct {
 	// goroutine, so that nobody waits for it.
 	Apart bool
 
-	ctx   context.Context
-	done  chan struct{} // receives once Out and Err are there; has room for that
-	timer *time.Timer   // the waiting caller's
+	ctx  context.Context
+	done chan struct{} // receives once Out and Err are there; has room for that
 
 	panicked bool // Err is what its caller is to panic with
 
@@ -38,8 +37,7 @@ func First[In comparable, Out any](calls []*Call[In, Out]) map[In]*Call[In, Out]
 func (g *Group[In, Out]) call(ctx context.Context, in In) *Call[In, Out] {
 	c, ok := g.free.Get().(*Call[In, Out])
 	if !ok {
-		c = &Call[In, Out]{done: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
-		c.timer.Stop()
+		c = &Call[In, Out]{done: make(chan struct{}, 1)}
 	}
 	c.In, c.ctx = in, ctx
 	return c
@@ -47,7 +45,7 @@ func (g *Group[In, Out]) call(ctx context.Context, in In) *Call[In, Out] {
 
 // recycle keeps what a call was made of. Nobody else may have it any more.
 func (g *Group[In, Out]) recycle(c *Call[In, Out]) {
-	*c = Call[In, Out]{done: c.done, timer: c.timer}
+	*c = Call[In, Out]{done: c.done}
 	g.free.Put(c)
 }
 
@@ -63,4 +61,14 @@ func latest[In, Out any](batch []*Call[In, Out]) (last time.Time, ok bool) {
 		}
 	}
 	return last, true
+}
+
+// wait returns nil when Out and Err are there, or the error of ctx when that ends first.
+func (c *Call[In, Out]) wait(ctx context.Context) error {
+	select {
+	case <-c.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

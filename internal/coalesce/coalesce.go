@@ -10,8 +10,6 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-
-	"github.com/sqlsessions/sessions/internal/deadline"
 )
 
 // A Crowd is the callers of all groups that share connections. Its fields are set
@@ -93,7 +91,7 @@ func (g *Group[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 	g.waiting = append(g.waiting, c)
 	g.wake()
 	g.mu.Unlock()
-	if err := deadline.Wait(ctx, c.timer, c.done); err != nil {
+	if err := c.wait(ctx); err != nil {
 		var none Out
 		if g.leave(c) {
 			g.recycle(c)

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions/internal/coalesce"
-	"github.com/sqlsessions/sessions/internal/deadline"
 )
 
 // A server answers after a second, and notes what was sent together.
@@ -349,7 +348,7 @@ func answersWhileOthersLeave(t *testing.T, key func(string) string) {
 		for i := range callers {
 			wait.Go(func() {
 				for round := range rounds {
-					ctx := deadline.After(t.Context(), time.Duration(rand.IntN(20_000))*time.Millisecond)
+					ctx, stop := context.WithTimeout(t.Context(), time.Duration(rand.IntN(20_000))*time.Millisecond)
 					in := fmt.Sprintf("%d of %d", round, i)
 					switch out, err := s.Do(ctx, in); {
 					case err == nil && out == strings.ToUpper(in):
@@ -357,7 +356,7 @@ func answersWhileOthersLeave(t *testing.T, key func(string) string) {
 					case !errors.Is(err, context.DeadlineExceeded):
 						t.Errorf("%s: %q, %v", in, out, err)
 					}
-					ctx.Stop()
+					stop()
 				}
 			})
 		}

@@ -1,110 +1,73 @@
-// Package deadline is context.WithTimeout at a fraction of its cost for who mostly waits
-// for something else, as a caller whose statement another one sends does.
+// Package deadline is context.WithTimeout at a fraction of its cost, for calls that nearly always
+// end long before.
 package deadline
 
 import (
 	"context"
-	"sync"
+	"math/rand/v2"
+	"sync/atomic"
 	"time"
 )
 
-// A Context ends with its parent, at a time, or when it is stopped. It costs its parent
-// nothing until somebody asks for Done. It is safe for concurrent use.
-type Context struct {
-	parent context.Context //nolint:containedctx // it is a context
-	at     time.Time
+// A Limit makes contexts that end after a time, or up to a sixty-fourth of it earlier. Those that
+// begin at about the same moment end at the same one, and share its timer and its channel. It
+// has no goroutine, and is safe for concurrent use.
+type Limit struct {
+	after  time.Duration
+	recent [8]atomic.Pointer[moment] // several, or all would meet at one lock
+}
 
-	mu      sync.Mutex
-	full    context.Context //nolint:containedctx // with a channel and a timer, once that is needed
-	stop    context.CancelFunc
-	stopped bool
+// A moment is when contexts end.
+type moment struct {
+	context.Context //nolint:containedctx // with the timer
+
+	from, until time.Time // contexts that begin in between end then
+}
+
+// New returns a limit of d, which is more than 0.
+func New(d time.Duration) *Limit { return &Limit{after: d} }
+
+// Context returns one that ends by time alone, and has the values of a context whose end it does not
+// follow. Nothing needs to be stopped.
+func (l *Limit) Context(values context.Context) *Context {
+	return &Context{values: values, end: l.moment()}
+}
+
+func (l *Limit) moment() *moment {
+	now := time.Now()
+	recent := &l.recent[rand.IntN(len(l.recent))]
+	if m := recent.Load(); m != nil && !now.Before(m.from) && now.Before(m.until) {
+		return m
+	}
+	end, stop := context.WithDeadline(context.Background(), now.Add(l.after))
+	_ = stop // it ends by itself, for nobody knows who has it until then
+	m := &moment{end, now, now.Add(l.after / 64)}
+	recent.Store(m) // where two do so at once, each has one
+	return m
+}
+
+// A Context is one that [Limit.Context] made.
+type Context struct {
+	values context.Context //nolint:containedctx // it is a context
+	end    *moment
 }
 
 var _ context.Context = (*Context)(nil)
 
-// After returns a context that ends after d. Stop has to be called.
-func After(parent context.Context, d time.Duration) *Context {
-	at := time.Now().Add(d)
-	if first, ok := parent.Deadline(); ok && first.Before(at) {
-		at = first
-	}
-	return &Context{parent: parent, at: at}
-}
-
-// Stop ends the context.
-func (c *Context) Stop() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.stopped = true
-	if c.stop != nil {
-		c.stop()
-	}
-}
-
 // Deadline implements [context.Context].
-func (c *Context) Deadline() (time.Time, bool) { return c.at, true }
+func (c *Context) Deadline() (time.Time, bool) { return c.end.Deadline() }
 
 // Done implements [context.Context].
-func (c *Context) Done() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.full == nil {
-		c.full, c.stop = context.WithDeadline(c.parent, c.at)
-		if c.stopped {
-			c.stop()
-		}
-	}
-	return c.full.Done()
-}
+func (c *Context) Done() <-chan struct{} { return c.end.Done() }
 
 // Err implements [context.Context].
-func (c *Context) Err() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.full != nil:
-		return c.full.Err()
-	case c.parent.Err() != nil:
-		return c.parent.Err()
-	case !time.Now().Before(c.at):
-		return context.DeadlineExceeded
-	case c.stopped:
-		return context.Canceled
-	}
-	return nil
-}
+func (c *Context) Err() error { return c.end.Err() }
 
-// Value implements [context.Context]. Contexts made of this one find the full one by it.
+// Value implements [context.Context]. Package context, which asks for a key of its own, finds the end by it,
+// and then needs no goroutine to end what is made of this context.
 func (c *Context) Value(key any) any {
-	c.mu.Lock()
-	full := c.full
-	c.mu.Unlock()
-	if full == nil {
-		return c.parent.Value(key)
+	if v := c.end.Value(key); v != nil {
+		return v
 	}
-	return full.Value(key)
-}
-
-// Wait returns nil when done receives, or the error of ctx when that ends first. A timer that
-// the caller keeps spares the channel and the timer of Done; it must not be used otherwise.
-func Wait(ctx context.Context, timer *time.Timer, done <-chan struct{}) error {
-	c, ok := ctx.(*Context)
-	if !ok {
-		select {
-		case <-done:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	timer.Reset(time.Until(c.at))
-	defer timer.Stop()
-	select {
-	case <-done:
-		return nil
-	case <-c.parent.Done():
-		return c.parent.Err()
-	case <-timer.C:
-		return context.DeadlineExceeded
-	}
+	return c.values.Value(key)
 }

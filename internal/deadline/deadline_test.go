@@ -3,6 +3,8 @@ package deadline_test
 import (
 	"context"
 	"errors"
+	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,132 +12,91 @@ import (
 	"github.com/sqlsessions/sessions/internal/deadline"
 )
 
-// What one of context.WithTimeout does, this one does.
+const after = 64 * time.Second
+
+// Each context ends by its time, at most a sixty-fourth of that early, whenever it began.
 func TestContextEnds(t *testing.T) {
 	t.Parallel()
-	type made struct {
-		ctx    context.Context
-		stop   func()
-		cancel func() // ends the parent
-	}
-	ends := map[string]struct {
-		how  func(made)
-		want error
-	}{
-		"the time comes":   {func(made) { time.Sleep(time.Second) }, context.DeadlineExceeded},
-		"it is stopped":    {func(m made) { m.stop() }, context.Canceled},
-		"the parent ends":  {func(m made) { m.cancel() }, context.Canceled},
-		"it is not so far": {func(made) { time.Sleep(time.Second - time.Nanosecond) }, nil},
-	}
-	makes := map[string]func(parent context.Context) (context.Context, func()){
-		"of context.WithTimeout": func(parent context.Context) (context.Context, func()) {
-			return context.WithTimeout(parent, time.Second)
-		},
-		"never asked": func(parent context.Context) (context.Context, func()) {
-			c := deadline.After(parent, time.Second)
-			return c, c.Stop
-		},
-		"asked before": func(parent context.Context) (context.Context, func()) {
-			c := deadline.After(parent, time.Second)
-			_ = c.Done()
-			return c, c.Stop
-		},
-		"by the parent's deadline": func(parent context.Context) (context.Context, func()) {
-			parent, cancel := context.WithTimeout(parent, time.Second)
-			c := deadline.After(parent, time.Hour)
-			return c, func() { c.Stop(); cancel() }
-		},
-	}
-	for name, makeOne := range makes {
-		for end, e := range ends {
-			t.Run(name+", "+end, func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					parent, cancel := context.WithCancel(t.Context())
-					defer cancel()
-					ctx, stop := makeOne(parent)
-					defer stop()
-					if at, ok := ctx.Deadline(); !ok || time.Until(at) != time.Second {
-						t.Errorf("the deadline is in %v, %t", time.Until(at), ok)
-					}
-					e.how(made{ctx, stop, cancel})
-					synctest.Wait()
-					if err := ctx.Err(); !errors.Is(err, e.want) {
-						t.Errorf("Err is %v, want %v", err, e.want)
-					}
-					var ended error
-					select {
-					case <-ctx.Done():
-						ended = ctx.Err()
-					default:
-					}
-					if !errors.Is(ended, e.want) {
-						t.Errorf("Done says %v, want %v", ended, e.want)
-					}
-				})
+	synctest.Test(t, func(t *testing.T) {
+		limit := deadline.New(after)
+		var all sync.WaitGroup
+		shared := map[time.Time]int{}
+		for range 300 {
+			ctx, began := limit.Context(t.Context()), time.Now()
+			at, ok := ctx.Deadline()
+			if !ok || ctx.Err() != nil {
+				t.Fatalf("it begins with the deadline %v, %t and the error %v", at, ok, ctx.Err())
+			}
+			shared[at]++
+			all.Go(func() {
+				<-ctx.Done()
+				if took := time.Since(began); took > after || took < after-time.Second || !time.Now().Equal(at) {
+					t.Errorf("it ended after %v, at %v, with the deadline %v", took, time.Now(), at)
+				}
+				if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+					t.Errorf("it ended with %v", ctx.Err())
+				}
 			})
+			time.Sleep(10 * time.Millisecond)
 		}
-	}
+		if len(shared) > 50 { // of 8 at a time, for 3 seconds
+			t.Errorf("300 contexts ended at %d moments", len(shared))
+		}
+		all.Wait()
+	})
 }
 
+// What is made of a context has its values and ends with it. Its end does not follow that
+// of the context that the values come from.
 func TestContextOfAContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		type key struct{}
-		ctx := deadline.After(context.WithValue(t.Context(), key{}, "value"), time.Second)
-		before := ctx.Value(key{})
-		child, cancel := context.WithCancel(ctx)
-		defer cancel()
-		if after := child.Value(key{}); before != "value" || after != "value" {
-			t.Errorf("the values are %v and %v", before, after)
+		values, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "value"))
+		ctx := deadline.New(after).Context(values)
+		child, stop := context.WithCancel(ctx)
+		defer stop()
+		ended := false
+		context.AfterFunc(ctx, func() { ended = true })
+		stopped := context.AfterFunc(ctx, func() { t.Error("this was stopped") })
+		cancel()
+		time.Sleep(after - 1)
+		synctest.Wait()
+		if v := child.Value(key{}); v != "value" || child.Err() != nil || ended || !stopped() {
+			t.Errorf("before the end: value %v, error %v, ended %t", v, child.Err(), ended)
 		}
-		ctx.Stop()
-		// The standard library ends the children of its own kinds at once, and needs a goroutine for others.
-		if !errors.Is(child.Err(), context.Canceled) {
-			t.Errorf("the child has ended with %v", child.Err())
+		time.Sleep(1)
+		synctest.Wait()
+		if !errors.Is(child.Err(), context.DeadlineExceeded) || !ended {
+			t.Errorf("at the end: error %v, ended %t", child.Err(), ended)
 		}
 	})
 }
 
-func TestWait(t *testing.T) {
-	t.Parallel()
-	contexts := map[string]func(context.Context) (context.Context, func()){
-		"of this package": func(parent context.Context) (context.Context, func()) {
-			c := deadline.After(parent, time.Second)
-			return c, c.Stop
-		},
-		"another": func(parent context.Context) (context.Context, func()) {
-			return context.WithTimeout(parent, time.Second)
-		},
+func TestContextIsCheap(t *testing.T) { //nolint:paralleltest // it counts allocations and goroutines
+	limit := deadline.New(time.Hour)
+	before := runtime.NumGoroutine()
+	allocations := testing.AllocsPerRun(1000, func() { <-limitedDone(limit.Context(t.Context())) })
+	if allocations > 1 {
+		t.Errorf("%v allocations, want 1", allocations)
 	}
-	for name, makeOne := range contexts {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				timer := time.NewTimer(time.Hour)
-				timer.Stop()
-				for range 2 { // with one timer
-					for what, c := range map[string]struct {
-						after func(done chan<- struct{}, cancel func())
-						want  error
-						took  time.Duration
-					}{
-						"done":             {func(done chan<- struct{}, _ func()) { done <- struct{}{} }, nil, time.Second / 2},
-						"the parent ended": {func(_ chan<- struct{}, cancel func()) { cancel() }, context.Canceled, time.Second / 2},
-						"the time came":    {func(chan<- struct{}, func()) {}, context.DeadlineExceeded, time.Second},
-					} {
-						parent, cancel := context.WithCancel(t.Context())
-						ctx, stop := makeOne(parent)
-						done, start := make(chan struct{}, 1), time.Now()
-						time.AfterFunc(time.Second/2, func() { c.after(done, cancel) })
-						if err := deadline.Wait(ctx, timer, done); !errors.Is(err, c.want) || time.Since(start) != c.took {
-							t.Errorf("%s: %v after %v, want %v after %v", what, err, time.Since(start), c.want, c.took)
-						}
-						stop()
-						cancel()
-					}
-				}
-			})
-		})
+	for range 10 {
+		_, stop := context.WithCancel(limit.Context(t.Context()))
+		defer stop()
+	}
+	if n := runtime.NumGoroutine() - before; n > 0 {
+		t.Errorf("%d goroutines for what was made of 10 contexts", n)
 	}
 }
+
+// limitedDone asks as a driver does, and returns what receives.
+func limitedDone(ctx context.Context) <-chan struct{} {
+	select {
+	case <-ctx.Done():
+		return nil
+	default:
+		return closed
+	}
+}
+
+var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
