@@ -11,6 +11,9 @@ import (
 )
 
 func number(err error) uint16 {
+	if err == nil { // spares an allocation
+		return 0
+	}
 	var coded *mysql.MySQLError
 	if errors.As(err, &coded) {
 		return coded.Number

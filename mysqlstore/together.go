@@ -49,7 +49,7 @@ const (
 	// busy is how many statements run at once when calls go together.
 	busy = 2
 	// limit is a power of two: loads are prepared for as many keys.
-	limit = 64
+	limit = 128
 	// full is how many bytes of session data go together.
 	full = 1 << 20
 )
