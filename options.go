@@ -44,8 +44,8 @@ type Options struct {
 	MaxBytes int
 
 	// Timeout bounds the work on the store before a handler runs, and again when
-	// its changes are saved, merging included. A client that hangs up does not end it
-	// earlier. Defaults to 5 seconds.
+	// its changes are saved, merging included; it may end up to a sixty-fourth early.
+	// A client that hangs up does not end it. Defaults to 5 seconds.
 	Timeout time.Duration
 
 	// Rolling sends the cookie with every response of a session that exists,
