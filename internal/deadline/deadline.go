@@ -39,8 +39,8 @@ func (l *Limit) moment() *moment {
 	if m := recent.Load(); m != nil && !now.Before(m.from) && now.Before(m.until) {
 		return m
 	}
-	end, stop := context.WithDeadline(context.Background(), now.Add(l.after))
-	_ = stop // it ends by itself, for nobody knows who has it until then
+	end, stop := context.WithDeadline(context.Background(), now.Add(l.after)) //nolint:gosec // it ends by itself, for nobody knows who has it until then
+	_ = stop
 	m := &moment{end, now, now.Add(l.after / 64)}
 	recent.Store(m) // where two do so at once, each has one
 	return m

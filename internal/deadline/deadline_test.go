@@ -60,12 +60,12 @@ func TestContextOfAContext(t *testing.T) {
 		context.AfterFunc(ctx, func() { ended = true })
 		stopped := context.AfterFunc(ctx, func() { t.Error("this was stopped") })
 		cancel()
-		time.Sleep(after - 1)
+		time.Sleep(after - time.Nanosecond)
 		synctest.Wait()
 		if v := child.Value(key{}); v != "value" || child.Err() != nil || ended || !stopped() {
 			t.Errorf("before the end: value %v, error %v, ended %t", v, child.Err(), ended)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if !errors.Is(child.Err(), context.DeadlineExceeded) || !ended {
 			t.Errorf("at the end: error %v, ended %t", child.Err(), ended)
