@@ -73,6 +73,16 @@ func eachServer(t *testing.T, test func(t *testing.T, b backend)) {
 	}
 }
 
+// eachPostgres is each for what PostgreSQL alone has.
+func eachPostgres(t *testing.T, test func(t *testing.T, b backend)) {
+	t.Helper()
+	for _, b := range backends {
+		if b.dialect == migrations.PostgreSQL {
+			t.Run(b.name, func(t *testing.T) { test(t, b) })
+		}
+	}
+}
+
 func (b backend) connect(t testing.TB) *conns { return b.connectTo(t, "") }
 
 func (b backend) connectTo(t testing.TB, url string) *conns {
