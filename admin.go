@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
+
+	"github.com/sqlsessions/sessions/driver"
 )
 
 // pageSize is how many rows one statement lists.
@@ -13,33 +14,36 @@ const pageSize = 500
 
 // SessionsOf yields the live sessions of a user, for a page that shows where
 // somebody is logged in. The sessions can be read and, with [Session.Save],
-// changed, but not given a new id. One that can't be read is yielded empty, so that it can be
+// changed, but not given a new token. One that can't be read is yielded empty, so that it can be
 // revoked. An error ends the sequence. It takes as long as ctx lets it, as all of these methods.
 func (m *Manager) SessionsOf(ctx context.Context, user string) iter.Seq2[*Session, error] {
 	if user == "" {
 		return func(yield func(*Session, error) bool) {
-			yield(nil, fmt.Errorf("%w: SessionsOf needs a user; All lists everybody's", ErrOptions))
+			yield(nil, fmt.Errorf("%w: SessionsOf needs a user; All lists everybody's", ErrInvalid))
 		}
 	}
-	return m.list(ctx, user)
+	return m.list(ctx, driver.ListRequest{User: user})
 }
 
 // All yields all live sessions, a page of rows at a time.
-func (m *Manager) All(ctx context.Context) iter.Seq2[*Session, error] { return m.list(ctx, "") }
+func (m *Manager) All(ctx context.Context) iter.Seq2[*Session, error] {
+	return m.list(ctx, driver.ListRequest{All: true})
+}
 
-func (m *Manager) list(ctx context.Context, user string) iter.Seq2[*Session, error] {
+func (m *Manager) list(ctx context.Context, req driver.ListRequest) iter.Seq2[*Session, error] {
+	req.Limit = pageSize
 	return func(yield func(*Session, error) bool) {
-		for after := ""; ; {
-			rows, err := m.store.List(ctx, user, after, pageSize)
+		for req := req; ; {
+			rows, err := m.store.List(ctx, req)
 			if err != nil {
 				yield(nil, m.storeError("list", err))
 				return
 			}
 			for _, row := range rows {
-				after = row.Handle
+				req.After = row.ID
 				st, err := m.decode(row)
 				if err != nil { // shown all the same, so that it can be revoked
-					st = state{row: row, user: row.User, handle: row.Handle}
+					st = state{row: row, user: row.User, id: row.ID}
 				}
 				if !yield(&Session{manager: m, state: st, cookie: cookieGone}, nil) {
 					return
@@ -52,44 +56,57 @@ func (m *Manager) list(ctx context.Context, user string) iter.Seq2[*Session, err
 	}
 }
 
-// Revoke ends the session with this handle. It does not ask whose it is: check
-// first that the handle is one that [Manager.SessionsOf] yields for the user who
-// asks. The error wraps [ErrNotFound] when there is no such session.
-func (m *Manager) Revoke(ctx context.Context, handle string) error {
-	err := m.store.DeleteHandle(ctx, handle)
+// Revoke ends the session with this ID if it belongs to user, whatever token it
+// has by now; else the error wraps [ErrNotFound]. So the ID may come from a
+// client, as long as user is the program's word: nobody can end the session of
+// somebody else. An administrator passes the session's own user, which is "" for a
+// visitor's.
+func (m *Manager) Revoke(ctx context.Context, user string, id ID) error {
+	if !id.Valid() {
+		return fmt.Errorf("sessions: revoke: %w: %.40q is no session's ID, which is a UUID in lower case", ErrNotFound, string(id))
+	}
+	err := m.store.End(ctx, driver.EndRequest{ID: id, User: &user})
 	if errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("sessions: revoke: %w", ErrNotFound)
 	}
 	return m.storeError("revoke", err)
 }
 
-// RevokeUser ends all sessions of a user, but for those with the handles given
-// (usually the one that asks), and returns how many rows it deleted, expired ones included:
-// "log out everywhere".
+// RevokeUser ends all sessions of a user except those given, usually the one
+// that asks, and returns how many it ended, also when an error stopped it: "log
+// out everywhere". The error wraps [ErrInvalid] if an ID in except is none; then
+// nothing ends.
 // A request that ends its own session this way should call [Session.Destroy] too,
 // or what it stores afterwards meets [ErrEnded].
-func (m *Manager) RevokeUser(ctx context.Context, user string, except ...string) (int, error) {
+func (m *Manager) RevokeUser(ctx context.Context, user string, except ...ID) (int, error) {
 	if user == "" {
-		return 0, fmt.Errorf("%w: RevokeUser needs a user; RevokeAll ends everybody's sessions", ErrOptions)
+		return 0, fmt.Errorf("%w: RevokeUser needs a user; RevokeAll ends everybody's sessions", ErrInvalid)
 	}
-	n, err := m.store.DeleteUser(ctx, user, slices.Compact(slices.Sorted(slices.Values(except))))
-	return n, m.storeError("revoke user", err)
+	return m.endAll(ctx, "revoke user", driver.EndAllRequest{User: user, Except: except})
 }
 
-// RevokeAll ends every session, in batches, and returns how many rows it
-// deleted, also when an error stopped it.
+// RevokeAll ends every session, in batches, and returns how many it ended, also
+// when an error stopped it.
 func (m *Manager) RevokeAll(ctx context.Context) (int, error) {
+	return m.endAll(ctx, "revoke all", driver.EndAllRequest{All: true})
+}
+
+func (m *Manager) endAll(ctx context.Context, op string, req driver.EndAllRequest) (int, error) {
+	req.Limit = pageSize
+	if err := req.Check(); err != nil {
+		return 0, fmt.Errorf("sessions: %s: %w", op, err)
+	}
 	for total := 0; ; {
-		n, err := m.store.DeleteAll(ctx, pageSize)
+		n, err := m.store.EndAll(ctx, req)
 		total += n
 		if err != nil || n < pageSize {
-			return total, m.storeError("revoke all", err)
+			return total, m.storeError(op, err)
 		}
 	}
 }
 
-// Count returns how many sessions are live.
+// Count returns how many sessions are live. It may read the whole table.
 func (m *Manager) Count(ctx context.Context) (int, error) {
-	n, err := m.store.Count(ctx)
-	return n, m.storeError("count", err)
+	stats, err := m.store.Stats(ctx)
+	return stats.Live, m.storeError("count", err)
 }

@@ -11,25 +11,28 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
 // noStore answers from memory without doing anything, so that what is measured
 // is the middleware alone. The methods that are not here are not called.
 type noStore struct {
 	sessions.Store
-	row sessions.Record
+	row driver.Row
 }
 
-func (n *noStore) Load(_ context.Context, key sessions.RowKey) (sessions.Record, error) {
+func (n *noStore) Load(_ context.Context, ref driver.Ref) (driver.Row, error) {
 	row := n.row
-	row.Key = key
+	row.Ref = ref
 	return row, nil
 }
 
-func (n *noStore) Create(context.Context, sessions.Record, sessions.TTL) error { return nil }
+func (n *noStore) Create(context.Context, driver.CreateRequest) (driver.SaveResult, error) {
+	return driver.SaveResult{Version: 1}, nil
+}
 
-func (n *noStore) Save(_ context.Context, r sessions.Record, _ sessions.TTL) (sessions.Version, error) {
-	return r.Version + 1, nil
+func (n *noStore) Save(_ context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+	return driver.SaveResult{Version: req.Version + 1}, nil
 }
 
 // discard is a ResponseWriter that costs next to nothing.
@@ -48,8 +51,8 @@ func benchmarkRequests(b *testing.B, withCookie bool, handler http.HandlerFunc) 
 	b.Helper()
 	// Some 500 bytes, as sessions have.
 	data := []byte(`{"count":41,"user_name":"alice","cart":[` + strings.Repeat(`{"sku":"A-1001","n":2},`, 18) + `{}],"theme":"dark"}`)
-	store := &noStore{row: sessions.Record{
-		Handle: "AAAAAAAAAAAAAAAAAAAAAA", User: "alice", Data: data, Version: 1, CreatedAt: time.Now(),
+	store := &noStore{row: driver.Row{
+		User: "alice", Data: data, Version: 1, CreatedAt: time.Now(),
 		ExpiresIn: 24 * time.Hour, AbsoluteIn: 30 * 24 * time.Hour,
 	}}
 	manager, err := sessions.New(store, sessions.Options{Secrets: [][]byte{[]byte("a secret of at least thirty-two bytes")}})

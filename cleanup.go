@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
+
+	"github.com/sqlsessions/sessions/driver"
 )
 
 // A Reaper deletes expired sessions from a store. Correctness does not depend
@@ -114,17 +116,17 @@ func (r *Reaper) Sweep(ctx context.Context) (deleted int, err error) {
 	}
 	for {
 		start := time.Now()
-		n, more, err := r.batch(ctx)
+		result, err := r.batch(ctx)
 		took := time.Since(start)
-		deleted += n
-		r.deleted.Add(int64(n))
+		deleted += result.Deleted
+		r.deleted.Add(int64(result.Deleted))
 		if r.OnBatch != nil {
-			r.OnBatch(n, took)
+			r.OnBatch(result.Deleted, took)
 		}
 		if err != nil {
 			return deleted, fmt.Errorf("sessions: reaper: %w", err)
 		}
-		if !more {
+		if !result.More {
 			return deleted, nil
 		}
 		if r.NoRest {
@@ -136,34 +138,34 @@ func (r *Reaper) Sweep(ctx context.Context) (deleted int, err error) {
 	}
 }
 
-// DryRun returns how many rows a sweep would delete by now.
+// DryRun returns how many rows a sweep would delete by now. It may read the whole table.
 func (r *Reaper) DryRun(ctx context.Context) (int, error) {
 	if err := r.validate(); err != nil {
 		return 0, err
 	}
-	n, err := r.Store.CountExpired(ctx)
+	stats, err := r.Store.Stats(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("sessions: reaper: %w", err)
 	}
-	return n, nil
+	return stats.Dead, nil
 }
 
 func (r *Reaper) validate() error {
 	switch {
 	case r.Store == nil:
-		return fmt.Errorf("%w: Reaper.Store is nil", ErrOptions)
+		return fmt.Errorf("%w: Reaper.Store is nil", ErrInvalid)
 	case r.BatchSize < 0 || r.BatchSize > maxBatch:
-		return fmt.Errorf("%w: Reaper.BatchSize is %d; use 1 to %d, or 0 for the default", ErrOptions, r.BatchSize, maxBatch)
+		return fmt.Errorf("%w: Reaper.BatchSize is %d; use 1 to %d, or 0 for the default", ErrInvalid, r.BatchSize, maxBatch)
 	case r.Interval < 0 || r.Timeout < 0:
-		return fmt.Errorf("%w: Reaper.Interval is %v and Timeout %v; use positive times, or 0 for the defaults", ErrOptions, r.Interval, r.Timeout)
+		return fmt.Errorf("%w: Reaper.Interval is %v and Timeout %v; use positive times, or 0 for the defaults", ErrInvalid, r.Interval, r.Timeout)
 	}
 	return nil
 }
 
-func (r *Reaper) batch(ctx context.Context) (deleted int, more bool, err error) {
+func (r *Reaper) batch(ctx context.Context) (driver.ReapResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(r.Timeout, 30*time.Second))
 	defer cancel()
-	return r.Store.DeleteExpired(ctx, cmp.Or(r.BatchSize, 50))
+	return r.Store.Reap(ctx, driver.ReapRequest{Limit: cmp.Or(r.BatchSize, 50)})
 }
 
 func (r *Reaper) logger() *slog.Logger {

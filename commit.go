@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/sqlsessions/sessions/driver"
 )
 
 // A commit carries one batch of a session's changes to the store. It works on
@@ -51,7 +53,10 @@ func (s *Session) begin() (*commit, error) {
 		return nil, s.err
 	}
 	if !s.state.stored() && (s.pending.any() || s.manager.policy.SaveNew) {
-		s.handleLocked() // so that it is the same before, while and after the row is made
+		// Now, so that the ID is the same before, while and after the row is made.
+		if err := s.nameLocked(); err != nil {
+			return nil, s.manager.storeError("save", err)
+		}
 	}
 	always, due := s.manager.policy.Resave, s.touchDue()
 	if !s.state.stored() {
@@ -92,15 +97,12 @@ func (s *Session) finish(c *commit, err error) error {
 	}
 	if s.pending.destroyed {
 		if c.state.stored() {
-			s.pending.drop = c.state.row.Key
+			s.pending.drop = c.state.row.Ref
 		}
 		return nil
 	}
 	if s.pending.user {
 		c.state.user = s.state.user
-	}
-	if s.pending.renew == renewEmpty {
-		c.state.handle = s.state.handle
 	}
 	s.state = c.state
 	s.sendCookie = s.sendCookie || c.sendCookie
@@ -108,18 +110,16 @@ func (s *Session) finish(c *commit, err error) error {
 }
 
 func (c *commit) run(ctx context.Context) error {
-	if c.changes.drop != "" {
-		if err := c.manager.store.Delete(ctx, c.changes.drop); err != nil {
+	if c.changes.drop != (driver.Ref{}) {
+		if err := c.manager.end(ctx, c.changes.drop); err != nil {
 			return err
 		}
-		c.changes.drop = ""
+		c.changes.drop = driver.Ref{}
 	}
 	switch {
 	case !c.state.stored():
 		return c.create(ctx)
-	case c.changes.renew != renewNone:
-		return c.merged(ctx, c.rekey)
-	case c.dirty() || c.manager.policy.Resave:
+	case c.changes.renew != renewNone || c.dirty() || c.manager.policy.Resave:
 		return c.merged(ctx, c.update)
 	case c.due || c.changes.touch:
 		return c.touch(ctx)
@@ -144,77 +144,39 @@ func (c *commit) create(ctx context.Context) error {
 		c.manager.logWithheld()
 		return nil
 	}
-	ttl := c.ttl()
-	ttl.Absolute = c.manager.lifetime()
-	return c.writeNewID(ttl, func(row *Record) error {
-		row.Version = 1
-		return c.manager.store.Create(ctx, *row, ttl)
+	life := c.life()
+	life.Absolute = c.manager.lifetime()
+	return c.write(c.state.token == "", life, func(row driver.Row) (driver.SaveResult, error) {
+		return c.manager.store.Create(ctx, driver.CreateRequest{
+			Ref: row.Ref, User: row.User, Label: row.Label, Data: row.Data, Life: life, Authenticated: c.login(),
+		})
 	})
 }
 
-// rekey saves under a new id and makes the old one invalid.
-func (c *commit) rekey(ctx context.Context) error {
-	from := c.state.row.Key
-	switch c.cookie {
-	case cookieGone:
+// update saves, with a new token where the session is to have one.
+func (c *commit) update(ctx context.Context) error {
+	from, life, renew := c.state.row.Ref, c.life(), c.changes.renew != renewNone
+	switch {
+	case !renew:
+	case c.cookie == cookieGone:
 		return ErrTooLate
-	case cookieWithheld: // the new id can't be sent, and the old one must die all the same
+	case c.cookie == cookieWithheld: // the new token can't be sent, and the old one must die all the same
 		c.manager.logWithheld()
 		c.state = state{}
-		return c.manager.store.Delete(ctx, from)
+		return c.manager.end(ctx, from)
+	case c.login():
+		life.Absolute = c.manager.lifetime()
 	}
-	ttl := c.ttl()
-	if c.changes.renew >= renewLogin {
-		ttl.Absolute = c.manager.lifetime()
-	}
-	return c.writeNewID(ttl, func(row *Record) (err error) {
-		row.Version, err = c.manager.store.Rekey(ctx, from, *row, ttl)
-		return err
-	})
-}
-
-// maxCollisions bounds the tries for an id that is not taken. With 256 random
-// bits the second one means that something else is wrong.
-const maxCollisions = 3
-
-func (c *commit) writeNewID(ttl TTL, write func(*Record) error) error {
-	row, err := c.row()
-	if err != nil {
-		return err
-	}
-	err = ErrExists
-	for try := 0; try < maxCollisions && errors.Is(err, ErrExists); try++ {
-		if c.state.id, err = c.manager.protocol.NewID(c.request); err != nil {
-			return err
-		}
-		row.Key = RowKey(c.manager.protocol.Key(c.state.id))
-		c.state.handle = cmp.Or(c.manager.protocol.Handle(c.state.id), c.state.handle)
-		row.Handle = c.state.handle
-		err = write(&row)
-	}
-	if err != nil {
-		return err
-	}
-	if ttl.Absolute > 0 {
-		row.CreatedAt, row.AbsoluteIn = time.Now(), ttl.Absolute
-	}
-	c.wrote(row, ttl)
-	c.sendCookie = true
-	return nil
-}
-
-// update saves under the id that the session has.
-func (c *commit) update(ctx context.Context) error {
 	modified := c.dirty()
-	row, err := c.row()
+	err := c.write(renew, life, func(row driver.Row) (driver.SaveResult, error) {
+		return c.manager.store.Save(ctx, driver.SaveRequest{
+			From: from, Version: row.Version, Verifier: row.Verifier,
+			User: row.User, Label: row.Label, Data: row.Data, Life: life, Authenticated: c.login(),
+		})
+	})
 	if err != nil {
 		return err
 	}
-	ttl := c.ttl()
-	if row.Version, err = c.manager.store.Save(ctx, row, ttl); err != nil {
-		return err
-	}
-	c.wrote(row, ttl)
 	for _, o := range c.changes.ops {
 		c.sendCookie = c.sendCookie || o.name == cookieMember
 	}
@@ -223,32 +185,76 @@ func (c *commit) update(ctx context.Context) error {
 	return nil
 }
 
-func (c *commit) touch(ctx context.Context) error {
-	ttl := c.ttl()
-	ttl.Throttle = c.manager.touchInterval(c.state.now)
-	if c.changes.touch {
-		ttl.Throttle = 0
-	}
-	if err := c.manager.store.Touch(ctx, c.state.row.Key, ttl); err != nil {
+// login reports whether the commit makes the session a user's.
+func (c *commit) login() bool {
+	return c.changes.renew == renewLogin || !c.state.stored() && c.state.user != ""
+}
+
+// maxCollisions bounds the tries for a token that is not taken. With its random
+// bits the second one means that something else is wrong.
+const maxCollisions = 3
+
+// write encodes the session and puts it into the store, under a new token if it
+// is to have one.
+func (c *commit) write(renew bool, life driver.Life, put func(driver.Row) (driver.SaveResult, error)) error {
+	row, err := c.row()
+	if err != nil {
 		return err
 	}
-	if !c.manager.policy.TouchOnly && c.manager.maxAge(c.state.now) > 0 {
-		// The cookie will be sent again. Touch does not tell whether the row is still
-		// there, and the cookie of a session that was regenerated meanwhile must not
-		// replace the new one in the browser.
-		if _, err := c.manager.store.Load(ctx, c.state.row.Key); errors.Is(err, ErrNotFound) {
-			return nil
-		} else if err != nil {
-			return err
+	token, isNew := c.state.token, renew || !c.state.stored()
+	var result driver.SaveResult
+	err = driver.ErrExists
+	for try := 0; try < maxCollisions && errors.Is(err, driver.ErrExists); try++ {
+		if renew || try > 0 {
+			if token, err = c.manager.protocol.NewToken(c.request, c.state.row.ID); err != nil {
+				return err
+			}
 		}
-		c.sendCookie = true
+		if isNew {
+			row.Ref = c.manager.protocol.Ref(token)
+		}
+		result, err = put(row)
 	}
-	c.wrote(c.state.row, ttl)
+	if err != nil {
+		return err
+	}
+	if !c.state.stored() {
+		row.CreatedAt = time.Now()
+	}
+	if c.login() {
+		row.AuthenticatedAt = time.Now()
+	}
+	if life.Absolute > 0 {
+		row.AbsoluteIn = life.Absolute
+	}
+	c.sendCookie = c.sendCookie || isNew
+	c.state.token, c.state.id, row.Version = token, row.ID, result.Version
+	c.wrote(row, life)
+	return nil
+}
+
+func (c *commit) touch(ctx context.Context) error {
+	life := c.life()
+	life.Throttle = c.manager.touchInterval(c.state.now)
+	if c.changes.touch {
+		life.Throttle = 0
+	}
+	_, err := c.manager.store.Touch(ctx, driver.TouchRequest{Ref: c.state.row.Ref, Life: life})
+	if errors.Is(err, ErrNotFound) {
+		// It ended, or another request gave it a new token, whose cookie this one's
+		// must not replace in the browser.
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c.sendCookie = c.sendCookie || !c.manager.policy.TouchOnly && c.manager.maxAge(c.state.now) > 0
+	c.wrote(c.state.row, life)
 	return nil
 }
 
 // row returns what to write.
-func (c *commit) row() (Record, error) {
+func (c *commit) row() (driver.Row, error) {
 	row := c.state.row
 	c.state.now = c.manager.renewed(c.state.now)
 	row.User, row.Data = c.state.user, c.state.now.encode()
@@ -258,9 +264,9 @@ func (c *commit) row() (Record, error) {
 	return row, nil
 }
 
-func (c *commit) ttl() TTL { return TTL{Idle: c.manager.idle(c.state.now)} }
+func (c *commit) life() driver.Life { return driver.Life{Idle: c.manager.idle(c.state.now)} }
 
-func (c *commit) wrote(row Record, ttl TTL) {
-	row.ExpiresIn = min(ttl.Idle, row.AbsoluteIn)
+func (c *commit) wrote(row driver.Row, life driver.Life) {
+	row.ExpiresIn = min(life.Idle, row.AbsoluteIn)
 	c.state.row = row
 }

@@ -13,36 +13,46 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/uuid"
 	"github.com/sqlsessions/sessions/internal/wire"
 )
 
-// An id is the secret that a cookie carries: 256 random bits.
-type id [sha256.Size]byte
+// A token is what a client carries: the session's ID, and 256 secret random bits.
+type token [uuid.Size + sha256.Size]byte
 
-func newID() id {
-	var v id
-	_, _ = rand.Read(v[:]) // since Go 1.24 it never fails: it ends the program instead
-	return v
+// newToken returns a token for the session with this ID, or with a new one.
+func newToken(id ID) (t token) {
+	_, _ = rand.Read(t[uuid.Size:]) // since Go 1.24 it never fails: it ends the program instead
+	name, ok := uuid.Parse(string(id))
+	if !ok {
+		name = uuid.New()
+	}
+	copy(t[:], name[:])
+	return t
 }
 
-// key is what a reader of the database sees of an id.
-func (v id) key() RowKey {
-	sum := sha256.Sum256(v[:])
-	return RowKey(sum[:])
+// ref is what a reader of the database sees of a token.
+func (t *token) ref() driver.Ref {
+	var b [uuid.Length + sha256.Size]byte
+	sum := sha256.Sum256(t[uuid.Size:])
+	uuid.Encode(b[:], [uuid.Size]byte(t[:]))
+	copy(b[uuid.Length:], sum[:])
+	both := string(b[:]) // one allocation in place of two
+	return driver.Ref{ID: ID(both[:uuid.Length]), Verifier: driver.Verifier(both[uuid.Length:])}
 }
 
-// text is how an id stands in a cookie.
-func (v id) text() string { return canonical.EncodeToString(v[:]) }
-
-// newHandle returns a public name for a session: 128 random bits.
-func newHandle() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:])
-	return base64.RawURLEncoding.EncodeToString(b[:])
+// text is how a token stands in a cookie, without the signature.
+func (t *token) text() string {
+	var b [tokenLength]byte
+	b[0] = tokenFormat
+	canonical.Encode(b[1:], t[:])
+	return string(b[:])
 }
 
-// A signer turns ids into cookie values and back. A value is the id and an
-// HMAC-SHA-256 of it, both as base64url, joined by a dot.
+// A signer turns tokens into cookie values and back. A value is the character
+// that says its format, the token, a dot, and an HMAC-SHA-256 of the format and
+// the token, both as base64url.
 type signer struct {
 	macs []*sync.Pool // of *mac, one pool a secret; the first one signs
 	info []byte       // binds a value to this format and to the cookie's name
@@ -50,13 +60,15 @@ type signer struct {
 
 // A mac has room for what goes through it, which would cost two allocations each time.
 type mac struct {
-	hash    hash.Hash
-	in, out id
+	hash hash.Hash
+	in   [1 + len(token{})]byte
+	out  [sha256.Size]byte
 }
 
 const (
-	encodedLength = (sha256.Size*8 + 5) / 6 // of 32 bytes in base64 without padding
-	valueLength   = 2*encodedLength + 1
+	tokenFormat = '1' // a later version with another layout begins with another character
+	tokenLength = 1 + len(token{})*4/3
+	valueLength = tokenLength + 1 + (sha256.Size*8+5)/6
 )
 
 // canonical refuses the spellings that differ in unused trailing bits.
@@ -71,63 +83,67 @@ func newSigner(name string, secrets [][]byte) *signer {
 	return s
 }
 
-func (s *signer) sum(which int, v id) [sha256.Size]byte {
+func (s *signer) sum(which int, t *token) [sha256.Size]byte {
 	m := s.macs[which].Get().(*mac)
 	defer s.macs[which].Put(m)
 	m.hash.Reset()
 	m.hash.Write(s.info)
-	m.in = v
+	m.in[0] = tokenFormat
+	copy(m.in[1:], t[:])
 	m.hash.Write(m.in[:])
 	m.hash.Sum(m.out[:0])
 	return m.out
 }
 
-func (s *signer) encode(v id) string {
+func (s *signer) encode(t *token) string {
 	var b [valueLength]byte
-	sum := s.sum(0, v)
-	canonical.Encode(b[:encodedLength], v[:])
-	b[encodedLength] = '.'
-	canonical.Encode(b[encodedLength+1:], sum[:])
+	sum := s.sum(0, t)
+	b[0] = tokenFormat
+	canonical.Encode(b[1:tokenLength], t[:])
+	b[tokenLength] = '.'
+	canonical.Encode(b[tokenLength+1:], sum[:])
 	return string(b[:])
 }
 
-// decode returns the id in a cookie value, and whether an older secret than
+// decode returns the token in a cookie value, and whether an older secret than
 // the first signed it. Anything else than what encode writes is refused.
-func (s *signer) decode(value string) (v id, old, ok bool) {
-	if len(value) != valueLength || value[encodedLength] != '.' {
-		return id{}, false, false
+func (s *signer) decode(value string) (t token, old, ok bool) {
+	if len(value) != valueLength || value[tokenLength] != '.' {
+		return token{}, false, false
 	}
-	sum, ok := decode32(value[encodedLength+1:])
-	if !ok {
-		return id{}, false, false
-	}
-	if v, ok = decode32(value[:encodedLength]); !ok {
-		return id{}, false, false
+	var sum [sha256.Size]byte
+	if !t.parse(value[:tokenLength]) || !decodeExactly(sum[:], value[tokenLength+1:]) {
+		return token{}, false, false
 	}
 	for i := range s.macs {
-		if want := s.sum(i, v); hmac.Equal(want[:], sum[:]) {
-			return v, i > 0, true
+		if want := s.sum(i, &t); hmac.Equal(want[:], sum[:]) {
+			return t, i > 0, true
 		}
 	}
-	return id{}, false, false
+	return token{}, false, false
 }
 
-func decode32(text string) (v id, ok bool) {
-	var b [encodedLength]byte
-	copy(b[:], text)
+// parse reads what text writes.
+func (t *token) parse(text string) bool {
+	return len(text) == tokenLength && text[0] == tokenFormat && decodeExactly(t[:], text[1:])
+}
+
+// decodeExactly fills dst from a text of just its length.
+func decodeExactly(dst []byte, text string) bool {
+	var b [tokenLength]byte
 	// The decoder skips line breaks, so a text with one comes out short.
-	n, err := canonical.Decode(v[:], b[:])
-	return v, err == nil && n == len(v)
+	n, err := canonical.Decode(dst, b[:copy(b[:], text)])
+	return err == nil && n == len(dst)
 }
 
-// maxCandidates bounds how many different, correctly signed ids one request
+// maxCandidates bounds how many different, correctly signed tokens one request
 // may ask the store about.
 const maxCandidates = 4
 
-// read returns the different ids that the correctly signed ones of the cookies of a name
-// carry, and whether there is any cookie of that name. Order says nothing: whoever can set a
-// cookie for a parent domain or a longer path decides it (RFC 6265bis, section 8.6).
-func (s *signer) read(h http.Header, name string) (found []wire.ID, presented bool) {
+// read returns the different tokens that the correctly signed ones of the cookies of a
+// name carry, and whether there is any cookie of that name. Order says nothing: a server that
+// can set a cookie for a parent domain or a longer path decides it (RFC 6265bis, section 8.6).
+func (s *signer) read(h http.Header, name string) (found []wire.Token, presented bool) {
 next:
 	for value := range cookieValues(h, name) {
 		presented = true
@@ -135,13 +151,13 @@ next:
 		if !ok {
 			continue
 		}
-		text := value[:encodedLength]
+		text := value[:tokenLength]
 		for _, f := range found {
 			if f.Text == text {
 				continue next
 			}
 		}
-		if found = append(found, wire.ID{Text: text, Old: old}); len(found) > maxCandidates {
+		if found = append(found, wire.Token{Text: text, Old: old}); len(found) > maxCandidates {
 			return nil, true
 		}
 	}

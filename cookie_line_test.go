@@ -3,6 +3,7 @@ package sessions_test
 import (
 	"context"
 	"crypto/tls"
+	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
 func request(url string) (*http.Request, *httptest.ResponseRecorder) {
@@ -72,7 +74,7 @@ func TestGoldenSetCookieLines(t *testing.T) {
 		m := newManager(t, sessions.NewMemoryStore(0), func(o *sessions.Options) { o.Cookie, o.Lifetime = c.options, 400*24*time.Hour })
 		set := setCookie(t, m, "", func(s *sessions.Session) { count.Set(s, 1) })
 		value, attributes, _ := strings.Cut(strings.TrimPrefix(set, c.front), ";")
-		if !strings.HasPrefix(set, c.front) || len(value) != 87 || ";"+attributes != c.scope+c.expiry+c.rest {
+		if !strings.HasPrefix(set, c.front) || len(value) != 109 || ";"+attributes != c.scope+c.expiry+c.rest {
 			t.Errorf("%s: got  %s\nwant %s<value>%s", what, set, c.front, c.scope+c.expiry+c.rest)
 		}
 		if len(set) > 300 {
@@ -98,7 +100,6 @@ func TestAttributesSurviveEveryPath(t *testing.T) {
 		func(*sessions.Session) {},
 		func(s *sessions.Session) { s.Regenerate() },
 		func(s *sessions.Session) { s.SetUser("ann") },
-		func(s *sessions.Session) { s.RegenerateEmpty() },
 		func(s *sessions.Session) { s.Destroy(); count.Set(s, 1) },
 	} {
 		line := setCookie(t, m, cookie, f)
@@ -111,30 +112,27 @@ func TestAttributesSurviveEveryPath(t *testing.T) {
 	}
 }
 
-// Ids neither repeat nor have a bit that is always the same.
-func TestIDsLookRandom(t *testing.T) {
+// Tokens neither repeat nor have a secret bit that is always the same.
+func TestSecretsLookRandom(t *testing.T) {
 	t.Parallel()
 	const n = 2000
 	m := newManager(t, sessions.NewMemoryStore(0))
 	seen := map[string]bool{}
-	var ones [43 * 8]int
+	var ones [256]int
 	for range n {
-		id, _, _ := strings.Cut(loggedIn(t, m).cookie, ".")
-		if seen[id] {
-			t.Fatal("an id came twice")
+		token, _, _ := strings.Cut(loggedIn(t, m).cookie, ".")
+		all, err := base64.RawURLEncoding.DecodeString(token[1:]) // after the format
+		if err != nil || len(all) != 48 || seen[token] {
+			t.Fatalf("the token %q: %v; or it came twice", token, err)
 		}
-		seen[id] = true
-		const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-		for i := range id {
-			six := strings.IndexByte(alphabet, id[i])
-			for bit := range 6 {
-				ones[6*i+bit] += six >> (5 - bit) & 1
-			}
+		seen[token] = true
+		for bit := range ones {
+			ones[bit] += int(all[16+bit/8] >> (7 - bit%8) & 1) // after the ID
 		}
 	}
-	for bit := range 256 {
+	for bit := range ones {
 		if ones[bit] < n*2/5 || ones[bit] > n*3/5 { // nine standard deviations
-			t.Errorf("bit %d is 1 in %d of %d ids", bit, ones[bit], n)
+			t.Errorf("bit %d is 1 in %d of %d secrets", bit, ones[bit], n)
 		}
 	}
 }
@@ -153,16 +151,16 @@ func (m *mixedUp) mixUp(user string) {
 	m.user = user
 }
 
-func (m *mixedUp) Load(ctx context.Context, key sessions.RowKey) (sessions.Record, error) {
+func (m *mixedUp) Load(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 	m.mu.Lock()
 	user := m.user
 	m.mu.Unlock()
 	if user == "" {
-		return m.MemoryStore.Load(ctx, key)
+		return m.MemoryStore.Load(ctx, ref)
 	}
-	rows, err := m.List(ctx, user, "", 1)
+	rows, err := m.List(ctx, driver.ListRequest{User: user, Limit: 1})
 	if err != nil || len(rows) == 0 {
-		return sessions.Record{}, err
+		return driver.Row{}, err
 	}
 	return rows[0], nil
 }

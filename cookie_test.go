@@ -49,16 +49,17 @@ func TestOnlyTheExactSpellingOfACookieIsAccepted(t *testing.T) {
 		}
 	}
 	c := v.cookie
-	id, mac, _ := strings.Cut(c, ".")
+	token, mac, _ := strings.Cut(c, ".")
 	if seen, _ := withHeader(t, m, cookieName+"="+c); seen != 1 {
 		t.Fatalf("the handler saw %d with the good cookie, want 1", seen)
 	}
 	other := newManager(t, store, func(o *sessions.Options) { o.Cookie.Name = "admin" })
 	stranger := newManager(t, store, func(o *sessions.Options) { o.Secrets = [][]byte{secretB} })
-	raw, err := base64.RawURLEncoding.DecodeString(id)
-	if err != nil || len(raw) != 32 {
-		t.Fatalf("the id has %d bytes, %v; want 32", len(raw), err)
+	raw, err := base64.RawURLEncoding.DecodeString(token[1:])
+	if err != nil || len(raw) != 48 || token[0] != '1' {
+		t.Fatalf("the token has the format %q and %d bytes, %v; want 1 and 48", token[0], len(raw), err)
 	}
+	secret := base64.RawURLEncoding.EncodeToString(raw[16:])
 	// The last character of 32 bytes in base64 has two unused bits.
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	trailing := func(s string) string {
@@ -66,27 +67,31 @@ func TestOnlyTheExactSpellingOfACookieIsAccepted(t *testing.T) {
 		return s[:len(s)-1] + string(alphabet[last^1])
 	}
 	for what, value := range map[string]string{
-		"empty":                 "",
-		"dot alone":             ".",
-		"id alone":              id,
-		"no signature":          id + ".",
-		"no id":                 "." + mac,
-		"swapped":               mac + "." + id,
-		"signature twice":       c + "." + mac,
-		"padding":               id + "=." + mac + "=",
-		"padding behind":        c + "=",
-		"trailing bits of id":   trailing(id) + "." + mac,
-		"trailing bits of mac":  id + "." + trailing(mac),
-		"standard alphabet":     strings.NewReplacer("-", "+", "_", "/").Replace(c),
-		"upper case":            strings.ToUpper(c),
-		"percent encoding":      "%" + fmt.Sprintf("%x", c[0]) + c[1:],
-		"another separator":     id + ":" + mac,
-		"prefix s:":             "s:" + c,
-		"zero id":               strings.Repeat("A", 43) + "." + mac,
-		"zero signature":        id + "." + strings.Repeat("A", 43),
-		"a megabyte":            strings.Repeat("A", 1<<20),
-		"SQL":                   "' OR 1=1 --",
-		"the id without coding": string(raw),
+		"empty":                "",
+		"dot alone":            ".",
+		"token alone":          token,
+		"no signature":         token + ".",
+		"no token":             "." + mac,
+		"swapped":              mac + "." + token,
+		"signature twice":      c + "." + mac,
+		"padding":              token + "=." + mac + "=",
+		"padding after it":     c + "=",
+		"another last bit":     trailing(token) + "." + mac,
+		"format 0":             "0" + c[1:],
+		"format 2":             "2" + c[1:],
+		"no format":            c[1:],
+		"the old form":         secret + "." + mac,
+		"trailing bits of mac": token + "." + trailing(mac),
+		"standard alphabet":    strings.NewReplacer("-", "+", "_", "/").Replace(c),
+		"upper case":           strings.ToUpper(c),
+		"percent encoding":     "%" + fmt.Sprintf("%x", c[0]) + c[1:],
+		"another separator":    token + ":" + mac,
+		"prefix s:":            "s:" + c,
+		"zero token":           "1" + strings.Repeat("A", 64) + "." + mac,
+		"zero signature":       token + "." + strings.Repeat("A", 43),
+		"a megabyte":           strings.Repeat("A", 1<<20),
+		"SQL":                  "' OR 1=1 --",
+		"bytes without coding": string(raw),
 	} {
 		wantIgnored(t, m, store, what, cookieName+"="+value)
 		if _, err := m.Load(t.Context(), value); !errors.Is(err, sessions.ErrNotFound) {
@@ -288,10 +293,9 @@ func TestUntouchedVisitorsCostNothing(t *testing.T) {
 			s.Clear()
 			s.Touch()
 			s.Regenerate()
-			s.RegenerateEmpty()
 			s.Cookie().SetMaxAge(time.Hour)
 			s.SetUser("")
-			s.Handle()
+			s.ID()
 			s.Destroy()
 		})
 		if c := ours(t, res); c != nil {

@@ -8,16 +8,16 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
 // enders are the ways in which a session's id dies while another request runs.
 var enders = map[string]func(t *testing.T, v *visitor){
-	"Destroy":         func(_ *testing.T, v *visitor) { v.visit(func(s *sessions.Session) { s.Destroy() }) },
-	"Regenerate":      func(_ *testing.T, v *visitor) { v.visit(func(s *sessions.Session) { s.Regenerate() }) },
-	"RegenerateEmpty": func(_ *testing.T, v *visitor) { v.visit(func(s *sessions.Session) { s.RegenerateEmpty() }) },
-	"SetUser":         func(_ *testing.T, v *visitor) { v.visit(func(s *sessions.Session) { s.SetUser("eve") }) },
+	"Destroy":    func(_ *testing.T, v *visitor) { v.visit(func(s *sessions.Session) { s.Destroy() }) },
+	"Regenerate": func(_ *testing.T, v *visitor) { v.visit(func(s *sessions.Session) { s.Regenerate() }) },
+	"SetUser":    func(_ *testing.T, v *visitor) { v.visit(func(s *sessions.Session) { s.SetUser("eve") }) },
 	"Revoke": func(t *testing.T, v *visitor) {
-		if err := v.manager.Revoke(t.Context(), look(v, (*sessions.Session).Handle)); err != nil {
+		if err := v.manager.Revoke(t.Context(), look(v, (*sessions.Session).User), look(v, (*sessions.Session).ID)); err != nil {
 			t.Error(err)
 		}
 	},
@@ -35,13 +35,12 @@ var enders = map[string]func(t *testing.T, v *visitor){
 
 // slowRequests change the session in ways that a naive save brings it back by.
 var slowRequests = map[string]func(*sessions.Session){
-	"Set":             func(s *sessions.Session) { count.Set(s, 99) },
-	"Update":          func(s *sessions.Session) { count.Update(s, func(n int) int { return n + 98 }) },
-	"Clear":           func(s *sessions.Session) { s.Clear() },
-	"Regenerate":      func(s *sessions.Session) { s.Regenerate() },
-	"RegenerateEmpty": func(s *sessions.Session) { s.RegenerateEmpty() },
-	"SetUser":         func(s *sessions.Session) { s.SetUser("bob") },
-	"SetMaxAge":       func(s *sessions.Session) { s.Cookie().SetMaxAge(9999 * 3600e9) },
+	"Set":        func(s *sessions.Session) { count.Set(s, 99) },
+	"Update":     func(s *sessions.Session) { count.Update(s, func(n int) int { return n + 98 }) },
+	"Clear":      func(s *sessions.Session) { s.Clear() },
+	"Regenerate": func(s *sessions.Session) { s.Regenerate() },
+	"SetUser":    func(s *sessions.Session) { s.SetUser("bob") },
+	"SetMaxAge":  func(s *sessions.Session) { s.Cookie().SetMaxAge(9999 * 3600e9) },
 }
 
 func TestNoResurrection(t *testing.T) {
@@ -87,6 +86,34 @@ func TestNoResurrection(t *testing.T) {
 	}
 }
 
+// A logout that is in its handler while another tab gets a new token, or logs in,
+// ends the session all the same.
+func TestALogoutBesideANewTokenEndsTheSession(t *testing.T) {
+	t.Parallel()
+	for what, renew := range map[string]func(*sessions.Session){
+		"Regenerate":       func(s *sessions.Session) { s.Regenerate() },
+		"SetUser":          func(s *sessions.Session) { s.SetUser("eve") },
+		"SetUser, nobody":  func(s *sessions.Session) { s.SetUser("") },
+		"twice":            func(s *sessions.Session) { s.Regenerate(); _ = s.Save(context.Background()); s.Regenerate() },
+		"and a new cookie": func(s *sessions.Session) { s.Regenerate(); s.Cookie().SetMaxAge(time.Hour) },
+	} {
+		m := newManager(t, sessions.NewMemoryStore(0))
+		v := loggedIn(t, m)
+		v.visit(func(s *sessions.Session) { s.SetUser("ann") })
+		res := v.twin().visit(func(s *sessions.Session) {
+			v.visit(renew)
+			s.Destroy()
+		})
+		if c := ours(t, res); res.StatusCode != http.StatusOK || c == nil || c.MaxAge >= 0 {
+			t.Errorf("%s: status %d, cookie %v; want 200 and a deletion", what, res.StatusCode, c)
+		}
+		if v.alive() {
+			t.Errorf("%s: the session lives on under its new token", what)
+		}
+		wantRows(t, m, 0)
+	}
+}
+
 // Whoever changed nothing is not bothered, and brings nothing back either.
 func TestAReaderDoesNotMindTheEnd(t *testing.T) {
 	t.Parallel()
@@ -125,7 +152,7 @@ func TestAFailedDestroyIsReported(t *testing.T) {
 	t.Parallel()
 	store := newSpy()
 	v := loggedIn(t, newManager(t, store))
-	store.reset(failing(errDown, "delete"))
+	store.reset(failing(errDown, "end"))
 	res := v.visit(func(s *sessions.Session) { s.Destroy() })
 	wantStatus(t, res, http.StatusServiceUnavailable)
 	if c := ours(t, res); c != nil {
@@ -171,11 +198,11 @@ type beforeLoad struct {
 	f func(context.Context)
 }
 
-func (b *beforeLoad) Load(ctx context.Context, key sessions.RowKey) (sessions.Record, error) {
+func (b *beforeLoad) Load(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 	if b.f != nil {
 		b.f(ctx)
 	}
-	return b.Store.Load(ctx, key)
+	return b.Store.Load(ctx, ref)
 }
 
 // A statement that is cut off costs its connection, so a client that hangs up does not cut one off.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
 var (
@@ -97,7 +98,7 @@ func ExampleSession_SetUser() {
 	})
 	mux.HandleFunc("/logout-others", func(w http.ResponseWriter, r *http.Request) {
 		s := sessions.FromContext(r.Context())
-		n, err := manager.RevokeUser(r.Context(), s.User(), s.Handle())
+		n, err := manager.RevokeUser(r.Context(), s.User(), s.ID())
 		_, _ = fmt.Fprint(w, n, " ended, error ", err)
 	})
 	h := manager.Handler(mux)
@@ -136,11 +137,11 @@ func ExampleSessionCookie_SetMaxAge() {
 func ExampleReaper() {
 	store := sessions.NewMemoryStore(0)
 	ctx := context.Background()
-	for i, ttl := range []time.Duration{time.Nanosecond, time.Nanosecond, time.Hour} {
-		_ = store.Create(ctx, sessions.Record{Key: sessions.RowKey(rune(i)), Handle: fmt.Sprint(i)}, sessions.TTL{Idle: ttl, Absolute: time.Hour})
+	for _, idle := range []time.Duration{time.Nanosecond, time.Nanosecond, time.Hour} {
+		_, _ = store.Create(ctx, driver.CreateRequest{Ref: randomRef(), Life: driver.Life{Idle: idle, Absolute: time.Hour}})
 	}
 	for { // two have expired when the clock has moved on
-		if n, _ := store.Count(ctx); n == 1 {
+		if stats, _ := store.Stats(ctx); stats.Live == 1 {
 			break
 		}
 	}

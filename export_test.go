@@ -8,5 +8,8 @@ func (m *MemoryStore) Age(d time.Duration) {
 	defer m.mu.Unlock()
 	for _, row := range m.rows {
 		row.CreatedAt, row.absolute, row.expires = row.CreatedAt.Add(-d), row.absolute.Add(-d), row.expires.Add(-d)
+		if !row.AuthenticatedAt.IsZero() {
+			row.AuthenticatedAt = row.AuthenticatedAt.Add(-d)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package sessions_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"io"
@@ -13,8 +14,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
 var (
@@ -110,60 +114,66 @@ func failing(err error, ops ...string) func(string) error {
 	}
 }
 
-func (s *spy) Load(ctx context.Context, key sessions.RowKey) (sessions.Record, error) {
+func (s *spy) Load(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 	if err := s.call("load"); err != nil {
-		return sessions.Record{}, err
+		return driver.Row{}, err
 	}
-	return s.Store.Load(ctx, key)
+	return s.Store.Load(ctx, ref)
 }
 
-func (s *spy) Create(ctx context.Context, r sessions.Record, ttl sessions.TTL) error {
+func (s *spy) Create(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
 	if err := s.call("create"); err != nil {
-		return err
+		return driver.SaveResult{}, err
 	}
-	return s.Store.Create(ctx, r, ttl)
+	return s.Store.Create(ctx, req)
 }
 
-func (s *spy) Save(ctx context.Context, r sessions.Record, ttl sessions.TTL) (sessions.Version, error) {
-	if err := s.call("save"); err != nil {
-		return 0, err
+// Save counts as "renew" where it gives the session a new token.
+func (s *spy) Save(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+	op := "save"
+	if req.Verifier != req.From.Verifier {
+		op = "renew"
 	}
-	return s.Store.Save(ctx, r, ttl)
+	if err := s.call(op); err != nil {
+		return driver.SaveResult{}, err
+	}
+	return s.Store.Save(ctx, req)
 }
 
-func (s *spy) Touch(ctx context.Context, key sessions.RowKey, ttl sessions.TTL) error {
+func (s *spy) Touch(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
 	if err := s.call("touch"); err != nil {
+		return driver.SaveResult{}, err
+	}
+	return s.Store.Touch(ctx, req)
+}
+
+func (s *spy) End(ctx context.Context, req driver.EndRequest) error {
+	if err := s.call("end"); err != nil {
 		return err
 	}
-	return s.Store.Touch(ctx, key, ttl)
+	return s.Store.End(ctx, req)
 }
 
-func (s *spy) Rekey(ctx context.Context, from sessions.RowKey, r sessions.Record, ttl sessions.TTL) (sessions.Version, error) {
-	if err := s.call("rekey"); err != nil {
-		return 0, err
+func (s *spy) Reap(ctx context.Context, req driver.ReapRequest) (driver.ReapResult, error) {
+	if err := s.call("reap"); err != nil {
+		return driver.ReapResult{}, err
 	}
-	return s.Store.Rekey(ctx, from, r, ttl)
+	return s.Store.Reap(ctx, req)
 }
 
-func (s *spy) Delete(ctx context.Context, key sessions.RowKey) error {
-	if err := s.call("delete"); err != nil {
-		return err
-	}
-	return s.Store.Delete(ctx, key)
+// saveRow puts a row back as another program would.
+func saveRow(tb testing.TB, store sessions.Store, row driver.Row) error {
+	tb.Helper()
+	_, err := store.Save(tb.Context(), driver.SaveRequest{
+		From: row.Ref, Version: row.Version, Verifier: row.Verifier,
+		User: row.User, Label: row.Label, Data: row.Data, Life: driver.Life{Idle: time.Hour},
+	})
+	return err
 }
 
-func (s *spy) DeleteHandle(ctx context.Context, handle string) error {
-	if err := s.call("delete handle"); err != nil {
-		return err
-	}
-	return s.Store.DeleteHandle(ctx, handle)
-}
-
-func (s *spy) DeleteExpired(ctx context.Context, limit int) (int, bool, error) {
-	if err := s.call("delete expired"); err != nil {
-		return 0, false, err
-	}
-	return s.Store.DeleteExpired(ctx, limit)
+// randomRef returns a name and proof that no other row has.
+func randomRef() driver.Ref {
+	return driver.Ref{ID: sessions.ID(uuid.Format(uuid.New())), Verifier: driver.Verifier(rand.Text()[:16] + rand.Text()[:16])}
 }
 
 // A visitor is a browser with one cookie and no network: its requests go

@@ -9,19 +9,16 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-)
 
-// A Pager is a store that can be read in the order of its keys. The stores of
-// package express are.
-type Pager interface {
-	// Page returns up to limit live rows, beginning behind the key after ("").
-	Page(ctx context.Context, after RowKey, limit int) ([]Record, error)
-}
+	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/uuid"
+	"github.com/sqlsessions/sessions/internal/wire"
+)
 
 // An ImportReport counts what [Manager.Import] found and did.
 type ImportReport struct {
 	Read      int `json:"read"`      // live sessions of the predecessor
-	Copied    int `json:"copied"`    // for the first time
+	Copied    int `json:"copied"`    // for the first time, or after the copy expired
 	Updated   int `json:"updated"`   // changed there since they were copied
 	Unchanged int `json:"unchanged"` // copied before
 	Skipped   int `json:"skipped"`   // can't be kept here; the log says why
@@ -45,11 +42,11 @@ func (m *Manager) Import(ctx context.Context, progress func(ImportReport)) (Impo
 		i.progress = func(ImportReport) {}
 	}
 	if m.options.Predecessor == nil {
-		return i.ImportReport, fmt.Errorf("%w: Import needs Options.Predecessor", ErrOptions)
+		return i.ImportReport, fmt.Errorf("%w: Import needs Options.Predecessor", ErrInvalid)
 	}
-	from, ok := m.options.Predecessor.Manager.store.(Pager)
+	from, ok := m.options.Predecessor.Manager.store.(wire.Pager)
 	if !ok {
-		return i.ImportReport, fmt.Errorf("%w: the predecessor's store can't be read in pages", ErrOptions)
+		return i.ImportReport, fmt.Errorf("%w: the predecessor's store can't be read in pages", ErrInvalid)
 	}
 	err := i.copyAll(ctx, from)
 	if err == nil {
@@ -61,20 +58,24 @@ func (m *Manager) Import(ctx context.Context, progress func(ImportReport)) (Impo
 type importer struct {
 	*Manager
 	ImportReport
-	seen     map[uint64]struct{} // keys of successors, shortened
+	seen     map[uint64]struct{} // IDs of successors, shortened
 	progress func(ImportReport)
 }
 
-func short(key RowKey) uint64 { return binary.BigEndian.Uint64([]byte(key)) }
+// short returns bits of the ID that are random.
+func short(id ID) uint64 {
+	b, _ := uuid.Parse(string(id))
+	return binary.BigEndian.Uint64(b[8:])
+}
 
-func (i *importer) copyAll(ctx context.Context, from Pager) error {
-	for after := RowKey(""); ; {
+func (i *importer) copyAll(ctx context.Context, from wire.Pager) error {
+	for after := driver.Verifier(""); ; {
 		rows, err := from.Page(ctx, after, pageSize)
 		if err != nil {
 			return err
 		}
 		for _, row := range rows {
-			if after = row.Key; strings.HasPrefix(string(row.Key), setAsidePrefix) {
+			if after = row.Verifier; strings.HasPrefix(string(row.Verifier), setAsidePrefix) {
 				continue // a request has taken it
 			}
 			if err := i.copy(ctx, row); err != nil {
@@ -88,15 +89,16 @@ func (i *importer) copyAll(ctx context.Context, from Pager) error {
 	}
 }
 
-func (i *importer) copy(ctx context.Context, row Record) error {
+func (i *importer) copy(ctx context.Context, row driver.Row) error {
 	i.Read++
 	next, err := i.translate(row)
 	if err != nil {
 		i.Skipped++
-		i.options.Logger.Warn("sessions: a session was not imported", "handle", row.Handle, "error", err)
+		i.options.Logger.Warn("sessions: a session was not imported", "id", row.ID, "error", err)
 		return nil
 	}
-	next.Key = successor(row.Key).key()
+	token := successor(row.Verifier)
+	next.Ref = token.ref()
 	sum := sha256.Sum256(row.Data)
 	mark := []byte(`"` + hex.EncodeToString(sum[:8]) + `"`)
 	doc, err := decodeDocument(next.Data, i.protocol.Member())
@@ -104,35 +106,33 @@ func (i *importer) copy(ctx context.Context, row Record) error {
 		return err
 	}
 	next.Data = doc.with(importedMember, mark).encode()
-	i.seen[short(next.Key)] = struct{}{}
+	i.seen[short(next.ID)] = struct{}{}
 
-	ttl := i.inherited(row)
-	err = i.store.Create(ctx, next, ttl)
-	if err == nil {
-		i.Copied++
-		return nil
-	}
-	if !errors.Is(err, ErrExists) {
-		return err
-	}
-	there, err := i.load(ctx, next.Key)
-	if errors.Is(err, ErrNotFound) { // expired here, and extended there
-		if err := i.adopt(ctx, next, ttl); err != nil {
-			return err
-		}
-		i.Updated++
-		return nil
-	}
+	life := i.inherited(row)
+	there, err := i.insert(ctx, next, life)
 	if err != nil {
 		return err
 	}
-	old, copied := there.base.get(importedMember)
+	if there == nil {
+		i.Copied++
+		return nil
+	}
+	st, err := i.decode(*there)
+	if err != nil {
+		return err
+	}
+	old, copied := st.base.get(importedMember)
 	if !copied || bytes.Equal(old, mark) {
 		i.Unchanged++
-		return i.store.Touch(ctx, next.Key, TTL{Idle: ttl.Idle, Throttle: i.options.TouchInterval})
+		_, err := i.store.Touch(ctx, driver.TouchRequest{
+			Ref: there.Ref, Life: driver.Life{Idle: life.Idle, Throttle: i.options.TouchInterval},
+		})
+		if errors.Is(err, ErrNotFound) { // its user came
+			return nil
+		}
+		return err
 	}
-	there.row.User, there.row.Data = next.User, next.Data
-	_, err = i.store.Save(ctx, there.row, ttl)
+	err = i.overwrite(ctx, *there, next, life)
 	if errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) { // its user came
 		i.Unchanged++
 		return nil
@@ -152,8 +152,8 @@ func (i *importer) removeEnded(ctx context.Context) error {
 		if _, copied := s.state.base.get(importedMember); !copied {
 			continue
 		}
-		if _, ok := i.seen[short(s.state.row.Key)]; !ok {
-			if err := i.store.Delete(ctx, s.state.row.Key); err != nil {
+		if _, ok := i.seen[short(s.state.row.ID)]; !ok {
+			if err := i.end(ctx, s.state.row.Ref); err != nil {
 				return err
 			}
 			i.Removed++

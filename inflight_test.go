@@ -61,7 +61,7 @@ func TestHandleAfterSetUserDuringTheFirstSave(t *testing.T) {
 	v := newVisitor(t, newManager(t, store))
 	var session *sessions.Session
 	inFlight(t, v, store, "create", func(s *sessions.Session) { count.Set(s, 1) }, func(s *sessions.Session) { s.SetUser("ann"); session = s })
-	if told, stored := session.Handle(), look(v, (*sessions.Session).Handle); told != stored {
+	if told, stored := session.ID(), look(v, (*sessions.Session).ID); told != stored {
 		t.Errorf("Handle in the request is %q, stored %q", told, stored)
 	}
 }
@@ -113,7 +113,7 @@ func TestChangesDuringASave(t *testing.T) {
 	t.Parallel()
 	for op, before := range map[string]func(*sessions.Session){
 		"save":  func(s *sessions.Session) { count.Set(s, 2) },
-		"rekey": func(s *sessions.Session) { count.Set(s, 2); s.Regenerate() },
+		"renew": func(s *sessions.Session) { count.Set(s, 2); s.Regenerate() },
 	} {
 		for what, c := range map[string]struct {
 			meanwhile func(*sessions.Session)
@@ -122,30 +122,29 @@ func TestChangesDuringASave(t *testing.T) {
 			name      string
 			user      string
 		}{
-			"Set":             {func(s *sessions.Session) { name.Set(s, "x") }, 1, 2, "x", ""},
-			"Set again":       {func(s *sessions.Session) { count.Set(s, 3) }, 1, 3, "", ""},
-			"Delete":          {func(s *sessions.Session) { count.Delete(s) }, 1, 0, "", ""},
-			"Clear":           {func(s *sessions.Session) { s.Clear(); name.Set(s, "y") }, 1, 0, "y", ""},
-			"SetUser":         {func(s *sessions.Session) { s.SetUser("ann") }, 1, 2, "", "ann"},
-			"RegenerateEmpty": {func(s *sessions.Session) { s.RegenerateEmpty(); name.Set(s, "z") }, 1, 0, "z", ""},
-			"Destroy":         {func(s *sessions.Session) { s.Destroy() }, 0, 0, "", ""},
-			"Destroy, Set":    {func(s *sessions.Session) { s.Destroy(); name.Set(s, "n") }, 1, 0, "n", ""},
+			"Set":          {func(s *sessions.Session) { name.Set(s, "x") }, 1, 2, "x", ""},
+			"Set again":    {func(s *sessions.Session) { count.Set(s, 3) }, 1, 3, "", ""},
+			"Delete":       {func(s *sessions.Session) { count.Delete(s) }, 1, 0, "", ""},
+			"Clear":        {func(s *sessions.Session) { s.Clear(); name.Set(s, "y") }, 1, 0, "y", ""},
+			"SetUser":      {func(s *sessions.Session) { s.SetUser("ann") }, 1, 2, "", "ann"},
+			"Destroy":      {func(s *sessions.Session) { s.Destroy() }, 0, 0, "", ""},
+			"Destroy, Set": {func(s *sessions.Session) { s.Destroy(); name.Set(s, "n") }, 1, 0, "n", ""},
 		} {
 			store := newSpy()
 			m := newManager(t, store)
 			v := loggedIn(t, m)
 			old := v.twin()
-			var told string
-			inFlight(t, v, store, op, before, func(s *sessions.Session) { c.meanwhile(s); told = s.Handle() })
+			var told sessions.ID
+			inFlight(t, v, store, op, before, func(s *sessions.Session) { c.meanwhile(s); told = s.ID() })
 			wantRows(t, m, c.rows)
-			if c.rows == 1 && told != look(v, (*sessions.Session).Handle) {
-				t.Errorf("%s during %s: Handle in the request is not the one that is stored", what, op)
+			if c.rows == 1 && told != look(v, (*sessions.Session).ID) {
+				t.Errorf("%s during %s: the ID in the request is not the one that is stored", what, op)
 			}
 			user := look(v, (*sessions.Session).User)
 			if n, text := value(v, count), value(v, name); n != c.count || text != c.name || user != c.user {
 				t.Errorf("%s during %s: count %d, name %q, user %q; want %+v", what, op, n, text, user, c)
 			}
-			if op == "rekey" && old.alive() {
+			if op == "renew" && old.alive() {
 				t.Errorf("%s during %s: the old id works", what, op)
 			}
 		}

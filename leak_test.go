@@ -13,29 +13,34 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
-// keyKeeper is a store that writes down the keys it sees.
-type keyKeeper struct {
+// refKeeper is a store that writes down the verifiers it sees.
+type refKeeper struct {
 	*spy
 	mu   sync.Mutex
-	keys map[sessions.RowKey]sessions.Record
+	refs map[driver.Verifier]driver.Ref
 }
 
-func (k *keyKeeper) Create(ctx context.Context, r sessions.Record, ttl sessions.TTL) error {
-	k.keep(r)
-	return k.spy.Create(ctx, r, ttl)
+func newRefKeeper() *refKeeper {
+	return &refKeeper{spy: newSpy(), refs: map[driver.Verifier]driver.Ref{}}
 }
 
-func (k *keyKeeper) Rekey(ctx context.Context, from sessions.RowKey, r sessions.Record, ttl sessions.TTL) (sessions.Version, error) {
-	k.keep(r)
-	return k.spy.Rekey(ctx, from, r, ttl)
+func (k *refKeeper) Create(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
+	k.keep(req.ID, req.Verifier)
+	return k.spy.Create(ctx, req)
 }
 
-func (k *keyKeeper) keep(r sessions.Record) {
+func (k *refKeeper) Save(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+	k.keep(req.From.ID, req.Verifier)
+	return k.spy.Save(ctx, req)
+}
+
+func (k *refKeeper) keep(id driver.ID, v driver.Verifier) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.keys[r.Key] = r
+	k.refs[v] = driver.Ref{ID: id, Verifier: v}
 }
 
 // secrets are byte strings that must not be seen, in any of their spellings.
@@ -60,8 +65,8 @@ func (s secrets) add(what string, raw []byte) {
 }
 
 func (s secrets) addCookie(what, value string) {
-	id, mac, _ := strings.Cut(value, ".")
-	s.add(what+": the id", must(base64.RawURLEncoding.DecodeString(id)))
+	token, mac, _ := strings.Cut(value, ".")
+	s.add(what+": the secret", must(base64.RawURLEncoding.DecodeString(token[1:]))[16:])
 	s.add(what+": the signature", must(base64.RawURLEncoding.DecodeString(mac)))
 }
 
@@ -87,7 +92,7 @@ func (s secrets) check(tb testing.TB, where, text string) {
 func traffic(t *testing.T) (secrets, string) {
 	t.Helper()
 	log := new(logBook)
-	store := &keyKeeper{spy: newSpy(), keys: map[sessions.RowKey]sessions.Record{}}
+	store := newRefKeeper()
 	var out strings.Builder
 	m := newManager(t, store, func(o *sessions.Options) {
 		o.Logger = log.logger()
@@ -115,21 +120,21 @@ func traffic(t *testing.T) (secrets, string) {
 	run(nil, set)
 	run(nil, func(s *sessions.Session) { s.SetUser("ann") })
 	run(nil, func(s *sessions.Session) { s.Regenerate(); s.Cookie().SetMaxAge(time.Hour) })
-	for _, op := range []string{"load", "save", "rekey", "delete", "create"} {
+	for _, op := range []string{"load", "save", "renew", "end", "create"} {
 		run(failing(errDown, op), set)
 		run(failing(errDown, op), func(s *sessions.Session) { s.Regenerate(); set(s) })
 		run(failing(errDown, op), func(s *sessions.Session) { s.Destroy(); set(s) })
 		run(nil, set)
 	}
-	run(failing(sessions.ErrExists, "rekey"), func(s *sessions.Session) { s.Regenerate() })
+	run(failing(driver.ErrExists, "renew"), func(s *sessions.Session) { s.Regenerate() })
 	run(nil, func(s *sessions.Session) { name.Set(s, strings.Repeat("x", 2000)) })
 	run(nil, func(s *sessions.Session) { name.Set(s, "\xff") })
 	run(nil, func(s *sessions.Session) { v.twin().visit(func(s *sessions.Session) { s.Destroy() }); set(s) })
 	run(nil, set)
-	for _, r := range store.keys { // rows that can't be read
-		if row, err := store.Load(t.Context(), r.Key); err == nil {
+	for _, ref := range store.refs { // rows that can't be read
+		if row, err := store.Load(t.Context(), ref); err == nil {
 			row.Data = []byte(`{"broken`)
-			_, _ = store.Save(t.Context(), row, sessions.TTL{Idle: time.Hour})
+			_ = saveRow(t, store.spy, row)
 		}
 	}
 	run(nil, func(*sessions.Session) {})
@@ -143,11 +148,11 @@ func traffic(t *testing.T) (secrets, string) {
 		w.WriteHeader(http.StatusOK)
 		sessions.FromContext(r.Context()).Regenerate()
 	})
-	for key := range store.keys {
-		found.add(fmt.Sprint("row key ", len(found)), []byte(key))
+	for verifier := range store.refs {
+		found.add(fmt.Sprint("verifier ", len(found)), []byte(verifier))
 	}
-	if len(store.keys) < 5 || len(log.lines(t, "ERROR")) < 10 || len(log.lines(t, "WARN")) == 0 {
-		t.Fatalf("%d keys; the traffic is not what it should be:\n%s", len(store.keys), log.text())
+	if len(store.refs) < 5 || len(log.lines(t, "ERROR")) < 10 || len(log.lines(t, "WARN")) == 0 {
+		t.Fatalf("%d verifiers; the traffic is not what it should be:\n%s", len(store.refs), log.text())
 	}
 	return found, log.text() + out.String()
 }
@@ -177,24 +182,30 @@ func formats(t *testing.T, v any) map[string]string {
 	return all
 }
 
-func TestARowKeyPrintsAsAPlaceholder(t *testing.T) {
+func TestAVerifierPrintsAsAPlaceholder(t *testing.T) {
 	t.Parallel()
-	key := sessions.RowKey("0123456789 row key 0123456789 key")
+	verifier := driver.Verifier("0123456789 verifier 0123456789 v")
+	ref := driver.Ref{ID: "0190b6f0-0000-7000-8000-000000000000", Verifier: verifier}
 	found := secrets{}
-	found.add("the key", []byte(key))
+	found.add("the verifier", []byte(verifier))
 	for what, v := range map[string]any{
-		"RowKey":   key,
-		"*RowKey":  &key,
-		"Record":   sessions.Record{Key: key},
-		"*Record":  &sessions.Record{Key: key},
-		"[]":       []sessions.RowKey{key},
-		"in a map": map[string]sessions.RowKey{"key": key},
-		"error":    fmt.Errorf("load %s: %q", key, key),
+		"Verifier":      verifier,
+		"*Verifier":     &verifier,
+		"Ref":           ref,
+		"Row":           driver.Row{Ref: ref},
+		"*Row":          &driver.Row{Ref: ref},
+		"CreateRequest": driver.CreateRequest{Ref: ref},
+		"SaveRequest":   driver.SaveRequest{From: ref, Verifier: verifier},
+		"TouchRequest":  driver.TouchRequest{Ref: ref},
+		"EndRequest":    driver.EndRequest{Verifier: verifier},
+		"[]":            []driver.Verifier{verifier},
+		"in a map":      map[string]driver.Verifier{"verifier": verifier},
+		"error":         fmt.Errorf("load %s: %q", verifier, verifier),
 	} {
 		for verb, text := range formats(t, v) {
 			found.check(t, what+" by "+verb, text)
-			if what == "RowKey" && !strings.Contains(text, "[session key]") {
-				t.Errorf("by %s a RowKey prints as %q", verb, text)
+			if what == "Verifier" && !strings.Contains(text, "[verifier]") {
+				t.Errorf("by %s a Verifier prints as %q", verb, text)
 			}
 		}
 	}
@@ -205,7 +216,7 @@ func TestManagerOptionsAndSessionPrintNoSecret(t *testing.T) {
 	t.Parallel()
 	found := secrets{}
 	found.add("a secret", secretA)
-	store := &keyKeeper{spy: newSpy(), keys: map[sessions.RowKey]sessions.Record{}}
+	store := newRefKeeper()
 	options := sessions.Options{Secrets: [][]byte{secretA}, Cookie: sessions.CookieOptions{Secure: sessions.SecureAuto}}
 	m, err := sessions.New(store, options)
 	if err != nil {
@@ -213,8 +224,8 @@ func TestManagerOptionsAndSessionPrintNoSecret(t *testing.T) {
 	}
 	v := loggedIn(t, m)
 	found.addCookie("the cookie", v.cookie)
-	for key := range store.keys {
-		found.add(fmt.Sprint("row key ", len(found)), []byte(key))
+	for verifier := range store.refs {
+		found.add(fmt.Sprint("verifier ", len(found)), []byte(verifier))
 	}
 	v.visit(func(s *sessions.Session) {
 		for what, value := range map[string]any{"*Manager": m, "Options": options, "*Options": &options, "*Session": s, "*SessionCookie": s.Cookie()} {

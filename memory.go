@@ -5,10 +5,15 @@ import (
 	"cmp"
 	"container/list"
 	"context"
+	"crypto/subtle"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/native"
+	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
 // MemoryStore keeps sessions in this process: for tests and for trying things
@@ -17,14 +22,13 @@ import (
 type MemoryStore struct {
 	limit int
 
-	mu      sync.Mutex
-	rows    map[RowKey]*memoryRow
-	handles map[string]*memoryRow
-	used    list.List // of *memoryRow, the one used last in front
+	mu   sync.Mutex
+	rows map[ID]*memoryRow
+	used list.List // of *memoryRow, the one used last in front
 }
 
 type memoryRow struct {
-	Record
+	driver.Row
 	expires, absolute time.Time
 	place             *list.Element
 }
@@ -39,234 +43,254 @@ func NewMemoryStore(limit int) *MemoryStore {
 	if limit <= 0 {
 		limit = DefaultMemoryLimit
 	}
-	return &MemoryStore{limit: limit, rows: map[RowKey]*memoryRow{}, handles: map[string]*memoryRow{}}
+	return &MemoryStore{limit: limit, rows: map[ID]*memoryRow{}}
 }
 
 var _ Store = (*MemoryStore)(nil)
 
-// live returns the row and marks it as used.
-func (m *MemoryStore) live(key RowKey) (*memoryRow, bool) {
-	row, ok := m.rows[key]
-	if !ok || row.dead(time.Now()) {
+func (r *memoryRow) dead(now time.Time) bool { return !r.expires.After(now) }
+
+// at returns the row as a caller gets it.
+func (r *memoryRow) at(now time.Time) driver.Row {
+	row := r.Row
+	row.Data = bytes.Clone(r.Data)
+	row.ExpiresIn, row.AbsoluteIn = r.expires.Sub(now), r.absolute.Sub(now)
+	return row
+}
+
+func (r *memoryRow) extend(now time.Time, life driver.Life) {
+	if life.Absolute > 0 {
+		r.absolute = now.Add(life.Absolute)
+	}
+	r.expires = now.Add(life.Idle)
+	if r.absolute.Before(r.expires) {
+		r.expires = r.absolute
+	}
+}
+
+// begin takes the lock, as a database would refuse work for a caller that has left.
+func (m *MemoryStore) begin(ctx context.Context, op string) (unlock func(), err error) {
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("sessions: memory: %s: %w", op, context.Cause(ctx))
+	}
+	m.mu.Lock()
+	return m.mu.Unlock, nil
+}
+
+// live returns the row that ref proves, and marks it as used.
+func (m *MemoryStore) live(ref driver.Ref) (*memoryRow, bool) {
+	row := m.rows[ref.ID]
+	if row == nil || row.dead(time.Now()) || !proves(ref.Verifier, row.Verifier) {
 		return nil, false
 	}
 	m.used.MoveToFront(row.place)
 	return row, true
 }
 
-func (r *memoryRow) dead(now time.Time) bool { return !r.expires.After(now) }
-
-func (r *memoryRow) record(now time.Time) Record {
-	rec := r.Record
-	rec.Data = bytes.Clone(r.Data)
-	rec.ExpiresIn, rec.AbsoluteIn = r.expires.Sub(now), r.absolute.Sub(now)
-	return rec
+// proves takes the verifiers of package express too, which have any length.
+func proves(client, row driver.Verifier) bool {
+	return row != "" && subtle.ConstantTimeCompare([]byte(client), []byte(row)) == 1
 }
 
 func (m *MemoryStore) remove(row *memoryRow) {
 	m.used.Remove(row.place)
-	delete(m.rows, row.Key)
-	delete(m.handles, row.Handle)
-}
-
-// begin takes the lock, as a database would refuse work for a caller that has left.
-func (m *MemoryStore) begin(ctx context.Context, doing string) (unlock func(), err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("sessions: memory: %s: %w", doing, err)
-	}
-	m.mu.Lock()
-	return m.mu.Unlock, nil
+	delete(m.rows, row.ID)
 }
 
 // Load implements [Store].
-func (m *MemoryStore) Load(ctx context.Context, key RowKey) (Record, error) {
+func (m *MemoryStore) Load(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 	unlock, err := m.begin(ctx, "load")
 	if err != nil {
-		return Record{}, err
+		return driver.Row{}, err
 	}
 	defer unlock()
-	row, ok := m.live(key)
+	row, ok := m.live(ref)
 	if !ok {
-		return Record{}, ErrNotFound
+		return driver.Row{}, driver.ErrNotFound
 	}
-	return row.record(time.Now()), nil
+	return row.at(time.Now()), nil
 }
 
 // Create implements [Store].
-func (m *MemoryStore) Create(ctx context.Context, r Record, ttl TTL) error {
+func (m *MemoryStore) Create(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
 	unlock, err := m.begin(ctx, "create")
 	if err != nil {
-		return err
+		return driver.SaveResult{}, err
 	}
 	defer unlock()
-	if m.rows[r.Key] != nil || m.handles[r.Handle] != nil {
-		return ErrExists
-	}
-	if len(m.rows) >= m.limit {
+	switch {
+	case !req.ID.Valid() || req.Verifier == "":
+		return driver.SaveResult{}, fmt.Errorf("sessions: memory: create: %w: the ID is no UUID or the verifier is empty", driver.ErrInvalid)
+	case m.rows[req.ID] != nil:
+		return driver.SaveResult{}, driver.ErrExists
+	case len(m.rows) >= m.limit:
 		m.remove(m.used.Back().Value.(*memoryRow))
 	}
 	now := time.Now()
-	row := &memoryRow{Record: r, absolute: now.Add(ttl.Absolute), expires: now.Add(min(ttl.Idle, ttl.Absolute))}
-	row.Version, row.CreatedAt, row.Data = 1, now, bytes.Clone(r.Data)
+	row := &memoryRow{Row: driver.Row{
+		Ref: req.Ref, Version: native.NewVersion(), User: req.User, Label: req.Label, Data: bytes.Clone(req.Data), CreatedAt: now,
+	}}
+	if req.Authenticated {
+		row.AuthenticatedAt = now
+	}
+	row.extend(now, req.Life)
 	row.place = m.used.PushFront(row)
-	m.rows[r.Key], m.handles[r.Handle] = row, row
-	return nil
+	m.rows[req.ID] = row
+	return driver.SaveResult{Version: row.Version}, nil
 }
 
 // Save implements [Store].
-func (m *MemoryStore) Save(ctx context.Context, r Record, ttl TTL) (Version, error) {
-	return m.Rekey(ctx, r.Key, Record{Key: r.Key, User: r.User, Data: r.Data, Version: r.Version}, TTL{Idle: ttl.Idle})
-}
-
-// Rekey implements [Store].
-func (m *MemoryStore) Rekey(ctx context.Context, from RowKey, r Record, ttl TTL) (Version, error) {
+func (m *MemoryStore) Save(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 	unlock, err := m.begin(ctx, "save")
 	if err != nil {
-		return 0, err
+		return driver.SaveResult{}, err
 	}
 	defer unlock()
-	row, ok := m.live(from)
-	if !ok {
-		return 0, ErrNotFound
+	row, ok := m.live(req.From)
+	id := follow(req.From, req.Verifier)
+	switch other := m.rows[id]; {
+	case !ok:
+		return driver.SaveResult{}, driver.ErrNotFound
+	case row.Version != req.Version:
+		return driver.SaveResult{}, driver.ErrConflict
+	case req.Verifier == "":
+		return driver.SaveResult{}, fmt.Errorf("sessions: memory: save: %w: the verifier is empty", driver.ErrInvalid)
+	case other != nil && other != row:
+		return driver.SaveResult{}, driver.ErrExists
 	}
-	r.Handle = cmp.Or(r.Handle, row.Handle)
-	switch other := m.handles[r.Handle]; {
-	case row.Version != r.Version:
-		return 0, ErrConflict
-	case r.Key != from && m.rows[r.Key] != nil, other != nil && other != row:
-		return 0, ErrExists
-	}
-	delete(m.rows, from)
-	delete(m.handles, row.Handle)
-	m.rows[r.Key], m.handles[r.Handle] = row, row
+	delete(m.rows, row.ID)
+	m.rows[id] = row
 	now := time.Now()
-	if ttl.Absolute > 0 {
-		row.CreatedAt, row.absolute = now, now.Add(ttl.Absolute)
+	row.Ref, row.Version = driver.Ref{ID: id, Verifier: req.Verifier}, native.NewVersion()
+	row.User, row.Label, row.Data = req.User, req.Label, bytes.Clone(req.Data)
+	if req.Authenticated {
+		row.AuthenticatedAt = now
 	}
-	row.Key, row.Handle, row.User, row.Data = r.Key, r.Handle, r.User, bytes.Clone(r.Data)
-	row.Version++
-	row.expires = earlier(now.Add(ttl.Idle), row.absolute)
-	return row.Version, nil
+	row.extend(now, req.Life)
+	return driver.SaveResult{Version: row.Version}, nil
+}
+
+// follow returns the ID of the row when it has another verifier: its own, unless
+// it was derived from the verifier, as package express does.
+func follow(from driver.Ref, to driver.Verifier) ID {
+	if from.ID == ID(uuid.Derive(string(from.Verifier))) {
+		return ID(uuid.Derive(string(to)))
+	}
+	return from.ID
 }
 
 // Touch implements [Store].
-func (m *MemoryStore) Touch(ctx context.Context, key RowKey, ttl TTL) error {
+func (m *MemoryStore) Touch(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
 	unlock, err := m.begin(ctx, "touch")
 	if err != nil {
-		return err
+		return driver.SaveResult{}, err
 	}
 	defer unlock()
-	if row, ok := m.live(key); ok {
-		next := earlier(time.Now().Add(ttl.Idle), row.absolute)
-		if next.Sub(row.expires) >= ttl.Throttle {
-			row.expires = next
-		}
+	row, ok := m.live(req.Ref)
+	if !ok {
+		return driver.SaveResult{}, driver.ErrNotFound
 	}
-	return nil
+	before := row.expires
+	row.extend(time.Now(), driver.Life{Idle: req.Life.Idle})
+	if gain := row.expires.Sub(before); gain <= 0 || gain < req.Life.Throttle {
+		row.expires = before
+	}
+	return driver.SaveResult{}, nil
 }
 
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
-}
-
-// Delete implements [Store].
-func (m *MemoryStore) Delete(ctx context.Context, key RowKey) error {
-	unlock, err := m.begin(ctx, "delete")
+// End implements [Store].
+func (m *MemoryStore) End(ctx context.Context, req driver.EndRequest) error {
+	unlock, err := m.begin(ctx, "end")
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if row := m.rows[key]; row != nil {
-		m.remove(row)
-	}
-	return nil
-}
-
-// DeleteHandle implements [Store].
-func (m *MemoryStore) DeleteHandle(ctx context.Context, handle string) error {
-	unlock, err := m.begin(ctx, "delete")
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	row := m.handles[handle]
-	if row == nil || row.dead(time.Now()) {
-		return ErrNotFound
+	row := m.rows[req.ID]
+	if row == nil || req.User != nil && *req.User != row.User {
+		return driver.ErrNotFound
 	}
 	m.remove(row)
+	if row.dead(time.Now()) {
+		return driver.ErrNotFound
+	}
 	return nil
 }
 
-// DeleteUser implements [Store].
-func (m *MemoryStore) DeleteUser(ctx context.Context, user string, except []string) (int, error) {
-	return m.deleteWhere(ctx, "delete user", m.limit, func(r *memoryRow, _ time.Time) bool {
-		return r.User == user && !slices.Contains(except, r.Handle)
-	})
-}
-
-// DeleteAll implements [Store].
-func (m *MemoryStore) DeleteAll(ctx context.Context, limit int) (int, error) {
-	return m.deleteWhere(ctx, "delete all", limit, func(*memoryRow, time.Time) bool { return true })
-}
-
-// DeleteExpired implements [Store].
-func (m *MemoryStore) DeleteExpired(ctx context.Context, limit int) (deleted int, more bool, err error) {
-	n, err := m.deleteWhere(ctx, "delete expired", limit, (*memoryRow).dead)
-	return n, err == nil && n == limit, err
-}
-
-func (m *MemoryStore) deleteWhere(ctx context.Context, doing string, limit int, match func(*memoryRow, time.Time) bool) (int, error) {
-	unlock, err := m.begin(ctx, doing)
+// EndAll implements [Store].
+func (m *MemoryStore) EndAll(ctx context.Context, req driver.EndAllRequest) (int, error) {
+	if err := req.Check(); err != nil {
+		return 0, err
+	}
+	unlock, err := m.begin(ctx, "end all")
 	if err != nil {
 		return 0, err
 	}
 	defer unlock()
-	n, now := 0, time.Now()
-	for _, row := range m.rows {
-		if n < limit && match(row, now) {
-			m.remove(row)
-			n++
-		}
+	found := m.first(req.Limit, func(r *memoryRow, now time.Time) bool {
+		return !r.dead(now) && !slices.Contains(req.Except, r.ID) &&
+			(req.All || req.User != "" && r.User == req.User || req.Label != "" && r.Label == req.Label)
+	})
+	for _, row := range found {
+		m.remove(row)
 	}
-	return n, nil
-}
-
-// CountExpired implements [Store].
-func (m *MemoryStore) CountExpired(ctx context.Context) (int, error) {
-	all, err := m.where(ctx, "count", (*memoryRow).dead)
-	return len(all), err
-}
-
-// Count implements [Store].
-func (m *MemoryStore) Count(ctx context.Context) (int, error) {
-	all, err := m.where(ctx, "count", func(r *memoryRow, now time.Time) bool { return !r.dead(now) })
-	return len(all), err
+	return len(found), nil
 }
 
 // List implements [Store].
-func (m *MemoryStore) List(ctx context.Context, user, after string, limit int) ([]Record, error) {
-	all, err := m.where(ctx, "list", func(r *memoryRow, now time.Time) bool {
-		return !r.dead(now) && r.Handle > after && (user == "" || r.User == user)
-	})
-	slices.SortFunc(all, func(a, b Record) int { return cmp.Compare(a.Handle, b.Handle) })
-	return all[:min(limit, len(all))], err
-}
-
-func (m *MemoryStore) where(ctx context.Context, doing string, match func(*memoryRow, time.Time) bool) ([]Record, error) {
-	unlock, err := m.begin(ctx, doing)
+func (m *MemoryStore) List(ctx context.Context, req driver.ListRequest) ([]driver.Row, error) {
+	if err := req.Check(); err != nil {
+		return nil, err
+	}
+	unlock, err := m.begin(ctx, "list")
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	var found []Record
+	found := m.first(req.Limit, func(r *memoryRow, now time.Time) bool {
+		return !r.dead(now) && r.ID > req.After &&
+			(req.All || r.ID == req.ID || req.User != "" && r.User == req.User || req.Label != "" && r.Label == req.Label)
+	})
+	rows, now := make([]driver.Row, len(found)), time.Now()
+	for i, row := range found {
+		rows[i] = row.at(now)
+	}
+	return rows, nil
+}
+
+// Stats implements [Store].
+func (m *MemoryStore) Stats(ctx context.Context) (driver.Stats, error) {
+	unlock, err := m.begin(ctx, "stats")
+	if err != nil {
+		return driver.Stats{}, err
+	}
+	defer unlock()
+	dead := len(m.first(len(m.rows), (*memoryRow).dead))
+	return driver.Stats{Live: len(m.rows) - dead, Dead: dead}, nil
+}
+
+// Reap implements [Store].
+func (m *MemoryStore) Reap(ctx context.Context, req driver.ReapRequest) (driver.ReapResult, error) {
+	unlock, err := m.begin(ctx, "reap")
+	if err != nil {
+		return driver.ReapResult{}, err
+	}
+	defer unlock()
+	found := m.first(req.Limit, (*memoryRow).dead)
+	for _, row := range found {
+		m.remove(row)
+	}
+	return driver.ReapResult{Deleted: len(found), More: len(found) == req.Limit}, nil
+}
+
+// first returns up to limit rows that match, in the order of their IDs.
+func (m *MemoryStore) first(limit int, match func(*memoryRow, time.Time) bool) []*memoryRow {
+	var found []*memoryRow
 	now := time.Now()
 	for _, row := range m.rows {
 		if match(row, now) {
-			found = append(found, row.record(now))
+			found = append(found, row)
 		}
 	}
-	return found, nil
+	slices.SortFunc(found, func(a, b *memoryRow) int { return cmp.Compare(a.ID, b.ID) })
+	return found[:min(limit, len(found))]
 }

@@ -2,12 +2,12 @@ package sessions_test
 
 import (
 	"errors"
-	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
 func TestMemoryStoreIsBounded(t *testing.T) {
@@ -32,7 +32,7 @@ func TestMemoryStoreEvictsTheLeastRecentlyUsed(t *testing.T) {
 	for what, use := range map[string]func(v *visitor){
 		"load":  func(v *visitor) { v.alive() },
 		"save":  func(v *visitor) { v.visit(func(s *sessions.Session) { count.Set(s, 2) }) },
-		"rekey": func(v *visitor) { v.visit(func(s *sessions.Session) { s.Regenerate() }) },
+		"renew": func(v *visitor) { v.visit(func(s *sessions.Session) { s.Regenerate() }) },
 	} {
 		m := newManager(t, sessions.NewMemoryStore(3))
 		a, b, c := loggedIn(t, m), loggedIn(t, m), loggedIn(t, m)
@@ -47,24 +47,25 @@ func TestMemoryStoreEvictsTheLeastRecentlyUsed(t *testing.T) {
 func TestMemoryStoreTouchCountsAsUse(t *testing.T) {
 	t.Parallel()
 	store := sessions.NewMemoryStore(2)
-	ttl := sessions.TTL{Idle: time.Hour, Absolute: time.Hour}
-	create := func(key string) {
-		if err := store.Create(t.Context(), sessions.Record{Key: sessions.RowKey(key), Handle: "handle " + key, Data: []byte("{}")}, ttl); err != nil {
+	life := driver.Life{Idle: time.Hour, Absolute: time.Hour}
+	refs := map[string]driver.Ref{"a": randomRef(), "b": randomRef(), "c": randomRef()}
+	create := func(name string) {
+		if _, err := store.Create(t.Context(), driver.CreateRequest{Ref: refs[name], Data: []byte("{}"), Life: life}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	create("a")
 	create("b")
-	if err := store.Touch(t.Context(), "a", ttl); err != nil {
+	if _, err := store.Touch(t.Context(), driver.TouchRequest{Ref: refs["a"], Life: life}); err != nil {
 		t.Fatal(err)
 	}
 	create("c")
-	for key, want := range map[sessions.RowKey]error{"a": nil, "b": sessions.ErrNotFound, "c": nil} {
-		if _, err := store.Load(t.Context(), key); !errors.Is(err, want) {
-			t.Errorf("%s: %v, want %v", string(key), err, want)
+	for name, want := range map[string]error{"a": nil, "b": sessions.ErrNotFound, "c": nil} {
+		if _, err := store.Load(t.Context(), refs[name]); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", name, err, want)
 		}
 	}
-	create("b") // neither key nor handle of what was evicted is left behind
+	create("b") // nothing of what was evicted is left
 }
 
 func TestMemoryStoreMakesRoomAfterDelete(t *testing.T) {
@@ -82,15 +83,14 @@ func TestMemoryStoreDefaultLimit(t *testing.T) {
 	t.Parallel()
 	for _, limit := range []int{0, -1} {
 		store := sessions.NewMemoryStore(limit)
-		ttl := sessions.TTL{Idle: time.Hour, Absolute: time.Hour}
-		for i := range sessions.DefaultMemoryLimit + 1 {
-			r := sessions.Record{Key: sessions.RowKey(fmt.Sprint(i)), Handle: fmt.Sprint(i)}
-			if err := store.Create(t.Context(), r, ttl); err != nil {
+		life := driver.Life{Idle: time.Hour, Absolute: time.Hour}
+		for range sessions.DefaultMemoryLimit + 1 {
+			if _, err := store.Create(t.Context(), driver.CreateRequest{Ref: randomRef(), Life: life}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if n, err := store.Count(t.Context()); n != sessions.DefaultMemoryLimit || err != nil {
-			t.Errorf("limit %d: %d rows, %v; want %d", limit, n, err, sessions.DefaultMemoryLimit)
+		if stats, err := store.Stats(t.Context()); stats.Live != sessions.DefaultMemoryLimit || err != nil {
+			t.Errorf("limit %d: %d rows, %v; want %d", limit, stats.Live, err, sessions.DefaultMemoryLimit)
 		}
 	}
 }

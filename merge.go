@@ -19,8 +19,6 @@ type op struct {
 	kind opKind
 	name string
 	raw  json.RawMessage // what set and update put there
-	// fresh is what a reset leaves.
-	fresh document
 	// replay computes raw anew from the value that another request left, or nil.
 	replay func(json.RawMessage) (json.RawMessage, error)
 }
@@ -32,7 +30,6 @@ const (
 	opUpdate
 	opDelete
 	opClear // all values
-	opReset // all values, and what this package keeps beside them
 )
 
 func (o *op) apply(d document) document {
@@ -41,10 +38,8 @@ func (o *op) apply(d document) document {
 		return d.with(o.name, o.raw)
 	case opDelete:
 		return d.without(o.name)
-	case opClear:
-		return slices.DeleteFunc(d, func(m member) bool { return !m.reserved() })
 	default:
-		return slices.Clone(o.fresh)
+		return slices.DeleteFunc(d, func(m member) bool { return !m.reserved() })
 	}
 }
 
@@ -65,8 +60,8 @@ func (s *Session) record(o op) {
 	switch o.kind {
 	case opSet, opDelete: // no matter what came before on this name
 		ops = slices.DeleteFunc(ops, func(p op) bool { return p.name == o.name })
-	case opClear, opReset:
-		ops = slices.DeleteFunc(ops, func(p op) bool { return p.kind != opReset })
+	case opClear:
+		ops = nil
 	}
 	ops = append(ops, o)
 	s.state.now, s.pending.ops = o.apply(s.state.now), ops
@@ -129,8 +124,8 @@ func newGate() *gate {
 	return &g
 }
 
-func (g *gate) enter(ctx context.Context, key RowKey) (leave func(), err error) {
-	slot := g[maphash.String(gateSeed, string(key))%uint64(len(g))]
+func (g *gate) enter(ctx context.Context, id ID) (leave func(), err error) {
+	slot := g[maphash.String(gateSeed, string(id))%uint64(len(g))]
 	select {
 	case slot <- struct{}{}:
 		return func() { <-slot }, nil
@@ -146,7 +141,7 @@ func (c *commit) merged(ctx context.Context, write func(context.Context) error) 
 	if !errors.Is(err, ErrConflict) {
 		return err
 	}
-	leave, gateErr := c.manager.gate.enter(ctx, c.state.row.Key)
+	leave, gateErr := c.manager.gate.enter(ctx, c.state.row.ID)
 	if gateErr != nil {
 		return err
 	}
@@ -169,7 +164,7 @@ func (c *commit) merged(ctx context.Context, write func(context.Context) error) 
 // rebase loads the row again and puts the commit's changes on top of it. It
 // reports whether they still change anything.
 func (c *commit) rebase(ctx context.Context) (changed bool, err error) {
-	theirs, err := c.manager.load(ctx, c.state.row.Key)
+	theirs, err := c.manager.load(ctx, c.state.row.Ref)
 	if err != nil {
 		return false, err
 	}

@@ -21,7 +21,7 @@ func (c change) do(s *sessions.Session) {
 	switch c.kind {
 	case "set":
 		k.Set(s, c.n)
-	case "delete":
+	case "end":
 		k.Delete(s)
 	case "clear":
 		s.Clear()
@@ -34,7 +34,7 @@ func (c change) model(m map[string]int) {
 	switch c.kind {
 	case "set":
 		m[c.key] = c.n
-	case "delete":
+	case "end":
 		delete(m, c.key)
 	case "clear":
 		clear(m)

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
 // together runs n requests of one browser so that all have loaded the session
@@ -98,7 +99,7 @@ func TestAnEqualValueWritesNothing(t *testing.T) {
 		"set and deleted":    func(s *sessions.Session) { name.Set(s, "x"); name.Delete(s) },
 		"absent key deleted": func(s *sessions.Session) { name.Delete(s); name.Pop(s) },
 		"same user":          func(s *sessions.Session) { s.SetUser("") },
-		"only read":          func(s *sessions.Session) { list.Get(s); s.Keys(); s.Handle(); s.ExpiresAt(); s.CreatedAt() },
+		"only read":          func(s *sessions.Session) { list.Get(s); s.Keys(); s.ID(); s.ExpiresAt(); s.CreatedAt() },
 		"cleared and refilled": func(s *sessions.Session) {
 			s.Clear()
 			list.Set(s, []string{"a", "b"})
@@ -161,12 +162,12 @@ func TestAMergeKeepsTheStoredUser(t *testing.T) {
 	store := sessions.NewMemoryStore(0)
 	v := loggedIn(t, newManager(t, store))
 	wantStatus(t, v.visit(func(s *sessions.Session) {
-		rows, err := store.List(t.Context(), "", "", 10)
+		rows, err := store.List(t.Context(), driver.ListRequest{All: true, Limit: 10})
 		if err != nil || len(rows) != 1 {
 			t.Fatal(len(rows), err)
 		}
 		rows[0].User = "ann"
-		if _, err := store.Save(t.Context(), rows[0], sessions.TTL{Idle: 3600e9}); err != nil {
+		if err := saveRow(t, store, rows[0]); err != nil {
 			t.Fatal(err)
 		}
 		count.Set(s, 2)
@@ -180,7 +181,7 @@ func TestConflictForEverIsAnErrorAfterBoundedTries(t *testing.T) {
 	t.Parallel()
 	for op, f := range map[string]func(*sessions.Session){
 		"save":  func(s *sessions.Session) { count.Set(s, 2) },
-		"rekey": func(s *sessions.Session) { s.Regenerate() },
+		"renew": func(s *sessions.Session) { s.Regenerate() },
 	} {
 		t.Run(op, func(t *testing.T) {
 			t.Parallel()

@@ -169,7 +169,7 @@ type checker []error
 
 func (c *checker) checkf(bad bool, format string, args ...any) {
 	if bad {
-		*c = append(*c, fmt.Errorf("%w: "+format, append([]any{ErrOptions}, args...)...))
+		*c = append(*c, fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...))
 	}
 }
 

@@ -95,13 +95,13 @@ func TestOptionsThatAreRefused(t *testing.T) {
 		}},
 	} {
 		err := newError(c.set)
-		if !errors.Is(err, sessions.ErrOptions) {
+		if !errors.Is(err, sessions.ErrInvalid) {
 			t.Errorf("%s (%s): New returns %v", c.field, c.hint, err)
 			continue
 		}
 		found := false
 		for line := range strings.Lines(err.Error()) {
-			found = found || strings.HasPrefix(line, "sessions: options: "+c.field) && strings.Contains(line, c.hint)
+			found = found || strings.HasPrefix(line, "sessions: invalid option or argument: "+c.field) && strings.Contains(line, c.hint)
 		}
 		if !found {
 			t.Errorf("no line begins with %s and says %q: %v", c.field, c.hint, err)
@@ -143,7 +143,7 @@ func TestAllErrorsOfTheOptionsAreReportedTogether(t *testing.T) {
 	for _, field := range []string{
 		"Secrets", "Lifetime", "MaxBytes", "Timeout", "Cookie.Name", "Cookie.Path", "Cookie.MaxAge", "Cookie.Secure", "Cookie.SameSite",
 	} {
-		if err == nil || !strings.Contains(err.Error(), "sessions: options: "+field+" ") {
+		if err == nil || !strings.Contains(err.Error(), "sessions: invalid option or argument: "+field+" ") {
 			t.Errorf("%s is missing in: %v", field, err)
 		}
 	}
@@ -152,7 +152,7 @@ func TestAllErrorsOfTheOptionsAreReportedTogether(t *testing.T) {
 func TestANilStoreIsRefused(t *testing.T) {
 	t.Parallel()
 	_, err := sessions.New(nil, sessions.Options{Secrets: [][]byte{secretA}})
-	if !errors.Is(err, sessions.ErrOptions) || !strings.Contains(err.Error(), "store is nil") {
+	if !errors.Is(err, sessions.ErrInvalid) || !strings.Contains(err.Error(), "store is nil") {
 		t.Errorf("New returns %v", err)
 	}
 }

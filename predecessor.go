@@ -11,6 +11,9 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
 // A Predecessor is the system whose sessions this one takes over, such as an
@@ -43,7 +46,7 @@ func (p *Predecessor) validate(check func(bad bool, format string, args ...any))
 	}
 	check(p.Manager == nil, "Predecessor.Manager is nil; give the one that express.New returns")
 	if p.Manager != nil {
-		_, same := p.Manager.protocol.(native) // its keys are known to readers of its table, and must lead nowhere
+		_, same := p.Manager.protocol.(nativeProtocol) // its keys are known to readers of its table, and must lead nowhere
 		check(same, "Predecessor.Manager is one of New; give the one that express.New returns")
 	}
 	check(p.Until.IsZero(), "Predecessor.Until is zero; give the time from which old cookies mean nothing, such as a month from now")
@@ -53,17 +56,24 @@ func (p *Predecessor) validate(check func(bad bool, format string, args ...any))
 // value is a digest of what was copied.
 const importedMember = "$imported"
 
-// successor returns the id here of what an old table has under a key, which is a
-// secret there. It is the same each time, so that parallel requests, and an
+// successor returns the token here of a session in an old table, whose verifier is
+// a secret there. It is the same each time, so that parallel requests, and an
 // import, arrive at one row.
-func successor(old RowKey) id { return sha256.Sum256([]byte("sessions/import/v1\x00" + old)) }
+func successor(old driver.Verifier) (t token) {
+	secret := sha256.Sum256([]byte("sessions/import/v1\x00" + old))
+	copy(t[uuid.Size:], secret[:])
+	// Not from the secret, because an ID is public.
+	name, _ := uuid.Parse(uuid.Derive("sessions/import/id/v1\x00" + string(old)))
+	copy(t[:], name[:])
+	return t
+}
 
 const setAsidePrefix = "taken-over-"
 
-// setAside is the key of a row that is being taken over. No cookie leads there.
-func setAside(old RowKey) RowKey {
+// setAside is the verifier of a row that is being taken over. No cookie leads there.
+func setAside(old driver.Verifier) string {
 	sum := sha256.Sum256([]byte("sessions/set-aside/v1\x00" + old))
-	return RowKey(setAsidePrefix + base64.RawURLEncoding.EncodeToString(sum[:]))
+	return setAsidePrefix + base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // takeOver returns the session that an old cookie of the request names. The error is
@@ -73,30 +83,31 @@ func (m *Manager) takeOver(ctx context.Context, r *http.Request) (state, error) 
 	if p == nil || !time.Now().Before(p.Until) {
 		return state{}, ErrNotFound
 	}
-	ids, _ := p.Manager.protocol.Read(r)
-	for _, old := range ids {
-		from := RowKey(p.Manager.protocol.Key(old.Text))
-		v := successor(from)
-		st, err := m.succeed(ctx, from, v.key())
+	tokens, _ := p.Manager.protocol.Read(r)
+	for _, old := range tokens {
+		from := p.Manager.protocol.Ref(old.Text)
+		next := successor(from.Verifier)
+		st, err := m.succeed(ctx, from, next.ref())
 		if errors.Is(err, ErrNotFound) {
 			continue
 		}
-		st.id = v.text()
+		st.token = next.text()
 		return st, err
 	}
 	return state{}, ErrNotFound
 }
 
-func (m *Manager) succeed(ctx context.Context, old, key RowKey) (state, error) {
+func (m *Manager) succeed(ctx context.Context, old, next driver.Ref) (state, error) {
 	p := m.options.Predecessor
 	if p.ImportedOnly {
-		return m.useCopy(ctx, key)
+		return m.useCopy(ctx, next)
 	}
-	if err := m.claim(ctx, old, key); err != nil {
+	aside := p.Manager.protocol.Ref(setAside(old.Verifier))
+	if err := m.claim(ctx, old, aside, next); err != nil {
 		return state{}, err
 	}
 	for try := 0; ; try++ {
-		st, err := m.load(ctx, key)
+		st, err := m.load(ctx, next)
 		if err == nil {
 			if _, copied := st.base.get(importedMember); copied { // and the original is gone
 				return state{}, ErrNotFound
@@ -107,7 +118,7 @@ func (m *Manager) succeed(ctx context.Context, old, key RowKey) (state, error) {
 			return state{}, err
 		}
 		// Another request may be about to store it.
-		if _, err := p.Manager.store.Load(ctx, setAside(old)); err != nil {
+		if _, err := p.Manager.store.Load(ctx, aside); err != nil {
 			return state{}, err
 		}
 		if try == maxTries { // its process has died
@@ -120,17 +131,18 @@ func (m *Manager) succeed(ctx context.Context, old, key RowKey) (state, error) {
 }
 
 // useCopy makes a session of a copy that an import left.
-func (m *Manager) useCopy(ctx context.Context, key RowKey) (state, error) {
+func (m *Manager) useCopy(ctx context.Context, ref driver.Ref) (state, error) {
 	for try := 0; ; try++ {
-		st, err := m.load(ctx, key)
+		st, err := m.load(ctx, ref)
 		if err != nil {
 			return state{}, err
 		}
 		if _, copied := st.base.get(importedMember); !copied || try > maxTries {
 			return st, nil
 		}
-		st.row.Data = st.base.without(importedMember).encode()
-		if _, err = m.store.Save(ctx, st.row, m.inherited(st.row)); err != nil && !errors.Is(err, ErrConflict) {
+		used := st.row
+		used.Data = st.base.without(importedMember).encode()
+		if err = m.overwrite(ctx, st.row, used, m.inherited(st.row)); err != nil && !errors.Is(err, ErrConflict) {
 			return state{}, err
 		}
 	}
@@ -139,7 +151,7 @@ func (m *Manager) useCopy(ctx context.Context, key RowKey) (state, error) {
 // claim takes a session out of the old table and stores it here. Only the one
 // request that sets the old row aside does so, and so nothing that ended here meanwhile can
 // come back. Should the process die between the two, the session is lost.
-func (m *Manager) claim(ctx context.Context, old, key RowKey) error {
+func (m *Manager) claim(ctx context.Context, old, aside, next driver.Ref) error {
 	from := m.options.Predecessor.Manager.store
 	for try := 0; ; try++ {
 		row, err := from.Load(ctx, old)
@@ -149,14 +161,16 @@ func (m *Manager) claim(ctx context.Context, old, key RowKey) error {
 		if err != nil {
 			return err
 		}
-		next, err := m.translate(row)
+		moved, err := m.translate(row)
 		if err != nil {
-			m.options.Logger.Error("sessions: a session of the predecessor can't be taken over and was left there", "handle", row.Handle, "error", err)
+			m.options.Logger.Error("sessions: a session of the predecessor can't be taken over and was left there", "id", row.ID, "error", err)
 			return ErrNotFound
 		}
-		aside, ttl := row, TTL{Idle: row.ExpiresIn}
-		aside.Key = setAside(old)
-		aside.Version, err = from.Rekey(ctx, old, aside, ttl)
+		move := driver.SaveRequest{
+			From: old, Version: row.Version, Verifier: aside.Verifier,
+			User: row.User, Data: row.Data, Life: driver.Life{Idle: row.ExpiresIn},
+		}
+		result, err := from.Save(ctx, move)
 		switch {
 		case errors.Is(err, ErrNotFound): // another request took it
 			return nil
@@ -165,55 +179,79 @@ func (m *Manager) claim(ctx context.Context, old, key RowKey) error {
 		case err != nil:
 			return err
 		}
-		next.Key = key
-		if err := m.adopt(ctx, next, m.inherited(row)); err != nil {
-			row.Version = aside.Version
+		moved.Ref = next
+		if err := m.adopt(ctx, moved, m.inherited(row)); err != nil {
+			move.From, move.Version, move.Verifier = aside, result.Version, old.Verifier
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.options.Timeout)
 			defer cancel()
-			_, back := from.Rekey(ctx, aside.Key, row, ttl)
+			_, back := from.Save(ctx, move)
 			return errors.Join(err, back)
 		}
-		if err := from.Delete(ctx, aside.Key); err != nil { // nobody can reach it, and it will expire
-			m.options.Logger.Warn("sessions: a row of the predecessor was taken over and could not be deleted", "handle", row.Handle, "error", err)
+		if err := m.options.Predecessor.Manager.end(ctx, aside); err != nil { // no token leads to it, and it will expire
+			m.options.Logger.Warn("sessions: a row of the predecessor was taken over and could not be deleted", "id", row.ID, "error", err)
 		}
 		return nil
 	}
 }
 
 // inherited is how long what was taken over lives.
-func (m *Manager) inherited(row Record) TTL {
-	return TTL{Idle: min(max(row.ExpiresIn, time.Second), m.options.Lifetime), Absolute: m.options.Lifetime}
+func (m *Manager) inherited(row driver.Row) driver.Life {
+	return driver.Life{Idle: min(max(row.ExpiresIn, time.Second), m.options.Lifetime), Absolute: m.options.Lifetime}
 }
 
-// adopt stores a session under the key of its successor, over a copy if there is one.
-func (m *Manager) adopt(ctx context.Context, row Record, ttl TTL) error {
+// adopt stores a session under the ID of its successor, over a copy if there is one.
+func (m *Manager) adopt(ctx context.Context, row driver.Row, life driver.Life) error {
 	for try := 0; ; try++ {
-		err := m.store.Create(ctx, row, ttl)
-		if !errors.Is(err, ErrExists) || try == maxCollisions {
+		there, err := m.insert(ctx, row, life)
+		if err != nil || there == nil {
 			return err
 		}
-		there, err := m.store.Load(ctx, row.Key)
-		switch {
-		case errors.Is(err, ErrNotFound): // an expired copy
-			err = m.store.Delete(ctx, row.Key)
-		case err == nil:
-			there.User, there.Data = row.User, row.Data
-			if _, err = m.store.Save(ctx, there, ttl); err == nil {
-				return nil
-			}
+		if there.Verifier != row.Verifier { // it was taken over before, and has a token of its own by now
+			return ErrNotFound
 		}
-		if err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) {
+		err = m.overwrite(ctx, *there, row, life)
+		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrNotFound) || try == maxCollisions {
 			return err
 		}
 	}
 }
 
+// insert creates a row. Where the ID has a live row already it returns that one;
+// one that is past its expiry makes room.
+func (m *Manager) insert(ctx context.Context, row driver.Row, life driver.Life) (there *driver.Row, err error) {
+	for try := 0; ; try++ {
+		_, err := m.store.Create(ctx, driver.CreateRequest{Ref: row.Ref, User: row.User, Data: row.Data, Life: life})
+		if !errors.Is(err, driver.ErrExists) || try == maxCollisions {
+			return nil, err
+		}
+		rows, err := m.store.List(ctx, driver.ListRequest{ID: row.ID, Limit: 1})
+		if err != nil {
+			return nil, err
+		}
+		if len(rows) > 0 {
+			return &rows[0], nil
+		}
+		if err := m.end(ctx, row.Ref); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// overwrite puts the contents of another row into a live one.
+func (m *Manager) overwrite(ctx context.Context, there, contents driver.Row, life driver.Life) error {
+	_, err := m.store.Save(ctx, driver.SaveRequest{
+		From: there.Ref, Version: there.Version, Verifier: there.Verifier,
+		User: contents.User, Label: there.Label, Data: contents.Data, Life: life,
+	})
+	return err
+}
+
 // translate makes a row of this manager from an old one.
-func (m *Manager) translate(row Record) (Record, error) {
+func (m *Manager) translate(row driver.Row) (driver.Row, error) {
 	p := m.options.Predecessor
 	st, err := p.Manager.decode(row)
 	if err != nil {
-		return Record{}, err
+		return driver.Row{}, err
 	}
 	var doc document
 	if maxAge := p.Manager.maxAge(st.base); maxAge > 0 {
@@ -224,13 +262,13 @@ func (m *Manager) translate(row Record) (Record, error) {
 			continue
 		}
 		if depth(one.raw) > maxDepth || badEscape(one.raw) || badEscape(one.quoted) {
-			return Record{}, fmt.Errorf("%w: what is under %q can't be kept in every database", ErrValue, one.name)
+			return driver.Row{}, fmt.Errorf("%w: what is under %q can't be kept in every database", ErrValue, one.name)
 		}
 		doc = append(doc, one)
 	}
-	next := Record{Handle: newHandle(), User: cmp.Or(userAt(st.base, p.UserKey), row.User), Data: doc.encode()}
+	next := driver.Row{User: cmp.Or(userAt(st.base, p.UserKey), row.User), Data: doc.encode()}
 	if len(next.Data) > m.options.MaxBytes {
-		return Record{}, fmt.Errorf("%w: %d bytes, MaxBytes is %d", ErrTooLarge, len(next.Data), m.options.MaxBytes)
+		return driver.Row{}, fmt.Errorf("%w: %d bytes, MaxBytes is %d", ErrTooLarge, len(next.Data), m.options.MaxBytes)
 	}
 	return next, nil
 }

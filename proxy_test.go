@@ -128,7 +128,7 @@ func TestWhetherACookieIsSent(t *testing.T) {
 		{SecureNever, true, "example.com", false, false},
 		{SecureNever, false, "example.com", false, false},
 	} {
-		n := native{options: &Options{Cookie: CookieOptions{Secure: c.mode}}}
+		n := nativeProtocol{options: &Options{Cookie: CookieOptions{Secure: c.mode}}}
 		r := &http.Request{Host: c.host}
 		if c.https {
 			r.TLS = new(tls.ConnectionState)

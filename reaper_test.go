@@ -13,9 +13,10 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
-// sweeper is a store whose DeleteExpired does as it is told, and keeps the
+// sweeper is a store whose Reap does as it is told, and keeps the
 // times at which it was asked.
 type sweeper struct {
 	sessions.Store
@@ -25,20 +26,21 @@ type sweeper struct {
 	limits []int
 }
 
-func (s *sweeper) DeleteExpired(ctx context.Context, limit int) (int, bool, error) {
+func (s *sweeper) Reap(ctx context.Context, req driver.ReapRequest) (driver.ReapResult, error) {
 	s.times = append(s.times, time.Now())
-	s.limits = append(s.limits, limit)
+	s.limits = append(s.limits, req.Limit)
 	timer := time.NewTimer(s.took)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-		return 0, false, ctx.Err()
+		return driver.ReapResult{}, ctx.Err()
 	}
 	if s.answer == nil {
-		return 0, false, nil
+		return driver.ReapResult{}, nil
 	}
-	return s.answer(len(s.times)-1, limit)
+	deleted, more, err := s.answer(len(s.times)-1, req.Limit)
+	return driver.ReapResult{Deleted: deleted, More: more}, err
 }
 
 func (s *sweeper) gaps() (all []time.Duration) {
@@ -263,7 +265,7 @@ func TestReaperWithoutAStoreSaysSo(t *testing.T) {
 	_, sweepErr := r.Sweep(t.Context())
 	_, dryErr := r.DryRun(t.Context())
 	for _, err := range []error{sweepErr, dryErr} {
-		if !errors.Is(err, sessions.ErrOptions) || !strings.Contains(err.Error(), "Store") {
+		if !errors.Is(err, sessions.ErrInvalid) || !strings.Contains(err.Error(), "Store") {
 			t.Errorf("the error is %v", err)
 		}
 	}
@@ -303,7 +305,7 @@ func TestReaperRefusesBadOptions(t *testing.T) {
 		_, sweepErr := r.Sweep(t.Context())
 		_, dryErr := r.DryRun(t.Context())
 		for _, err := range []error{r.Run(t.Context()), sweepErr, dryErr} {
-			if !errors.Is(err, sessions.ErrOptions) || !strings.Contains(err.Error(), field) {
+			if !errors.Is(err, sessions.ErrInvalid) || !strings.Contains(err.Error(), field) {
 				t.Errorf("%s: the error is %v", field, err)
 			}
 		}

@@ -174,7 +174,7 @@ func (w *responseWriter) end() {
 	}
 	m := w.session.manager
 	m.options.Logger.Error("sessions: a change made after the response had begun was lost; make it earlier, or call Save and answer its error",
-		"handle", w.session.Handle(), "error", err)
+		"id", w.session.ID(), "error", err)
 	if w.request.Context().Value(http.ServerContextKey) != nil {
 		panic(http.ErrAbortHandler) // the client must not take the response for complete
 	}
@@ -199,27 +199,27 @@ func (s *Session) writeHeader(h http.Header) {
 			setCookie(h, old, "", attributes, 0, s.secure)
 		}
 	}
-	id, left := "", m.lifetime()
+	token, left := "", m.lifetime()
 	switch {
 	case st.stored() && (s.sendCookie || m.policy.Rolling):
 		left = st.row.AbsoluteIn
-		id = st.id
+		token = st.token
 	case !s.dropCookie:
 		return
 	}
 	attributes, _ := m.renewed(st.now).get(cookieMember)
-	if id == "" && s.dropped != nil { // browsers keep cookies apart by their attributes
+	if token == "" && s.dropped != nil { // browsers keep cookies apart by their attributes
 		attributes = s.dropped
 	}
-	if !setCookie(h, m.protocol, id, attributes, left, s.secure) {
+	if !setCookie(h, m.protocol, token, attributes, left, s.secure) {
 		m.logWithheld()
 	}
 }
 
 // setCookie puts a cookie into the header, in the place of one of its name. It returns false when
 // the cookie must not go over this connection.
-func setCookie(h http.Header, p wire.Protocol, id string, attributes json.RawMessage, left time.Duration, secure bool) bool {
-	line := p.Line(id, attributes, left, secure)
+func setCookie(h http.Header, p wire.Protocol, token string, attributes json.RawMessage, left time.Duration, secure bool) bool {
+	line := p.Line(token, attributes, left, secure)
 	if line == "" {
 		return false
 	}

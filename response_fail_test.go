@@ -172,7 +172,7 @@ func TestPanicSavesNothingAndPassesOn(t *testing.T) {
 			panic("boom")
 		})
 	}()
-	if n := store.count("save", "rekey", "create", "delete", "touch"); n != 0 {
+	if n := store.count("save", "renew", "create", "delete", "touch"); n != 0 {
 		t.Errorf("%d writes", n)
 	}
 	if got := value(v, count); got != 1 {

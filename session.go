@@ -89,19 +89,27 @@ func (s *Session) Err() error {
 	return s.err
 }
 
-// Handle returns the session's public name, by which it can be listed and
-// revoked. It is not secret and is of no use as a cookie.
-func (s *Session) Handle() string {
+// ID returns the session's public name, by which it can be listed and revoked. It
+// never changes and is no secret. A new session has one already. After Destroy it
+// is the next session's. (Under package express it follows from the session ID of
+// Express, so that a new one changes it.)
+func (s *Session) ID() ID {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.handleLocked()
+	_ = s.nameLocked() // under package express it can fail, and is tried again with the save
+	return s.state.id
 }
 
-func (s *Session) handleLocked() string {
-	if s.state.handle == "" {
-		s.state.handle = newHandle()
+// nameLocked makes sure that the session has an ID, and a new one the token for it.
+func (s *Session) nameLocked() error {
+	if s.state.id != "" {
+		return nil
 	}
-	return s.state.handle
+	token, err := s.manager.protocol.NewToken(s.request, "")
+	if err == nil {
+		s.state.token, s.state.id = token, s.manager.protocol.Ref(token).ID
+	}
+	return err
 }
 
 // IsNew reports whether the store holds nothing of this session yet.
@@ -111,8 +119,8 @@ func (s *Session) IsNew() bool {
 	return !s.state.stored()
 }
 
-// CreatedAt returns when the session was made or somebody last logged in, by the store's clock;
-// now for a new one. It is for display.
+// CreatedAt returns when the session began, by the store's clock; now for a new
+// one. It is for display.
 func (s *Session) CreatedAt() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,6 +128,20 @@ func (s *Session) CreatedAt() time.Time {
 		return time.Now()
 	}
 	return s.state.row.CreatedAt
+}
+
+// AuthenticatedAt returns when SetUser last changed the user to somebody, by the
+// store's clock, and the zero time for a visitor. It is for display.
+func (s *Session) AuthenticatedAt() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.state.user == "":
+		return time.Time{}
+	case s.pending.renew == renewLogin || !s.state.stored():
+		return time.Now()
+	}
+	return s.state.row.AuthenticatedAt
 }
 
 // ExpiresAt returns when the session will end if nobody uses it again. It is
@@ -143,10 +165,10 @@ func (s *Session) User() string {
 
 // SetUser says whose session it is, by any name of up to 255 bytes that the
 // application knows the user by, so that it can be listed and revoked. "" makes it
-// nobody's. A session that changes hands gets a new id, as with
-// [Session.Regenerate]: whoever planted the old one in the browser gains nothing.
-// Where it becomes somebody's, [Options.Lifetime] begins anew. The values stay:
-// call [Session.RegenerateEmpty] first where one user's must not become another's.
+// nobody's. A session that changes hands gets a new token, as with
+// [Session.Regenerate], so a token that was planted in the browser is worth
+// nothing. Signing in restarts [Options.Lifetime]. The values stay: call
+// [Session.Destroy] first where one user's must not become another's.
 func (s *Session) SetUser(user string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -160,7 +182,7 @@ func (s *Session) SetUser(user string) {
 	s.state.user = user
 	s.pending.user = true
 	if user == "" {
-		s.regenerateLocked(renewKeep)
+		s.regenerateLocked(renewToken)
 	} else {
 		s.regenerateLocked(renewLogin)
 	}
@@ -193,43 +215,32 @@ func (s *Session) Clear() {
 	s.record(op{kind: opClear})
 }
 
-// Regenerate gives the session a new id and keeps its data, handle and age.
-// The old id is dead from the moment the new one works. Call it when
-// privileges change; [Session.SetUser] does when the user does.
+// Regenerate gives the session a new token and keeps everything else. The old
+// token is dead from the moment the new one works. Call it when privileges
+// change; [Session.SetUser] does when the user does.
 func (s *Session) Regenerate() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.regenerateLocked(renewKeep)
-}
-
-// RegenerateEmpty makes the session a new one, with new id, handle and age and
-// no data or user, in the place of the old one, which is dead from then on.
-func (s *Session) RegenerateEmpty() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.record(op{kind: opReset, fresh: s.freshLocked()})
-	s.state.user = ""
-	s.state.handle = newHandle()
-	s.pending.user = true
-	s.regenerateLocked(renewEmpty)
+	s.regenerateLocked(renewToken)
 }
 
 func (s *Session) regenerateLocked(how renewal) {
 	s.generation++
-	if s.state.stored() { // a new session has no id that anybody knows
+	if s.state.stored() { // the token of a new session is known to no client
 		s.pending.renew = max(s.pending.renew, how)
 	}
 }
 
-// Destroy ends the session: its row goes, the browser is told to drop the
-// cookie, and no request that still runs brings it back. What the handler stores
-// afterwards begins a new session.
+// Destroy ends the session, even if another request has just given it a new
+// token: its row goes, the browser is told to drop the cookie, and no request
+// that still runs brings it back. What the handler stores afterwards begins a new
+// session, with another ID.
 func (s *Session) Destroy() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	drop := s.pending.drop
 	if s.state.stored() {
-		drop = s.state.row.Key
+		drop = s.state.row.Ref
 		s.dropped, _ = s.state.base.get(cookieMember)
 	}
 	s.pending = changes{drop: drop, destroyed: true}
@@ -281,10 +292,10 @@ func (s *Session) Reload(ctx context.Context) error {
 		fresh.now = now
 	} else {
 		var err error
-		if fresh, err = s.manager.load(ctx, old.row.Key); err != nil {
+		if fresh, err = s.manager.load(ctx, old.row.Ref); err != nil {
 			return s.manager.storeError("reload", err)
 		}
-		fresh.id = old.id
+		fresh.token = old.token
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -303,10 +314,10 @@ func (s *Session) Discard() {
 	s.err = nil
 	s.pending = changes{drop: s.pending.drop, destroyed: s.pending.destroyed}
 	if !s.state.stored() {
-		s.state = state{now: s.freshLocked(), handle: s.state.handle}
+		s.state = state{now: s.freshLocked(), token: s.state.token, id: s.state.id}
 		return
 	}
-	s.state.now, s.state.user, s.state.handle = s.state.base, s.state.row.User, s.state.row.Handle
+	s.state.now, s.state.user = s.state.base, s.state.row.User
 }
 
 // touchDue reports whether the expiry has fallen behind by a TouchInterval and

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
-	"time"
 
 	"github.com/sqlsessions/sessions"
 )
@@ -21,7 +21,7 @@ func TestSetUserRegenerates(t *testing.T) {
 	t.Parallel()
 	m := newManager(t, sessions.NewMemoryStore(0))
 	v := loggedIn(t, m)
-	handle := look(v, (*sessions.Session).Handle)
+	id := look(v, (*sessions.Session).ID)
 	for _, user := range []string{"ann", "bob", ""} {
 		old := v.twin()
 		v.visit(func(s *sessions.Session) { s.SetUser(user); s.SetUser(user) })
@@ -31,8 +31,8 @@ func TestSetUserRegenerates(t *testing.T) {
 		if got := look(v, (*sessions.Session).User); got != user {
 			t.Errorf("user is %q, want %q", got, user)
 		}
-		if value(v, count) != 1 || look(v, (*sessions.Session).Handle) != handle {
-			t.Errorf("user %q: data or handle changed", user)
+		if value(v, count) != 1 || look(v, (*sessions.Session).ID) != id {
+			t.Errorf("user %q: data or ID changed", user)
 		}
 		before := v.cookie
 		v.visit(func(s *sessions.Session) { s.SetUser(user) })
@@ -47,15 +47,14 @@ func TestSetUserRegenerates(t *testing.T) {
 func TestNothingCancelsARegeneration(t *testing.T) {
 	t.Parallel()
 	for what, f := range map[string]func(*sessions.Session){
-		"Set":             func(s *sessions.Session) { count.Set(s, 2) },
-		"Set the same":    func(s *sessions.Session) { count.Set(s, 1) },
-		"Clear":           func(s *sessions.Session) { s.Clear() },
-		"Touch":           func(s *sessions.Session) { s.Touch() },
-		"RegenerateEmpty": func(s *sessions.Session) { s.RegenerateEmpty() },
-		"Regenerate":      func(s *sessions.Session) { s.Regenerate() },
-		"Save":            func(s *sessions.Session) { _ = s.Save(context.Background()) },
-		"login, logout":   func(s *sessions.Session) { s.SetUser("ann"); s.SetUser("") },
-		"Destroy":         func(s *sessions.Session) { s.Destroy(); count.Set(s, 1) },
+		"Set":           func(s *sessions.Session) { count.Set(s, 2) },
+		"Set the same":  func(s *sessions.Session) { count.Set(s, 1) },
+		"Clear":         func(s *sessions.Session) { s.Clear() },
+		"Touch":         func(s *sessions.Session) { s.Touch() },
+		"Regenerate":    func(s *sessions.Session) { s.Regenerate() },
+		"Save":          func(s *sessions.Session) { _ = s.Save(context.Background()) },
+		"login, logout": func(s *sessions.Session) { s.SetUser("ann"); s.SetUser("") },
+		"Destroy":       func(s *sessions.Session) { s.Destroy(); count.Set(s, 1) },
 	} {
 		for order := range 2 {
 			m := newManager(t, sessions.NewMemoryStore(0))
@@ -76,36 +75,6 @@ func TestNothingCancelsARegeneration(t *testing.T) {
 			wantRows(t, m, 1)
 		}
 	}
-}
-
-func TestRegenerateEmptyDropsDataUserAndHandle(t *testing.T) {
-	t.Parallel()
-	m := newManager(t, sessions.NewMemoryStore(0))
-	v := loggedIn(t, m)
-	v.visit(func(s *sessions.Session) { s.SetUser("ann"); s.Cookie().SetMaxAge(time.Hour) })
-	handle, old := look(v, (*sessions.Session).Handle), v.twin()
-	var inRequest string
-	v.visit(func(s *sessions.Session) {
-		name.Set(s, "before")
-		s.RegenerateEmpty()
-		count.Update(s, func(n int) int { return n + 10 })
-		inRequest = s.Handle()
-	})
-	v.visit(func(s *sessions.Session) {
-		if n, _ := count.Get(s); n != 10 || s.User() != "" || !slices.Equal(s.Keys(), []string{"count"}) || s.Cookie().MaxAge() != 0 {
-			t.Errorf("count %d, user %q, keys %q, max age %v", n, s.User(), s.Keys(), s.Cookie().MaxAge())
-		}
-		if s.Handle() == handle || s.Handle() != inRequest {
-			t.Errorf("handle %q, was %q, and %q in the request", s.Handle(), handle, inRequest)
-		}
-	})
-	if old.alive() {
-		t.Error("the old id still works")
-	}
-	if err := m.Revoke(t.Context(), handle); !errors.Is(err, sessions.ErrNotFound) {
-		t.Errorf("the old handle is still known: %v", err)
-	}
-	wantRows(t, m, 1)
 }
 
 func TestReloadForgetsAndReadsAnew(t *testing.T) {
@@ -154,8 +123,8 @@ func TestASaveThatFailedCanBeTriedAgain(t *testing.T) {
 	for op, f := range map[string]func(*sessions.Session){
 		"create": func(s *sessions.Session) { s.Destroy(); count.Set(s, 2) },
 		"save":   func(s *sessions.Session) { count.Update(s, func(n int) int { return n + 1 }) },
-		"rekey":  func(s *sessions.Session) { s.Regenerate(); count.Set(s, 2) },
-		"delete": func(s *sessions.Session) { s.Destroy(); count.Set(s, 2) },
+		"renew":  func(s *sessions.Session) { s.Regenerate(); count.Set(s, 2) },
+		"end":    func(s *sessions.Session) { s.Destroy(); count.Set(s, 2) },
 	} {
 		store := newSpy()
 		m := newManager(t, store)
@@ -211,45 +180,109 @@ func TestLoadByCookieValue(t *testing.T) {
 func TestListAndRevoke(t *testing.T) {
 	t.Parallel()
 	m := newManager(t, sessions.NewMemoryStore(0))
-	var handles []string
+	var ids []sessions.ID
 	for _, user := range []string{"ann", "ann", "bob", ""} {
 		v := loggedIn(t, m)
 		v.visit(func(s *sessions.Session) { s.SetUser(user) })
-		handles = append(handles, look(v, (*sessions.Session).Handle))
+		ids = append(ids, look(v, (*sessions.Session).ID))
 	}
-	list := func(user string) (got []string) {
+	list := func(user string) (got []sessions.ID) {
 		for s, err := range m.SessionsOf(t.Context(), user) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got = append(got, s.Handle())
+			got = append(got, s.ID())
 		}
 		return got
 	}
-	if got, want := list("ann"), slices.Sorted(slices.Values(handles[:2])); !slices.Equal(got, want) {
+	if got, want := list("ann"), slices.Sorted(slices.Values(ids[:2])); !slices.Equal(got, want) {
 		t.Errorf("listed %q, want %q", got, want)
 	}
 	for _, err := range m.SessionsOf(t.Context(), "") {
-		if !errors.Is(err, sessions.ErrOptions) {
+		if !errors.Is(err, sessions.ErrInvalid) {
 			t.Errorf("SessionsOf nobody yields %v", err)
 		}
 	}
-	if _, err := m.RevokeUser(t.Context(), ""); !errors.Is(err, sessions.ErrOptions) {
+	if _, err := m.RevokeUser(t.Context(), ""); !errors.Is(err, sessions.ErrInvalid) {
 		t.Errorf("RevokeUser of nobody returns %v", err)
 	}
-	if n, err := m.RevokeUser(t.Context(), "ann", handles[0], handles[2]); n != 1 || err != nil {
+	if n, err := m.RevokeUser(t.Context(), "ann", ids[0], ids[2]); n != 1 || err != nil {
 		t.Errorf("RevokeUser ended %d, %v; want 1", n, err)
 	}
-	if got := list("ann"); !slices.Equal(got, handles[:1]) {
-		t.Errorf("left %q, want %q", got, handles[:1])
+	if got := list("ann"); !slices.Equal(got, ids[:1]) {
+		t.Errorf("left %q, want %q", got, ids[:1])
 	}
-	if err := m.Revoke(t.Context(), handles[2]); err != nil {
+	if err := m.Revoke(t.Context(), "bob", ids[2]); err != nil {
 		t.Error(err)
 	}
-	if err := m.Revoke(t.Context(), handles[2]); !errors.Is(err, sessions.ErrNotFound) {
+	if err := m.Revoke(t.Context(), "bob", ids[2]); !errors.Is(err, sessions.ErrNotFound) {
 		t.Errorf("the second Revoke returns %v", err)
 	}
 	wantRows(t, m, 2)
+}
+
+// A device page shows an ID; the session gets a new token before the button is pressed.
+func TestRevokeEndsASessionWhateverItsTokenHasBecome(t *testing.T) {
+	t.Parallel()
+	for what, renew := range map[string]func(*sessions.Session){
+		"Regenerate": func(s *sessions.Session) { s.Regenerate() },
+		"SetUser":    func(s *sessions.Session) { s.SetUser(""); s.SetUser("ann") },
+	} {
+		m := newManager(t, sessions.NewMemoryStore(0))
+		v := loggedIn(t, m)
+		v.visit(func(s *sessions.Session) { s.SetUser("ann") })
+		id := look(v, (*sessions.Session).ID)
+		v.visit(renew)
+		if got := look(v, (*sessions.Session).ID); got != id {
+			t.Errorf("%s changed the ID from %s to %s", what, id, got)
+		}
+		if err := m.Revoke(t.Context(), "ann", id); err != nil || v.alive() {
+			t.Errorf("%s: Revoke returns %v, alive %v", what, err, v.alive())
+		}
+		wantRows(t, m, 0)
+	}
+}
+
+func TestRevokeEndsOnlyTheSessionOfTheUserNamed(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, sessions.NewMemoryStore(0))
+	v, visitor := loggedIn(t, m), loggedIn(t, m)
+	v.visit(func(s *sessions.Session) { s.SetUser("ann") })
+	id := look(v, (*sessions.Session).ID)
+	for _, user := range []string{"bob", "", "Ann", "ann "} {
+		if err := m.Revoke(t.Context(), user, id); !errors.Is(err, sessions.ErrNotFound) || !v.alive() {
+			t.Errorf("%q ended ann's session, or: %v", user, err)
+		}
+	}
+	if err := m.Revoke(t.Context(), "", look(visitor, (*sessions.Session).ID)); err != nil || visitor.alive() {
+		t.Errorf("a visitor's session: %v, alive %v", err, visitor.alive())
+	}
+}
+
+// What is no ID costs no query, whatever a database would make of it.
+func TestRevokeRefusesWhatIsNoID(t *testing.T) {
+	t.Parallel()
+	store := newSpy()
+	m := newManager(t, store)
+	v := loggedIn(t, m)
+	v.visit(func(s *sessions.Session) { s.SetUser("ann") })
+	id := string(look(v, (*sessions.Session).ID))
+	store.reset(nil)
+	for _, bad := range []string{
+		"", "handle", strings.ToUpper(id), "{" + id + "}", "urn:uuid:" + id, strings.ReplaceAll(id, "-", ""),
+		id + " ", id[1:], id + "," + id, "\xff", "\x00", strings.Repeat("a", 1<<20), "'; DROP TABLE sessions; --",
+	} {
+		err := m.Revoke(t.Context(), "ann", sessions.ID(bad))
+		if !errors.Is(err, sessions.ErrNotFound) || len(err.Error()) > 300 {
+			t.Errorf("Revoke of %.50q returns %.300v", bad, err)
+		}
+		if n, err := m.RevokeUser(t.Context(), "ann", sessions.ID(bad)); n != 0 || !errors.Is(err, sessions.ErrInvalid) {
+			t.Errorf("RevokeUser except %.50q: %d, %.300v", bad, n, err)
+		}
+	}
+	if n := store.count(); n != 0 || !v.alive() {
+		t.Errorf("%d calls of the store; alive %v", n, v.alive())
+	}
 }
 
 // Else the browser drops the cookie, the row lives, and whoever has a copy of
@@ -275,8 +308,8 @@ func TestRevokeWrapsErrUnavailable(t *testing.T) {
 	t.Parallel()
 	store := newSpy()
 	m := newManager(t, store)
-	store.reset(failing(errDown, "delete handle"))
-	if err := m.Revoke(t.Context(), "handle"); !errors.Is(err, sessions.ErrUnavailable) || !errors.Is(err, errDown) {
+	store.reset(failing(errDown, "end"))
+	if err := m.Revoke(t.Context(), "ann", randomRef().ID); !errors.Is(err, sessions.ErrUnavailable) || !errors.Is(err, errDown) {
 		t.Errorf("Revoke returns %v", err)
 	}
 }
@@ -292,7 +325,6 @@ func TestDiscardForgetsWhatWasNotSaved(t *testing.T) {
 	v.visit(func(s *sessions.Session) {
 		count.Set(s, 7)
 		s.SetUser("mallory")
-		s.RegenerateEmpty()
 		s.Discard()
 		if n, _ := count.Get(s); n != 1 || s.User() != user || s.Err() != nil {
 			t.Errorf("within the request: %d, %q, %v", n, s.User(), s.Err())

@@ -38,9 +38,19 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/deadline"
 	"github.com/sqlsessions/sessions/internal/wire"
 )
+
+// A Store keeps sessions. It is made by pgstore, mysqlstore, sqlitestore or
+// [NewMemoryStore]. Package driver describes the contract for stores of your own.
+type Store = driver.Store
+
+// An ID is a session's public name, a UUID in canonical text. It never changes
+// and is of no use as a cookie, so it may be shown, logged and sent in a form.
+// Convert what a client sends: sessions.ID(r.PostFormValue("id")).
+type ID = driver.ID
 
 // A Manager gives requests their session. It is safe for concurrent use.
 type Manager struct {
@@ -54,14 +64,14 @@ type Manager struct {
 }
 
 // New returns a manager that keeps sessions in store. The error wraps
-// [ErrOptions] and lists everything that has to be changed in the options.
+// [ErrInvalid] and lists everything that has to be changed in the options.
 func New(store Store, options Options) (*Manager, error) {
 	options = options.withDefaults()
 	if err := options.validate(); err != nil {
 		return nil, err
 	}
 	if store == nil {
-		return nil, fmt.Errorf("%w: store is nil; use pgstore, mysqlstore, sqlitestore or NewMemoryStore", ErrOptions)
+		return nil, fmt.Errorf("%w: store is nil; use pgstore, mysqlstore, sqlitestore or NewMemoryStore", ErrInvalid)
 	}
 	return newManager(store, options, newNative(&options)), nil
 }
@@ -76,7 +86,7 @@ func NewWithProtocol(store Store, options Options, protocol wire.Protocol) (*Man
 		return nil, err
 	}
 	if store == nil || protocol == nil {
-		return nil, fmt.Errorf("%w: store or protocol is nil", ErrOptions)
+		return nil, fmt.Errorf("%w: store or protocol is nil", ErrInvalid)
 	}
 	return newManager(store, options, protocol), nil
 }
@@ -141,18 +151,18 @@ func (m *Manager) owns(ctx context.Context) bool {
 	return ok && s.manager == m
 }
 
-// open returns the session that the request's cookies name, or a new one. An
-// id that the store does not know is forgotten: nobody can choose theirs.
+// open returns the session that the request's token opens, or a new one. A token
+// that opens nothing is forgotten: no client can choose its own.
 func (m *Manager) open(r *http.Request) (*Session, error) {
-	ids, presented := m.protocol.Read(r)
+	tokens, presented := m.protocol.Read(r)
 	s, err := m.begin(r, presented)
 	if err != nil || !presented && m.options.Predecessor == nil {
 		return s, err
 	}
 	ctx := m.limit(r.Context())
 	live := 0
-	for _, id := range ids {
-		st, err := m.load(ctx, RowKey(m.protocol.Key(id.Text)))
+	for _, token := range tokens {
+		st, err := m.load(ctx, m.protocol.Ref(token.Text))
 		if errors.Is(err, ErrNotFound) {
 			continue
 		}
@@ -161,11 +171,11 @@ func (m *Manager) open(r *http.Request) (*Session, error) {
 		}
 		if live++; live > 1 {
 			m.options.Logger.Warn("sessions: a request carried the cookies of several live sessions and was given none of them",
-				"handle", s.state.handle, "other", st.handle)
+				"id", s.state.id, "other", st.id)
 			return m.begin(r, true)
 		}
-		st.id = id.Text
-		s.state, s.sendCookie = st, id.Old
+		st.token = token.Text
+		s.state, s.sendCookie = st, token.Old
 	}
 	if live == 0 {
 		st, err := m.takeOver(ctx, r)
@@ -198,26 +208,26 @@ func (m *Manager) limit(ctx context.Context) *deadline.Context {
 	return m.timeout.Context(ctx)
 }
 
-// load returns the live session under key. A row that can't be decoded counts
-// as not there: its user gets a new session instead of an error for ever.
-func (m *Manager) load(ctx context.Context, key RowKey) (state, error) {
-	row, err := m.store.Load(ctx, key)
+// load returns the live session that ref proves. A row that can't be decoded
+// counts as not there: its user gets a new session and not an error each time.
+func (m *Manager) load(ctx context.Context, ref driver.Ref) (state, error) {
+	row, err := m.store.Load(ctx, ref)
 	if err != nil {
 		return state{}, err
 	}
-	if !hmac.Equal([]byte(row.Key), []byte(key)) { // a driver or a collation mixed up two users
+	if row.ID != ref.ID || !hmac.Equal([]byte(row.Verifier), []byte(ref.Verifier)) { // a driver or a collation mixed up two users
 		return state{}, fmt.Errorf("sessions: the store returned another session's row")
 	}
 	st, err := m.decode(row)
 	if err != nil {
 		m.options.Logger.Error("sessions: a stored session is damaged and was passed over",
-			"handle", row.Handle, "bytes", len(row.Data), "error", err)
+			"id", row.ID, "bytes", len(row.Data), "error", err)
 		return state{}, ErrNotFound
 	}
 	return st, nil
 }
 
-func (m *Manager) decode(row Record) (state, error) {
+func (m *Manager) decode(row driver.Row) (state, error) {
 	doc, err := decodeDocument(row.Data, m.protocol.Member())
 	if err != nil {
 		return state{}, err
@@ -226,29 +236,39 @@ func (m *Manager) decode(row Record) (state, error) {
 	if err := m.protocol.Usable(attributes); err != nil {
 		return state{}, err
 	}
-	return state{row: row, base: doc, now: doc, user: row.User, handle: row.Handle}, nil
+	return state{row: row, base: doc, now: doc, user: row.User, id: row.ID}, nil
 }
 
-// Load returns the session that a cookie value names, for code that has no
-// response to wrap, such as a websocket's or a job's. Changes are saved by
-// [Session.Save], which moves the idle timeout when that is due; Load does not. Those that
-// would need a new cookie are refused with [ErrTooLate]. The error wraps [ErrNotFound] for any value that names no live session.
-func (m *Manager) Load(ctx context.Context, cookieValue string) (*Session, error) {
-	id, ok := m.protocol.Verify(cookieValue)
+// Load returns the session that a token (a cookie's value) opens, for code that
+// has no response to wrap, such as a websocket's or a job's. Changes are saved by
+// [Session.Save], which moves the idle timeout when that is due; Load does not.
+// Those that need a new token are refused with [ErrTooLate]. The error wraps
+// [ErrNotFound] for every token that opens no live session.
+func (m *Manager) Load(ctx context.Context, token string) (*Session, error) {
+	verified, ok := m.protocol.Verify(token)
 	if !ok {
 		return nil, fmt.Errorf("sessions: load: %w", ErrNotFound)
 	}
 	limited, stop := context.WithTimeout(ctx, m.options.Timeout)
 	defer stop()
-	st, err := m.load(limited, RowKey(m.protocol.Key(id.Text)))
+	st, err := m.load(limited, m.protocol.Ref(verified.Text))
 	if errors.Is(err, ErrNotFound) {
 		return nil, fmt.Errorf("sessions: load: %w", ErrNotFound)
 	}
 	if err != nil {
 		return nil, m.storeError("load", err)
 	}
-	st.id = id.Text
+	st.token = verified.Text
 	return &Session{manager: m, state: st, cookie: cookieGone}, nil
+}
+
+// end ends the session in the store, unless it has ended already.
+func (m *Manager) end(ctx context.Context, ref driver.Ref) error {
+	err := m.store.End(ctx, driver.EndRequest{ID: ref.ID, Verifier: ref.Verifier})
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // fail lets the error handler answer, and tells the operator what the client

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
 func testSigner() *signer {
@@ -19,10 +21,10 @@ func TestSignerRoundTrip(t *testing.T) {
 	t.Parallel()
 	s := testSigner()
 	for range 1000 {
-		v := newID()
-		got, old, ok := s.decode(s.encode(v))
+		v := newToken("")
+		got, old, ok := s.decode(s.encode(&v))
 		if got != v || old || !ok {
-			t.Fatalf("decode returned the id: %v, old %v, ok %v", got == v, old, ok)
+			t.Fatalf("decode returned the token: %v, old %v, ok %v", got == v, old, ok)
 		}
 	}
 }
@@ -31,14 +33,14 @@ func TestSignerRoundTrip(t *testing.T) {
 func TestSignerRefusesLineBreaksInside(t *testing.T) {
 	t.Parallel()
 	s := testSigner()
-	v := newID()
-	v[31] = 0 // so that nothing is missing when a break takes the place of the last character
-	value := s.encode(v)
-	for i := range encodedLength {
+	v := newToken("")
+	v[47] = 0 // so that nothing is missing when a break takes the place of the last character
+	value := s.encode(&v)
+	for i := range tokenLength {
 		for _, brk := range []string{"\n", "\r"} {
-			bad := value[:i] + brk + value[i:encodedLength-1] + value[encodedLength:]
+			bad := value[:i] + brk + value[i:tokenLength-1] + value[tokenLength:]
 			if _, _, ok := s.decode(bad); ok {
-				t.Errorf("a line break at %d of the id was accepted", i)
+				t.Errorf("a line break at %d of the token was accepted", i)
 			}
 		}
 	}
@@ -60,7 +62,7 @@ func TestSignerRefusesLineBreaksInside(t *testing.T) {
 func TestSignerIsBoundToTheName(t *testing.T) {
 	t.Parallel()
 	secrets := [][]byte{bytes.Repeat([]byte("new"), 11)}
-	value := newSigner("session", secrets).encode(newID())
+	value := newSigner("session", secrets).encode(anyToken())
 	for _, name := range []string{"", "Session", "sessio", "session2", "__Host-session"} {
 		if _, _, ok := newSigner(name, secrets).decode(value); ok {
 			t.Errorf("the cookie %q takes a value of the cookie session", name)
@@ -69,32 +71,89 @@ func TestSignerIsBoundToTheName(t *testing.T) {
 }
 
 // What a reader of the database has is of no use as a cookie.
-func TestRowKeyIsNotTheID(t *testing.T) {
+func TestTheVerifierIsNotTheSecret(t *testing.T) {
 	t.Parallel()
-	v := newID()
-	key := v.key()
-	if len(key) != 32 || strings.Contains(string(key), string(v[:4])) {
-		t.Error("the key shows the id")
+	v := newToken("")
+	ref := v.ref()
+	if len(ref.Verifier) != 32 || strings.Contains(string(ref.Verifier), string(v[16:20])) {
+		t.Error("the verifier shows the secret")
+	}
+	if ref.ID != ID(uuid.Format([16]byte(v[:16]))) {
+		t.Errorf("the ID of the token is %s", ref.ID)
 	}
 	s := testSigner()
-	asID := base64.RawURLEncoding.EncodeToString([]byte(key))
-	value := s.encode(v)
-	if _, _, ok := s.decode(asID + value[encodedLength:]); ok {
-		t.Error("the key of the row passes for the id")
+	value := s.encode(&v)
+	copy(v[16:], ref.Verifier)
+	if _, _, ok := s.decode(v.text() + value[tokenLength:]); ok {
+		t.Error("the verifier passes for the secret")
 	}
+}
+
+// A new token is for the session that it is made for, with another secret.
+func TestANewTokenKeepsTheID(t *testing.T) {
+	t.Parallel()
+	first := newToken("")
+	second := newToken(first.ref().ID)
+	if first.ref().ID != second.ref().ID || first.ref().Verifier == second.ref().Verifier {
+		t.Error("the new token has another ID, or the same secret")
+	}
+	if other := newToken(""); other.ref().ID == first.ref().ID || !other.ref().ID.Valid() || other.ref().ID[14] != '7' {
+		t.Errorf("a new session has the ID %s", other.ref().ID)
+	}
+}
+
+// Neither the format, nor the ID or the secret of another token goes with a signature.
+func TestSignerRefusesOtherFormatsAndMixtures(t *testing.T) {
+	t.Parallel()
+	s := testSigner()
+	a, b := newToken(""), newToken("")
+	value := s.encode(&a)
+	for _, format := range []string{"0", "2", "A", ".", " ", "\x00"} {
+		if _, _, ok := s.decode(format + value[1:]); ok {
+			t.Errorf("the format %q was accepted", format)
+		}
+	}
+	mixed := a
+	copy(mixed[:16], b[:16])
+	for _, bad := range []token{mixed, b} {
+		if _, _, ok := s.decode(bad.text() + value[tokenLength:]); ok {
+			t.Error("a signature was accepted for another token")
+		}
+	}
+	// The cookies of before: 32 bytes and a signature.
+	mac := hmac.New(sha256.New, bytes.Repeat([]byte("new"), 11))
+	mac.Write([]byte("sessions/v1\x00session\x00"))
+	mac.Write(a[16:])
+	encode := base64.RawURLEncoding.EncodeToString
+	if _, _, ok := s.decode(encode(a[16:]) + "." + encode(mac.Sum(nil))); ok {
+		t.Error("a cookie of the old form was accepted")
+	}
+	for n := range len(value) {
+		if _, _, ok := s.decode(value[:n]); ok {
+			t.Errorf("the first %d bytes were accepted", n)
+		}
+		if _, _, ok := s.decode(value + value[:n+1]); ok {
+			t.Errorf("%d bytes more were accepted", n+1)
+		}
+	}
+}
+
+func anyToken() *token {
+	v := newToken("")
+	return &v
 }
 
 func FuzzDecodeCookie(f *testing.F) {
 	s := testSigner()
-	good := s.encode(newID())
-	old := (&signer{macs: s.macs[1:], info: s.info}).encode(newID())
-	for _, seed := range []string{"", ".", good, old, good + "=", good[:86], strings.ToUpper(good), `"` + good + `"`} {
+	good := s.encode(anyToken())
+	old := (&signer{macs: s.macs[1:], info: s.info}).encode(anyToken())
+	for _, seed := range []string{"", ".", good, old, good + "=", good[:108], strings.ToUpper(good), `"` + good + `"`} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
 		v, isOld, ok := s.decode(value)
 		if !ok {
-			if v != (id{}) || isOld {
+			if v != (token{}) || isOld {
 				t.Error("a refused value left something behind")
 			}
 			return
@@ -103,7 +162,7 @@ func FuzzDecodeCookie(f *testing.F) {
 		if isOld {
 			which = 1
 		}
-		if again := (&signer{macs: s.macs[which:], info: s.info}).encode(v); again != value {
+		if again := (&signer{macs: s.macs[which:], info: s.info}).encode(&v); again != value {
 			t.Errorf("%q is accepted, and spelled %q", value, again)
 		}
 	})
@@ -145,12 +204,13 @@ func TestSignedValue(t *testing.T) {
 	t.Parallel()
 	secret := bytes.Repeat([]byte("new"), 11)
 	for range 3 { // with what the one before left
-		v := newID()
+		v := newToken("")
 		mac := hmac.New(sha256.New, secret)
 		mac.Write([]byte("sessions/v1\x00session\x00"))
+		mac.Write([]byte("1"))
 		mac.Write(v[:])
 		encode := base64.RawURLEncoding.EncodeToString
-		if got, want := testSigner().encode(v), encode(v[:])+"."+encode(mac.Sum(nil)); got != want {
+		if got, want := testSigner().encode(&v), "1"+encode(v[:])+"."+encode(mac.Sum(nil)); got != want {
 			t.Errorf("signed as %q, want %q", got, want)
 		}
 	}

@@ -1,16 +1,20 @@
 package sessions
 
-import "cmp"
+import (
+	"cmp"
+
+	"github.com/sqlsessions/sessions/driver"
+)
 
 // state is what the store holds as far as this request knows, and what the
 // request made of it.
 type state struct {
-	id     string   // "" for a session that was not loaded by its cookie
-	row    Record   // zero while there is no row
-	base   document // row.Data decoded
-	now    document // base with the pending operations applied
-	user   string
-	handle string // "" until somebody asks or the row is made
+	token string     // "" for a session that was not loaded by its token
+	row   driver.Row // zero while there is no row
+	base  document   // row.Data decoded
+	now   document   // base with the pending operations applied
+	user  string
+	id    ID // "" until it is needed or the row is made
 }
 
 func (st *state) stored() bool { return st.row.Version != 0 }
@@ -21,12 +25,12 @@ type changes struct {
 	user      bool // state.user is this request's choice
 	renew     renewal
 	touch     bool
-	drop      RowKey // the row that Destroy left behind
+	drop      driver.Ref // the row that Destroy ended
 	destroyed bool
 }
 
 func (c *changes) any() bool {
-	return len(c.ops) > 0 || c.user || c.renew != renewNone || c.touch || c.drop != ""
+	return len(c.ops) > 0 || c.user || c.renew != renewNone || c.touch || c.drop != (driver.Ref{})
 }
 
 // then returns the changes of c followed by those of later.
@@ -44,12 +48,11 @@ func (c *changes) then(later changes) changes {
 	}
 }
 
-// renewal says how much of a session a new id replaces. More includes less.
+// renewal says what comes with a new token. More includes less.
 type renewal int
 
 const (
-	renewNone renewal = iota
-	renewKeep
-	renewLogin // anew in age too
-	renewEmpty // and in everything else
+	renewNone  renewal = iota
+	renewToken         // and nothing else
+	renewLogin         // the absolute limit and the time of authentication too
 )

@@ -45,7 +45,7 @@ type pages struct {
 	read    http.HandlerFunc
 	counter http.HandlerFunc
 	rolling http.HandlerFunc // reads, and moves the idle timeout at once
-	login   http.HandlerFunc // who has a session logs in: another id, the old one is dead
+	login   http.HandlerFunc // who has a session logs in: another token, the old one is dead
 }
 
 const (

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
@@ -13,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/sqlsessions/sessions/integration_test/servers"
+	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
 func handContenders() []contender {
@@ -20,7 +23,7 @@ func handContenders() []contender {
 		{
 			name: "hand", engines: both, hand: "hand", open: openHand,
 			about: "the statements by hand, prepared, on the same table and data: SELECT and json.Unmarshal, and to change something an UPDATE. Through pgxpool on PostgreSQL, database/sql on MySQL and MariaDB",
-			less:  "no signed cookie, no version (parallel changes are lost), reading does not move the idle timeout, no absolute timeout, no limit on the time of a statement but the request's",
+			less:  "no signed cookie, the version is not compared (parallel changes are lost), reading does not move the idle timeout, no absolute timeout, no limit on the time of a statement but the request's",
 		},
 		{
 			name: "hand-sql", engines: postgres, hand: "hand", open: openHandSQL,
@@ -45,28 +48,40 @@ type handWritten struct {
 
 // handDB is a pool with prepared statements.
 type handDB interface {
-	row(ctx context.Context, query string, dest any, args ...any) error
+	row(ctx context.Context, query string, dest []any, args ...any) error
 	exec(ctx context.Context, query string, args ...any) error
 }
 
-type handQueries struct{ load, save, touch, rekey, insert string }
+type handQueries struct{ load, save, touch, login, insert string }
 
 var handSQL = map[servers.Engine]*handQueries{
 	servers.PostgreSQL: {
-		load:  `SELECT data FROM sessions WHERE key = $1 AND expires_at > now()`,
-		save:  `UPDATE sessions SET data = $1, expires_at = now() + interval '24 hours' WHERE key = $2 AND expires_at > now()`,
-		touch: `UPDATE sessions SET expires_at = now() + interval '24 hours' WHERE key = $1 AND expires_at > now()`,
-		rekey: `UPDATE sessions SET key = $1, user_id = $2, data = $3, expires_at = now() + interval '24 hours' WHERE key = $4 AND expires_at > now()`,
-		insert: `INSERT INTO sessions (key, handle, user_id, data, version, created_at, absolute_expires_at, expires_at, reap_after)
-	VALUES ($1, $2, $3, $4, 1, now(), now() + interval '30 days', now() + interval '24 hours', now() + interval '25 hours')`,
+		load: `SELECT verifier, data FROM sessions WHERE id = $1 AND expires_at > now()`,
+		save: `UPDATE sessions SET data = $1, version = version + 1, expires_at = now() + interval '24 hours'
+			WHERE id = $2 AND verifier = $3 AND expires_at > now()`,
+		touch: `UPDATE sessions SET expires_at = now() + interval '24 hours'
+			WHERE id = $1 AND verifier = $2 AND expires_at > now()`,
+		login: `UPDATE sessions SET verifier = $1, user_id = $2, data = $3, version = version + 1, authenticated_at = now(),
+				absolute_expires_at = now() + interval '30 days', expires_at = now() + interval '24 hours'
+			WHERE id = $4 AND verifier = $5 AND expires_at > now()`,
+		insert: `INSERT INTO sessions (id, verifier, user_id, data, version, created_at, authenticated_at,
+				absolute_expires_at, expires_at, reap_after)
+			VALUES ($1, $2, $3, $4, 1, now(), now(),
+				now() + interval '30 days', now() + interval '24 hours', now() + interval '25 hours')`,
 	},
 	servers.MySQL: {
-		load:  "SELECT data FROM sessions WHERE `key` = ? AND expires_at > UTC_TIMESTAMP(6)",
-		save:  "UPDATE sessions SET data = ?, expires_at = UTC_TIMESTAMP(6) + INTERVAL 24 HOUR WHERE `key` = ? AND expires_at > UTC_TIMESTAMP(6)",
-		touch: "UPDATE sessions SET expires_at = UTC_TIMESTAMP(6) + INTERVAL 24 HOUR WHERE `key` = ? AND expires_at > UTC_TIMESTAMP(6)",
-		rekey: "UPDATE sessions SET `key` = ?, user_id = ?, data = ?, expires_at = UTC_TIMESTAMP(6) + INTERVAL 24 HOUR WHERE `key` = ? AND expires_at > UTC_TIMESTAMP(6)",
-		insert: "INSERT INTO sessions (`key`, handle, user_id, data, version, created_at, absolute_expires_at, expires_at, reap_after)\n" +
-			"\tVALUES (?, ?, ?, ?, 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL 30 DAY, UTC_TIMESTAMP(6) + INTERVAL 24 HOUR, UTC_TIMESTAMP(6) + INTERVAL 25 HOUR)",
+		load: `SELECT verifier, data FROM sessions WHERE id = ? AND expires_at > UTC_TIMESTAMP(6)`,
+		save: `UPDATE sessions SET data = ?, version = version + 1, expires_at = UTC_TIMESTAMP(6) + INTERVAL 24 HOUR
+			WHERE id = ? AND verifier = ? AND expires_at > UTC_TIMESTAMP(6)`,
+		touch: `UPDATE sessions SET expires_at = UTC_TIMESTAMP(6) + INTERVAL 24 HOUR
+			WHERE id = ? AND verifier = ? AND expires_at > UTC_TIMESTAMP(6)`,
+		login: `UPDATE sessions SET verifier = ?, user_id = ?, data = ?, version = version + 1, authenticated_at = UTC_TIMESTAMP(6),
+				absolute_expires_at = UTC_TIMESTAMP(6) + INTERVAL 30 DAY, expires_at = UTC_TIMESTAMP(6) + INTERVAL 24 HOUR
+			WHERE id = ? AND verifier = ? AND expires_at > UTC_TIMESTAMP(6)`,
+		insert: `INSERT INTO sessions (id, verifier, user_id, data, version, created_at, authenticated_at,
+				absolute_expires_at, expires_at, reap_after)
+			VALUES (?, ?, ?, ?, 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6),
+				UTC_TIMESTAMP(6) + INTERVAL 30 DAY, UTC_TIMESTAMP(6) + INTERVAL 24 HOUR, UTC_TIMESTAMP(6) + INTERVAL 25 HOUR)`,
 	},
 }
 
@@ -94,7 +109,7 @@ func openHandSQL(ctx context.Context, e *env) (http.Handler, error) {
 	}
 	q := handSQL[e.wire.engine]
 	prepared := handPrepared{}
-	for _, query := range []string{q.load, q.save, q.touch, q.rekey, q.insert} {
+	for _, query := range []string{q.load, q.save, q.touch, q.login, q.insert} {
 		if prepared[query], err = db.PrepareContext(ctx, query); err != nil {
 			return nil, err
 		}
@@ -106,8 +121,8 @@ func openHandSQL(ctx context.Context, e *env) (http.Handler, error) {
 // handPool prepares by itself.
 type handPool struct{ *pgxpool.Pool }
 
-func (p handPool) row(ctx context.Context, query string, dest any, args ...any) error {
-	err := p.QueryRow(ctx, query, args...).Scan(dest)
+func (p handPool) row(ctx context.Context, query string, dest []any, args ...any) error {
+	err := p.QueryRow(ctx, query, args...).Scan(dest...)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return sql.ErrNoRows
 	}
@@ -121,8 +136,8 @@ func (p handPool) exec(ctx context.Context, query string, args ...any) error {
 
 type handPrepared map[string]*sql.Stmt
 
-func (p handPrepared) row(ctx context.Context, query string, dest any, args ...any) error {
-	return p[query].QueryRowContext(ctx, args...).Scan(dest)
+func (p handPrepared) row(ctx context.Context, query string, dest []any, args ...any) error {
+	return p[query].QueryRowContext(ctx, args...).Scan(dest...)
 }
 
 func (p handPrepared) exec(ctx context.Context, query string, args ...any) error {
@@ -132,31 +147,56 @@ func (p handPrepared) exec(ctx context.Context, query string, args ...any) error
 
 const handCookie = "id"
 
+// A handToken is what the cookie holds: the row's id, and a secret that proves it.
+type handToken [uuid.Size + 32]byte
+
+// newToken has a new secret.
+func newToken(id []byte) (t handToken) {
+	copy(t[:], id)
+	_, _ = rand.Read(t[uuid.Size:])
+	return t
+}
+
+func parseToken(text string) (t handToken, err error) {
+	if len(text) != hex.EncodedLen(len(t)) {
+		return t, hex.ErrLength
+	}
+	_, err = hex.Decode(t[:], []byte(text))
+	return t, err
+}
+
+func (t *handToken) id() []byte { return t[:uuid.Size] }
+
+func (t *handToken) verifier() []byte {
+	sum := sha256.Sum256(t[uuid.Size:])
+	return sum[:]
+}
+
 func newHand(db handDB, engine servers.Engine) http.Handler {
 	h := &handWritten{db, handSQL[engine]}
 	return &pages{begin: h.begin, read: h.read, counter: h.counter, rolling: h.rolling, login: h.login}
 }
 
 // load answers the request itself when there is no session.
-func (h *handWritten) load(w http.ResponseWriter, r *http.Request) (key []byte, d handData, ok bool) {
+func (h *handWritten) load(w http.ResponseWriter, r *http.Request) (t handToken, d handData, ok bool) {
 	c, err := r.Cookie(handCookie)
 	if err == nil {
-		key, err = hex.DecodeString(c.Value)
+		t, err = parseToken(c.Value)
 	}
 	if err != nil {
 		http.Error(w, "no session", http.StatusUnauthorized)
-		return nil, d, false
+		return t, d, false
 	}
-	var text []byte
-	err = h.db.row(r.Context(), h.q.load, &text, key)
-	if errors.Is(err, sql.ErrNoRows) {
+	var verifier, text []byte
+	err = h.db.row(r.Context(), h.q.load, []any{&verifier, &text}, t.id())
+	if errors.Is(err, sql.ErrNoRows) || err == nil && subtle.ConstantTimeCompare(verifier, t.verifier()) != 1 {
 		http.Error(w, "no session", http.StatusUnauthorized)
-		return nil, d, false
+		return t, d, false
 	}
 	if failed(w, err) || failed(w, json.Unmarshal(text, &d)) {
-		return nil, d, false
+		return t, d, false
 	}
-	return key, d, true
+	return t, d, true
 }
 
 func (h *handWritten) read(w http.ResponseWriter, r *http.Request) {
@@ -166,21 +206,21 @@ func (h *handWritten) read(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *handWritten) counter(w http.ResponseWriter, r *http.Request) {
-	key, d, ok := h.load(w, r)
+	t, d, ok := h.load(w, r)
 	if !ok {
 		return
 	}
 	d.Count++
 	text, err := json.Marshal(d)
-	if failed(w, err) || failed(w, h.db.exec(r.Context(), h.q.save, string(text), key)) {
+	if failed(w, err) || failed(w, h.db.exec(r.Context(), h.q.save, string(text), t.id(), t.verifier())) {
 		return
 	}
 	answer(w, d.User, d.Count)
 }
 
 func (h *handWritten) rolling(w http.ResponseWriter, r *http.Request) {
-	key, d, ok := h.load(w, r)
-	if !ok || failed(w, h.db.exec(r.Context(), h.q.touch, key)) {
+	t, d, ok := h.load(w, r)
+	if !ok || failed(w, h.db.exec(r.Context(), h.q.touch, t.id(), t.verifier())) {
 		return
 	}
 	answer(w, d.User, d.Count)
@@ -191,35 +231,37 @@ func (h *handWritten) login(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	key := newKey()
+	t := newToken(old.id())
 	d.User = newUser()
 	text, err := json.Marshal(d)
-	if failed(w, err) || failed(w, h.db.exec(r.Context(), h.q.rekey, key, d.User, string(text), old)) {
+	if failed(w, err) || failed(w, h.db.exec(r.Context(), h.q.login, t.verifier(), d.User, string(text), old.id(), old.verifier())) {
 		return
 	}
-	setHandCookie(w, key)
+	setHandCookie(w, &t)
 	answer(w, d.User, d.Count)
 }
 
 func (h *handWritten) begin(w http.ResponseWriter, r *http.Request, cart string) {
-	key := newKey()
+	id := uuid.New()
+	t := newToken(id[:])
 	d := handData{User: newUser(), Cart: cart, Theme: theme}
 	text, err := json.Marshal(d)
-	if failed(w, err) || failed(w, h.db.exec(r.Context(), h.q.insert, key, hex.EncodeToString(key[:16]), d.User, string(text))) {
+	if failed(w, err) || failed(w, h.db.exec(r.Context(), h.q.insert, t.id(), t.verifier(), d.User, string(text))) {
 		return
 	}
-	setHandCookie(w, key)
+	setHandCookie(w, &t)
 	answer(w, d.User, d.Count)
 }
 
+func setHandCookie(w http.ResponseWriter, t *handToken) {
+	http.SetCookie(w, &http.Cookie{
+		Name: handCookie, Value: hex.EncodeToString(t[:]), Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// newKey is a secret that others sign their cookies with.
 func newKey() []byte {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)
 	return key
-}
-
-func setHandCookie(w http.ResponseWriter, key []byte) {
-	http.SetCookie(w, &http.Cookie{
-		Name: handCookie, Value: hex.EncodeToString(key), Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode,
-	})
 }

@@ -20,7 +20,7 @@ func workloads() []workload {
 	return []workload{
 		{name: "read", about: "reads two values", next: always(pathRead)},
 		{name: "counter", about: "counts one value up", next: always(pathCounter)},
-		{name: "login", about: "logs in with a session: a new id, and the old one is dead", next: always(pathLogin)},
+		{name: "login", about: "logs in with a session: a new token, and the old one is dead", next: always(pathLogin)},
 		{name: "rolling", about: "reads, and moves the idle timeout with each request", next: always(pathRolling)},
 		{name: "mixed", about: "of a hundred requests 90 read, 9 count and 1 logs in", next: mixed},
 		{name: "blob", about: "reads two values of a session of 6 KB: this library decodes those, by hand and the others decode all of it", next: always(pathRead), large: true},

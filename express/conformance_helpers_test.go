@@ -15,7 +15,9 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/express"
+	"github.com/sqlsessions/sessions/express/internal/row"
 )
 
 // A conformanceTest stands for the cases of upstream's test/session.js that
@@ -91,10 +93,15 @@ func wantViews(t *testing.T, b *browser, want int) {
 	}
 }
 
+// refOf is what a store knows a session ID of Express by.
+func refOf(sid string) driver.Ref {
+	return driver.Ref{ID: row.ID(sid), Verifier: driver.Verifier(sid)}
+}
+
 // stored is the row under an id, "" for none.
 func stored(t *testing.T, store *spy, id string) string {
 	t.Helper()
-	row, err := store.Store.Load(t.Context(), sessions.RowKey(id))
+	row, err := store.Store.Load(t.Context(), refOf(id))
 	if err != nil {
 		return ""
 	}
@@ -104,19 +111,21 @@ func stored(t *testing.T, store *spy, id string) string {
 // plant makes a row as another program would.
 func plant(t *testing.T, store *spy, id, data string) {
 	t.Helper()
-	row := sessions.Record{Key: sessions.RowKey(id), Handle: "handle of " + id, Data: []byte(data), Version: 1}
-	if err := store.Store.Create(t.Context(), row, sessions.TTL{Idle: time.Hour, Absolute: 24 * time.Hour}); err != nil {
+	_, err := store.Store.Create(t.Context(), driver.CreateRequest{
+		Ref: refOf(id), Data: []byte(data), Life: driver.Life{Idle: time.Hour, Absolute: 24 * time.Hour},
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 }
 
 func rows(t *testing.T, store *spy) int {
 	t.Helper()
-	n, err := store.Count(t.Context())
+	stats, err := store.Stats(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n
+	return stats.Live
 }
 
 // storedCookie is the member "cookie" of a row.

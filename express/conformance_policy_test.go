@@ -230,7 +230,7 @@ func TestConformanceUnset(t *testing.T) {
 			} {
 				o := express.Options{Secrets: []string{secret}}
 				bad(&o)
-				if _, err := express.New(newSpy(), o); !errors.Is(err, sessions.ErrOptions) {
+				if _, err := express.New(newSpy(), o); !errors.Is(err, sessions.ErrInvalid) {
 					t.Errorf("%+v: %v", o, err)
 				}
 			}

@@ -50,7 +50,7 @@ func TestConformanceRequest(t *testing.T) {
 		}},
 		{[]int{38, 1416}, "no secret is an error", func(t *testing.T) { // at once, and not with the first request
 			for _, secrets := range [][]string{nil, {}, {""}, {secret, ""}} {
-				if _, err := express.New(newSpy(), express.Options{Secrets: secrets}); !errors.Is(err, sessions.ErrOptions) || !strings.Contains(err.Error(), "Secrets") {
+				if _, err := express.New(newSpy(), express.Options{Secrets: secrets}); !errors.Is(err, sessions.ErrInvalid) || !strings.Contains(err.Error(), "Secrets") {
 					t.Errorf("%q: %v", secrets, err)
 				}
 			}

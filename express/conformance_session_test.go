@@ -35,7 +35,7 @@ func TestConformanceSession(t *testing.T) {
 			b.visit(change)
 			was := id(b)
 			wantCookie(t, b.visit(func(s *sessions.Session) {
-				s.RegenerateEmpty()
+				s.Destroy()
 				if len(s.Keys()) > 0 {
 					t.Error(s.Keys())
 				}

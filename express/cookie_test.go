@@ -1,8 +1,6 @@
 package express_test
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"slices"
 	"strings"
@@ -12,6 +10,7 @@ import (
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/express"
+	"github.com/sqlsessions/sessions/express/internal/row"
 )
 
 func TestASessionsOwnCookie(t *testing.T) {
@@ -69,29 +68,29 @@ func TestASessionsOwnCookie(t *testing.T) {
 	})
 }
 
-func TestAHandleIsTheStores(t *testing.T) {
+func TestAnIDIsTheStores(t *testing.T) {
 	t.Parallel()
 	m := newManager(t, newSpy())
 	b := newBrowser(t, m)
-	handle := ""
+	var before, public sessions.ID
 	b.visit(func(s *sessions.Session) {
+		before = s.ID()
 		views.Set(s, 1)
 		if err := s.Save(t.Context()); err != nil {
 			t.Error(err)
 		}
-		handle = s.Handle()
+		public = s.ID()
 	})
 	b.visit(func(s *sessions.Session) {
-		if s.Handle() != handle {
-			t.Errorf("the handle is %q, and was %q when the session was made", s.Handle(), handle)
+		if s.ID() != public || public != before {
+			t.Errorf("the ID is %q, was %q when the session was made, and %q before", s.ID(), public, before)
 		}
 	})
-	if err := m.Revoke(t.Context(), handle); err != nil {
+	if err := m.Revoke(t.Context(), "", public); err != nil {
 		t.Error(err)
 	}
-	sum := sha256.Sum256([]byte(id(b)))
-	if want := base64.RawURLEncoding.EncodeToString(sum[:16]); handle != want {
-		t.Errorf("the handle is %q, want %q, as the stores compute it", handle, want)
+	if want := row.ID(id(b)); public != want {
+		t.Errorf("the ID is %q, want %q, as the stores compute it", public, want)
 	}
 }
 

@@ -44,7 +44,7 @@ func addToCart(w http.ResponseWriter, r *http.Request) {
 
 func login(_ http.ResponseWriter, r *http.Request) {
 	s := sessions.FromContext(r.Context())
-	s.RegenerateEmpty() // req.session.regenerate; s.Regenerate keeps the data
+	s.Destroy() // req.session.regenerate; s.Regenerate keeps the data
 	userID.Set(s, 42)
 }
 
@@ -219,7 +219,7 @@ func ExampleNew() {
 		fmt.Println(strings.TrimSpace(fmt.Sprint(path, " ", answer.Code, " ", answer.Body)))
 	}
 	_, err = express.New(nil, express.Options{})
-	fmt.Println(errors.Is(err, sessions.ErrOptions))
+	fmt.Println(errors.Is(err, sessions.ErrInvalid))
 	// Output:
 	// /cart?item=tea 401 log in first
 	// /login 200

@@ -29,7 +29,7 @@ import (
 
 // New returns a manager that keeps sessions as express-session does. The store is one of
 // package pgsimple or mysqlsession, or a [sessions.MemoryStore] for tests.
-// The error wraps [sessions.ErrOptions].
+// The error wraps [sessions.ErrInvalid].
 func New(store sessions.Store, options Options) (*sessions.Manager, error) {
 	o := options.withDefaults()
 	if err := o.validate(); err != nil {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/express"
 )
 
@@ -66,46 +67,43 @@ func (s *spy) taken() []string {
 	return ops
 }
 
-func (s *spy) Load(ctx context.Context, key sessions.RowKey) (sessions.Record, error) {
+func (s *spy) Load(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 	if err := s.note("get"); err != nil {
-		return sessions.Record{}, err
+		return driver.Row{}, err
 	}
-	return s.Store.Load(ctx, key)
+	return s.Store.Load(ctx, ref)
 }
 
-func (s *spy) Create(ctx context.Context, r sessions.Record, ttl sessions.TTL) error {
+func (s *spy) Create(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
 	if err := s.note("set"); err != nil {
-		return err
+		return driver.SaveResult{}, err
 	}
-	return s.Store.Create(ctx, r, ttl)
+	return s.Store.Create(ctx, req)
 }
 
-func (s *spy) Save(ctx context.Context, r sessions.Record, ttl sessions.TTL) (sessions.Version, error) {
-	if err := s.note("set"); err != nil {
-		return 0, err
+func (s *spy) Save(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+	op := "set"
+	if req.Verifier != req.From.Verifier {
+		op = "rename"
 	}
-	return s.Store.Save(ctx, r, ttl)
+	if err := s.note(op); err != nil {
+		return driver.SaveResult{}, err
+	}
+	return s.Store.Save(ctx, req)
 }
 
-func (s *spy) Rekey(ctx context.Context, from sessions.RowKey, r sessions.Record, ttl sessions.TTL) (sessions.Version, error) {
-	if err := s.note("rekey"); err != nil {
-		return 0, err
-	}
-	return s.Store.Rekey(ctx, from, r, ttl)
-}
-
-func (s *spy) Touch(ctx context.Context, key sessions.RowKey, ttl sessions.TTL) error {
+func (s *spy) Touch(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
 	if err := s.note("touch"); err != nil {
-		return err
+		return driver.SaveResult{}, err
 	}
-	return s.Store.Touch(ctx, key, ttl)
+	return s.Store.Touch(ctx, req)
 }
 
-func (s *spy) Delete(ctx context.Context, key sessions.RowKey) error {
+func (s *spy) End(ctx context.Context, req driver.EndRequest) error {
 	if err := s.note("destroy"); err != nil {
 		return err
 	}
-	return s.Store.Delete(ctx, key)
+	return s.Store.End(ctx, req)
 }
 
 // A browser keeps what a test's last response set, by the cookie's name.

@@ -148,7 +148,7 @@ func (o Options) validate() error {
 	var errs []error
 	check := func(bad bool, format string, args ...any) {
 		if bad {
-			errs = append(errs, fmt.Errorf("%w: "+format, append([]any{sessions.ErrOptions}, args...)...))
+			errs = append(errs, fmt.Errorf("%w: "+format, append([]any{sessions.ErrInvalid}, args...)...))
 		}
 	}
 	check(len(o.Secrets) == 0, "Secrets is empty; give those of the Express application, the newest first")
@@ -163,7 +163,7 @@ func (o Options) validate() error {
 		check(!p.IsValid(), "TrustedProxies[%d] is not a valid prefix", i)
 	}
 	if err := o.Cookie.check(); err != nil {
-		errs = append(errs, fmt.Errorf("%w: Cookie: %w", sessions.ErrOptions, err))
+		errs = append(errs, fmt.Errorf("%w: Cookie: %w", sessions.ErrInvalid, err))
 	}
 	return errors.Join(errs...)
 }

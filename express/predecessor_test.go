@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
 // A move is an Express application's manager, and one of our own that takes over.
@@ -50,13 +51,13 @@ func (v *move) manager(t *testing.T) *sessions.Manager {
 	return m
 }
 
-// A pager reads a memory store in the order of its keys.
+// A pager reads a memory store in the order of its verifiers.
 type pager struct{ *spy }
 
-func (p pager) Page(ctx context.Context, after sessions.RowKey, limit int) ([]sessions.Record, error) {
-	rows, err := p.List(ctx, "", "", 1<<20)
-	slices.SortFunc(rows, func(a, b sessions.Record) int { return strings.Compare(string(a.Key), string(b.Key)) })
-	rows = slices.DeleteFunc(rows, func(r sessions.Record) bool { return r.Key <= after })
+func (p pager) Page(ctx context.Context, after driver.Verifier, limit int) ([]driver.Row, error) {
+	rows, err := p.List(ctx, driver.ListRequest{All: true, Limit: 1 << 20})
+	slices.SortFunc(rows, func(a, b driver.Row) int { return strings.Compare(string(a.Verifier), string(b.Verifier)) })
+	rows = slices.DeleteFunc(rows, func(r driver.Row) bool { return r.Verifier <= after })
 	return rows[:min(limit, len(rows))], err
 }
 
@@ -173,11 +174,11 @@ type broken struct {
 	create bool
 }
 
-func (b *broken) Create(ctx context.Context, r sessions.Record, ttl sessions.TTL) error {
+func (b *broken) Create(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
 	if b.create {
-		return errors.New("down")
+		return driver.SaveResult{}, errors.New("down")
 	}
-	return b.Store.Create(ctx, r, ttl)
+	return b.Store.Create(ctx, req)
 }
 
 func TestASessionThatCannotBeStoredHereStaysThere(t *testing.T) {
@@ -290,7 +291,7 @@ func TestPredecessorOptions(t *testing.T) {
 		"one of our own": {Manager: v.next, Until: time.Now()},
 	} {
 		v.options.Predecessor = p
-		if _, err := sessions.New(v.store, v.options); !errors.Is(err, sessions.ErrOptions) {
+		if _, err := sessions.New(v.store, v.options); !errors.Is(err, sessions.ErrInvalid) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

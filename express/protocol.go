@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/express/internal/row"
 	"github.com/sqlsessions/sessions/internal/wire"
 )
@@ -34,25 +35,25 @@ func newID(*http.Request) (string, error) {
 func (p *protocol) Name() string { return p.Options.Name }
 
 // Read takes the first cookie of the name, good or bad, as upstream does.
-func (p *protocol) Read(r *http.Request) (ids []wire.ID, presented bool) {
+func (p *protocol) Read(r *http.Request) (tokens []wire.Token, presented bool) {
 	value, presented := cookieValue(r.Header["Cookie"], p.Options.Name)
-	if id, ok := p.verify(value); ok {
-		ids = []wire.ID{id}
+	if token, ok := p.verify(value); ok {
+		tokens = []wire.Token{token}
 	}
-	return ids, presented
+	return tokens, presented
 }
 
 // Verify takes the value as it stands in the header.
-func (p *protocol) Verify(value string) (wire.ID, bool) {
+func (p *protocol) Verify(value string) (wire.Token, bool) {
 	return p.verify(decodeComponent(value))
 }
 
-func (p *protocol) verify(value string) (wire.ID, bool) {
+func (p *protocol) verify(value string) (wire.Token, bool) {
 	id, _, ok := readID(value, p.secrets) // upstream signs nothing anew
-	return wire.ID{Text: id}, ok
+	return wire.Token{Text: id}, ok
 }
 
-func (p *protocol) NewID(r *http.Request) (string, error) {
+func (p *protocol) NewToken(r *http.Request, _ sessions.ID) (string, error) {
 	id, err := p.Options.NewID(r)
 	if err == nil && id == "" {
 		err = errors.New("it is empty")
@@ -63,10 +64,10 @@ func (p *protocol) NewID(r *http.Request) (string, error) {
 	return id, nil
 }
 
-func (p *protocol) Key(id string) string { return id }
-
-// Handle is what the stores of this package compute.
-func (p *protocol) Handle(id string) string { return row.Handle(id) }
+// Ref has the ID that the stores of this package compute.
+func (p *protocol) Ref(id string) driver.Ref {
+	return driver.Ref{ID: row.ID(id), Verifier: driver.Verifier(id)}
+}
 
 func (p *protocol) Sends(r *http.Request) (withheld, secure bool) { return false, p.isSecure(r) }
 
@@ -98,7 +99,7 @@ func (p *protocol) Fresh(r *http.Request) (json.RawMessage, error) {
 			c.Path = "/"
 		}
 		if err := c.check(); err != nil {
-			return nil, fmt.Errorf("express: CookieFunc: %w: %w", sessions.ErrOptions, err)
+			return nil, fmt.Errorf("express: CookieFunc: %w: %w", sessions.ErrInvalid, err)
 		}
 	}
 	a := c.attributes(p.isSecure(r), time.Now())

@@ -110,7 +110,7 @@ func (a *app) mux() *http.ServeMux {
 	handle("/regenerate", func(s *sessions.Session, w http.ResponseWriter, r *http.Request) { s.Regenerate() })
 	handle("/logout", func(s *sessions.Session, w http.ResponseWriter, r *http.Request) { s.Destroy() })
 	handle("/everywhere", func(s *sessions.Session, w http.ResponseWriter, r *http.Request) {
-		n, err := a.manager.RevokeUser(r.Context(), s.User(), s.Handle())
+		n, err := a.manager.RevokeUser(r.Context(), s.User(), s.ID())
 		_, _ = fmt.Fprint(w, n, err)
 	})
 	handle("/slow", func(s *sessions.Session, w http.ResponseWriter, r *http.Request) {

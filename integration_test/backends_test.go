@@ -242,7 +242,7 @@ func (tab *table) age(t testing.TB, d time.Duration) {
 		migrations.SQLite:     "%[1]s = %[1]s - %[2]d",
 	}[tab.dialect]
 	set := ""
-	for i, column := range []string{"created_at", "absolute_expires_at", "expires_at", "reap_after"} {
+	for i, column := range []string{"created_at", "absolute_expires_at", "expires_at", "reap_after", "authenticated_at"} {
 		if i > 0 {
 			set += ", "
 		}

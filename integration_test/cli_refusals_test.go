@@ -39,7 +39,7 @@ func TestCLINamesTheGrant(t *testing.T) {
 		}
 		p.follow(t, p.run(t, 1, `user "`+p.role+`" lacks a privilege`, "migrate", "status"))
 		p.run(t, 0, "up to date", "migrate", "status")
-		p.run(t, 0, "3\n", "migrate", "version")
+		p.run(t, 0, "4\n", "migrate", "version")
 
 		p.follow(t, p.run(t, 1, "lacks a privilege", "cleanup", "--once"))
 		p.run(t, 0, "20 expired", "cleanup", "--dry-run")
@@ -50,7 +50,7 @@ func TestCLINamesTheGrant(t *testing.T) {
 
 		p.run(t, 1, "lacks a privilege", "migrate", "down", "--yes")
 		p.follow(t, p.run(t, 1, "lacks a privilege", "migrate", "up", "--table", "other"))
-		p.run(t, 0, "other is at version 3", "migrate", "up", "--table", "other")
+		p.run(t, 0, "other is at version 4", "migrate", "up", "--table", "other")
 		p.run(t, 0, "dropped", "migrate", "down", "9", "--yes", "--table", "other")
 	})
 }
@@ -67,7 +67,7 @@ func (p *patient) changesNothingReadOnly(t *testing.T) {
 	const advice = "use the primary's address"
 	p.run(t, 1, advice, "migrate", "up", "--table", "other")
 	p.run(t, 1, advice, "cleanup", "--once")
-	p.run(t, 0, "3\n", "migrate", "version")
+	p.run(t, 0, "4\n", "migrate", "version")
 	p.run(t, 0, "20 expired", "cleanup", "--dry-run")
 	p.run(t, 6, "takes no changes", "doctor")
 	if n := p.tablesOf(t, "other"); n != 0 {
@@ -109,7 +109,7 @@ func TestMySQLCLIReadOnlyServer(t *testing.T) {
 	p.do(t, "GRANT CREATE, INDEX, SELECT, INSERT, UPDATE, DELETE ON "+strings.Trim(u.Path, "/")+".* TO $ROLE", "SET GLOBAL read_only = 1")
 	p.changesNothingReadOnly(t)
 	p.do(t, "SET GLOBAL read_only = 0")
-	p.run(t, 0, "other is at version 3", "migrate", "up", "--table", "other")
+	p.run(t, 0, "other is at version 4", "migrate", "up", "--table", "other")
 }
 
 func TestCLITooManyConnections(t *testing.T) {
@@ -175,7 +175,7 @@ func TestCLITableAlteredByHand(t *testing.T) {
 		p := b.patient(t, binary)
 		owner := p.url
 		p.address = owner
-		p.run(t, 0, "nothing to do: version 3 is the latest", "migrate", "up")
+		p.run(t, 0, "nothing to do: version 4 is the latest", "migrate", "up")
 		for _, change := range []struct{ do, undo, want string }{
 			{"ALTER TABLE sessions RENAME COLUMN reap_after TO reap", "ALTER TABLE sessions RENAME COLUMN reap TO reap_after", "column reap_after is missing"},
 			{"ALTER TABLE sessions RENAME TO away", "ALTER TABLE away RENAME TO sessions", "table sessions is missing"},
@@ -185,7 +185,7 @@ func TestCLITableAlteredByHand(t *testing.T) {
 				continue
 			}
 			p.do(t, change.do)
-			r := p.run(t, 1, "sessions is noted at version 3, but something else has changed it: "+change.want, "migrate", "up")
+			r := p.run(t, 1, "sessions is noted at version 4, but something else has changed it: "+change.want, "migrate", "up")
 			if !strings.Contains(r.stderr, "see `sessions doctor`") {
 				t.Errorf("no way to go on: %s", r.stderr)
 			}
@@ -197,7 +197,7 @@ func TestCLITableAlteredByHand(t *testing.T) {
 		}
 
 		// A step that no longer can be run says which it is.
-		p.run(t, 0, "version 1", "migrate", "down", "2")
+		p.run(t, 0, "version 1", "migrate", "down", "3")
 		p.do(t, "ALTER TABLE sessions RENAME COLUMN user_id TO owner")
 		p.run(t, 1, "user_id", "migrate", "up")
 	})
@@ -218,7 +218,7 @@ func TestCLIServerThatWillNotDo(t *testing.T) {
 		if n := p.tablesOf(t, "other"); n != 0 || !strings.Contains(r.stderr, "nothing was changed") {
 			t.Errorf("%d tables were made: %s", n, r.stderr)
 		}
-		p.run(t, 0, "3\n", "migrate", "version") // which is no change
+		p.run(t, 0, "4\n", "migrate", "version") // which is no change
 		p.run(t, 6, old, "doctor")
 		p.do(t, "CREATE OR REPLACE FUNCTION disguise.version() RETURNS text LANGUAGE sql AS $$SELECT 'CockroachDB CCL v23.2.4 (x86_64)'$$")
 		p.run(t, 1, "CockroachDB 23.2.4 is another product", "migrate", "up", "--table", "other")

@@ -41,7 +41,7 @@ func TestCLI(t *testing.T) {
 			if text := strings.Join(failed[:], ""); text != "" {
 				t.Fatalf("five at once: %s", text)
 			}
-			run(0, "3", "migrate", "version")
+			run(0, "4", "migrate", "version")
 			run(0, "", "migrate", "status")
 			run(0, "", "migrate", "up")
 
@@ -56,14 +56,14 @@ func TestCLI(t *testing.T) {
 			if n := tab.rows(t); n != 0 {
 				t.Errorf("%d rows are left", n)
 			}
-			run(0, "", "migrate", "down", "2")
+			run(0, "", "migrate", "down", "3")
 			run(2, "--yes", "migrate", "down")
 			run(0, "", "migrate", "down", "--yes")
 			if name == "postgres" {
 				_, err := c.db.ExecContext(t.Context(), "CREATE SCHEMA auth")
 				check(t, err)
 				run(0, "", "migrate", "up", "--schema", "auth", "--table", "web")
-				run(0, "3", "migrate", "version", "--schema", "auth", "--table", "web")
+				run(0, "4", "migrate", "version", "--schema", "auth", "--table", "web")
 			}
 		})
 	}

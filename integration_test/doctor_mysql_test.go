@@ -83,11 +83,11 @@ var mysqlSpoils = []spoil{
 	},
 	{
 		name: "an older schema", statements: []string{"UPDATE sessions_schema_migrations SET version = 1"},
-		want: []string{"schema error"}, texts: []string{"2 steps pending", "version 1 of 3"},
+		want: []string{"schema error"}, texts: []string{"3 steps pending", "version 1 of 4"},
 	},
 	{
 		name: "a dirty schema", statements: []string{"UPDATE sessions_schema_migrations SET dirty = true"},
-		want: []string{"schema error"}, texts: []string{"dirty", "half-way at version 3"},
+		want: []string{"schema error"}, texts: []string{"dirty", "half-way at version 4"},
 	},
 	{
 		name: "isolation", parameters: "ISOLATION=%27SERIALIZABLE%27",

@@ -87,7 +87,7 @@ var postgresSpoils = []spoil{
 	},
 	{
 		name: "an older schema", statements: []string{"UPDATE sessions_schema_migrations SET version = 2"},
-		want: []string{"schema error"}, texts: []string{"1 step pending", "version 2 of 3", "`sessions migrate up`"},
+		want: []string{"schema error"}, texts: []string{"2 steps pending", "version 2 of 4", "`sessions migrate up`"},
 	},
 	{
 		name: "a dirty schema", statements: []string{"UPDATE sessions_schema_migrations SET version = 2, dirty = true"},

@@ -9,59 +9,58 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/migrations"
 )
 
 func TestExpressReadsWhatGoWrites(t *testing.T) {
 	eachExpress(t, func(t *testing.T, c *conns) {
 		f := c.express(t).opened(t)
-		r := expressRecord()
-		id := string(r.Key)
+		r := expressRow()
 		r.User, r.Data = "alice", []byte(`{`+expressCookie+`,"z":1,"a":"é😀\u0000"}`)
 		want := strings.TrimSuffix(string(r.Data), "}") + `,"$user":"alice"}`
-		check(t, f.store.Create(t.Context(), r, sessions.TTL{Idle: time.Hour, Absolute: time.Hour}))
-		if got, ok := f.get(t, id); !ok || got != want {
+		_, err := create(t.Context(), f.store, r, day)
+		check(t, err)
+		if got, ok := f.get(t, string(r.Verifier)); !ok || got != want {
 			t.Errorf("upstream reads %s, %v; want %s", got, ok, want)
 		}
 		// Rounded as upstream does, by each of the statements: of ten tenths of a second some tell.
-		written := func(doing string, idle time.Duration, write func()) {
+		written := func(doing string, sid driver.Verifier, idle time.Duration, write func() error) {
 			t.Helper()
 			before := f.now(t)
-			write()
+			check(t, write())
 			after := f.now(t)
-			if got := f.expiry(t, id); got < float64(f.rounded(before+idle.Seconds())) || got > float64(f.rounded(after+idle.Seconds())) {
+			if got := f.expiry(t, string(sid)); got < float64(f.rounded(before+idle.Seconds())) || got > float64(f.rounded(after+idle.Seconds())) {
 				t.Errorf("%s between %f and %f for %v: it expires at %f", doing, before, after, idle, got)
 			}
 		}
 		for i := range 10 {
 			idle := 10*time.Hour + time.Duration(i)*2100*time.Millisecond
-			written("touch", idle, func() { check(t, f.store.Touch(t.Context(), r.Key, sessions.TTL{Idle: idle})) })
+			written("touch", r.Verifier, idle, func() error {
+				return touch(t.Context(), f.store, r.Ref, driver.Life{Idle: idle})
+			})
+			saves := func(doing string, to driver.Ref, idle time.Duration) {
+				t.Helper()
+				live, err := f.store.Load(t.Context(), r.Ref)
+				check(t, err)
+				written(doing, to.Verifier, idle, func() error {
+					_, err := renew(t.Context(), f.store, live, to.Verifier, driver.Life{Idle: idle})
+					return err
+				})
+			}
 			idle -= 9*time.Hour + time.Duration(i)*4100*time.Millisecond
-			written("save", idle, func() {
-				live, err := f.store.Load(t.Context(), r.Key)
-				check(t, err)
-				_, err = f.store.Save(t.Context(), live, sessions.TTL{Idle: idle})
-				check(t, err)
-			})
+			saves("save", r.Ref, idle)
 			idle -= time.Minute
-			from := r.Key
-			r.Key = sessions.RowKey(sid())
-			id = string(r.Key)
-			written("rekey", idle-time.Minute, func() {
-				live, err := f.store.Load(t.Context(), from)
-				check(t, err)
-				live.Key = r.Key
-				_, err = f.store.Rekey(t.Context(), from, live, sessions.TTL{Idle: idle - time.Minute})
-				check(t, err)
+			to := named(sid())
+			saves("save with another sid", to, idle-time.Minute)
+			r.Ref = to
+			fresh := expressRow()
+			written("create", fresh.Verifier, idle, func() error {
+				_, err := create(t.Context(), f.store, fresh, driver.Life{Idle: idle, Absolute: 100 * time.Hour})
+				return err
 			})
-			fresh := expressRecord()
-			id = string(fresh.Key)
-			written("create", idle, func() {
-				check(t, f.store.Create(t.Context(), fresh, sessions.TTL{Idle: idle, Absolute: 100 * time.Hour}))
-			})
-			id = string(r.Key)
 		}
-		if got, ok := f.get(t, id); !ok || got != want {
+		if got, ok := f.get(t, string(r.Verifier)); !ok || got != want {
 			t.Errorf("upstream reads %s, %v in the end; want %s", got, ok, want)
 		}
 	})
@@ -70,49 +69,53 @@ func TestExpressReadsWhatGoWrites(t *testing.T) {
 func TestGoReadsWhatExpressWrites(t *testing.T) {
 	eachExpress(t, func(t *testing.T, c *conns) {
 		f := c.express(t).opened(t)
-		key := sessions.RowKey(sid())
-		load := func(text string) sessions.Record {
+		ref := named(sid())
+		id := string(ref.Verifier)
+		load := func(text string) driver.Row {
 			t.Helper()
-			r, err := f.store.Load(t.Context(), key)
+			r, err := f.store.Load(t.Context(), ref)
 			check(t, err)
-			if r.Key != key || r.Handle != handleOf(string(key)) || r.User != "" || string(r.Data) != text || r.AbsoluteIn < 200*365*24*time.Hour || !r.CreatedAt.IsZero() {
+			if r.Ref != ref || r.User != "" || r.Label != "" || string(r.Data) != text || r.AbsoluteIn < 200*365*24*time.Hour ||
+				!r.CreatedAt.IsZero() || !r.AuthenticatedAt.IsZero() {
 				t.Errorf("loaded %+v with %s, want %s", r, r.Data, text)
 			}
 			return r
 		}
 		one, two := `{`+expressCookie+`, "n":9007199254740993}`, `{`+expressCookie+`,"n":2}`
-		f.set(t, string(key), one, time.Hour)
+		f.set(t, id, one, time.Hour)
 		first := load(one)
 		if d := first.ExpiresIn; d < 59*time.Minute || d > time.Hour+time.Second {
 			t.Errorf("expires in %v", d)
 		}
-		f.node(t, "touch", f.rounded(f.now(t)+7200), string(key))
+		f.node(t, "touch", f.rounded(f.now(t)+7200), id)
 		touched := load(one)
 		if d := touched.ExpiresIn; touched.Version != first.Version || d < 119*time.Minute {
 			t.Errorf("after upstream's touch version %d, was %d; expires in %v", touched.Version, first.Version, d)
 		}
 
-		f.set(t, string(key), two, time.Hour)
+		f.set(t, id, two, time.Hour)
 		lost := first
 		lost.Data = []byte(`{"lost":true}`)
-		if _, err := f.store.Save(t.Context(), lost, sessions.TTL{Idle: time.Hour}); !errors.Is(err, sessions.ErrConflict) {
+		if _, err := save(t.Context(), f.store, lost, anHour); !errors.Is(err, sessions.ErrConflict) {
 			t.Errorf("over what upstream saved meanwhile: %v", err)
 		}
 		second := load(two)
 		second.Data = []byte(one)
-		v, err := f.store.Save(t.Context(), second, sessions.TTL{Idle: time.Hour})
+		v, err := save(t.Context(), f.store, second, anHour)
 		check(t, err)
 		if got := load(one); got.Version != v || v != first.Version {
 			t.Errorf("version %d, saved as %d; the same text was version %d", got.Version, v, first.Version)
 		}
 
-		f.node(t, "destroy", string(key))
+		f.node(t, "destroy", id)
 		second.Version = v
-		if _, err := f.store.Save(t.Context(), second, sessions.TTL{Idle: time.Hour}); !errors.Is(err, sessions.ErrNotFound) {
-			t.Errorf("after upstream's destroy: %v", err)
+		_, saved := save(t.Context(), f.store, second, anHour)
+		for _, err := range []error{saved, touch(t.Context(), f.store, ref, anHour)} {
+			if !errors.Is(err, sessions.ErrNotFound) {
+				t.Errorf("after upstream's destroy: %v", err)
+			}
 		}
-		check(t, f.store.Touch(t.Context(), key, sessions.TTL{Idle: time.Hour}))
-		if _, ok := f.get(t, string(key)); ok {
+		if _, ok := f.get(t, id); ok {
 			t.Error("the session came back")
 		}
 	})
@@ -128,19 +131,17 @@ func TestExpressAndGoExpireTogether(t *testing.T) {
 		deadline := time.Now().Add(time.Minute)
 		for compared := 0; ; {
 			_, before := f.get(t, id)
-			_, err := f.store.Load(t.Context(), sessions.RowKey(id))
-			n, countErr := f.store.Count(t.Context())
-			expired, expiredErr := f.store.CountExpired(t.Context())
+			_, err := f.store.Load(t.Context(), named(id))
+			live, dead, statsErr := count(t.Context(), f.store)
 			_, after := f.get(t, id)
-			check(t, countErr)
-			check(t, expiredErr)
+			check(t, statsErr)
 			if err != nil && !errors.Is(err, sessions.ErrNotFound) {
 				t.Fatal(err)
 			}
 			if before == after {
 				compared++
-				if got := []bool{err == nil, n == 1, expired == 0}; fmt.Sprint(got) != fmt.Sprint([]bool{before, before, before}) {
-					t.Fatalf("upstream finds it: %v; Load, Count, CountExpired: %v", before, got)
+				if got := []bool{err == nil, live == 1, dead == 0}; fmt.Sprint(got) != fmt.Sprint([]bool{before, before, before}) {
+					t.Fatalf("upstream finds it: %v; loaded, counted as live, not counted as dead: %v", before, got)
 				}
 			}
 			if !after {
@@ -153,17 +154,16 @@ func TestExpressAndGoExpireTogether(t *testing.T) {
 				t.Fatal("it did not expire")
 			}
 		}
-		live := expressRecord()
-		check(t, f.store.Create(t.Context(), live, sessions.TTL{Idle: time.Hour, Absolute: time.Hour}))
+		live := insert(t, f.store, expressRow())
 		f.node(t, "prune", f.rounded(f.now(t)))
-		if n, err := f.store.CountExpired(t.Context()); n != 0 || err != nil {
+		if _, n, err := count(t.Context(), f.store); n != 0 || err != nil {
 			t.Errorf("upstream's pruning left %d, %v", n, err)
 		}
 		f.set(t, id, `{}`, -time.Second)
-		if n, _, err := f.store.DeleteExpired(t.Context(), 10); n != 1 || err != nil {
+		if n, err := reap(t.Context(), f.store, 10); n != 1 || err != nil {
 			t.Errorf("deleted %d expired, %v", n, err)
 		}
-		if _, err := f.store.Load(t.Context(), live.Key); err != nil {
+		if _, err := f.store.Load(t.Context(), live.Ref); err != nil {
 			t.Error(err)
 		}
 	})
@@ -193,15 +193,15 @@ func TestExpressCleanupWithoutAnIndex(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // it waits for nobody
 		defer cancel()
 		for _, want := range []int{7, 3, 0} {
-			if n, _, err := f.store.DeleteExpired(ctx, 7); n != want || err != nil {
+			if n, err := reap(ctx, f.store, 7); n != want || err != nil {
 				t.Errorf("deleted %d, %v; want %d", n, err, want)
 			}
 		}
 		check(t, tx.Rollback())
-		if n, _, err := f.store.DeleteExpired(t.Context(), 7); n != 1 || err != nil {
+		if n, err := reap(t.Context(), f.store, 7); n != 1 || err != nil {
 			t.Errorf("deleted %d, %v, once nobody held it", n, err)
 		}
-		if n, err := f.store.Count(t.Context()); n != 10 || err != nil {
+		if n, _, err := count(t.Context(), f.store); n != 10 || err != nil {
 			t.Errorf("%d live, %v", n, err)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/express/mysqlsession"
 	"github.com/sqlsessions/sessions/express/pgsimple"
 	"github.com/sqlsessions/sessions/migrations"
@@ -53,7 +54,7 @@ func TestExpressOpenRefuses(t *testing.T) {
 		}
 		for _, name := range []string{"a b", `a"b`, "a`b", "a.b", strings.Repeat("n", 65)} {
 			f.name = name
-			if _, err := f.open(t); !errors.Is(err, sessions.ErrOptions) {
+			if _, err := f.open(t); !errors.Is(err, sessions.ErrInvalid) {
 				t.Errorf("opened %q: %v", name, err)
 			}
 		}
@@ -119,40 +120,42 @@ func TestExpressCustomNames(t *testing.T) {
 // everyStatement calls each method of a store on an empty table.
 func everyStatement(t *testing.T, s sessions.Store) {
 	t.Helper()
-	ctx, ttl := t.Context(), sessions.TTL{Idle: time.Hour, Absolute: time.Hour}
-	one, two := expressRecord(), expressRecord()
+	ctx := t.Context()
+	one, two := expressRow(), expressRow()
 	one.User, two.User = "alice", "bob"
-	check(t, s.Create(ctx, one, ttl))
-	check(t, s.Create(ctx, two, ttl))
-	r, err := s.Load(ctx, one.Key)
-	check(t, err)
+	r := insert(t, s, one)
+	insert(t, s, two)
 	r.Data = []byte(`{"b":2}`)
-	r.Version, err = s.Save(ctx, r, ttl)
+	var err error
+	r.Version, err = save(ctx, s, r, day)
 	check(t, err)
-	check(t, s.Touch(ctx, r.Key, ttl))
-	r.Key = sessions.RowKey(sid())
-	_, err = s.Rekey(ctx, one.Key, r, ttl)
+	check(t, touch(ctx, s, r.Ref, day))
+	to := named(sid())
+	_, err = renew(ctx, s, r, to.Verifier, day)
 	check(t, err)
-	alices, err := s.List(ctx, "alice", "", 10)
+	_, err = s.Load(ctx, to)
 	check(t, err)
-	all, err := s.List(ctx, "", "", 10)
+	alices, err := s.List(ctx, driver.ListRequest{User: "alice", Limit: 10})
 	check(t, err)
-	check(t, s.DeleteHandle(ctx, handleOf(string(r.Key))))
-	bobs, err := s.DeleteUser(ctx, "bob", nil)
+	bobs, err := s.List(ctx, driver.ListRequest{ID: two.ID, Limit: 10})
 	check(t, err)
-	live, err := s.Count(ctx)
+	all, err := s.List(ctx, driver.ListRequest{All: true, Limit: 10})
 	check(t, err)
-	check(t, s.Create(ctx, two, sessions.TTL{Idle: -time.Minute, Absolute: time.Hour}))
-	expired, err := s.CountExpired(ctx)
+	check(t, end(ctx, s, to.ID))
+	ended, err := endUser(ctx, s, "bob")
 	check(t, err)
-	deleted, _, err := s.DeleteExpired(ctx, 10)
+	_, err = create(ctx, s, two, driver.Life{Idle: -time.Minute, Absolute: time.Hour})
 	check(t, err)
-	check(t, s.Create(ctx, one, ttl))
-	check(t, s.Create(ctx, two, ttl))
-	check(t, s.Delete(ctx, one.Key))
-	rest, err := s.DeleteAll(ctx, 10)
+	live, dead, err := count(ctx, s)
 	check(t, err)
-	if got := fmt.Sprint(len(alices), len(all), bobs, live, expired, deleted, rest); got != "1 2 1 0 1 1 1" {
+	deleted, err := reap(ctx, s, 10)
+	check(t, err)
+	insert(t, s, one)
+	insert(t, s, two)
+	check(t, s.End(ctx, driver.EndRequest{ID: one.ID, Verifier: one.Verifier}))
+	rest, err := s.EndAll(ctx, driver.EndAllRequest{All: true, Limit: 10})
+	check(t, err)
+	if got := fmt.Sprint(len(alices), len(bobs), len(all), ended, live, dead, deleted, rest); got != "1 1 2 1 0 1 1 1" {
 		t.Errorf("counted %s", got)
 	}
 }

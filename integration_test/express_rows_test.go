@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/migrations"
 )
 
@@ -40,24 +41,24 @@ func TestExpressForeignRows(t *testing.T) {
 			rows["36812"], rows["never"] = `{"far":"away"}`, `{}`
 		}
 		for id, want := range rows {
-			r, err := f.store.Load(t.Context(), sessions.RowKey(id))
+			r, err := f.store.Load(t.Context(), named(id))
 			if err != nil || string(r.Data) != want || r.User != "" || r.ExpiresIn < 59*time.Minute || r.Version <= 0 {
 				t.Errorf("%.30q: loaded %.40q of %q for %v, version %d, error %v", id, r.Data, r.User, r.ExpiresIn, r.Version, err)
 			}
 		}
-		list, err := f.store.List(t.Context(), "", "", 100)
+		list, err := f.store.List(t.Context(), driver.ListRequest{All: true, Limit: 100})
 		if err != nil || len(list) != len(rows) {
 			t.Errorf("listed %d of %d, %v", len(list), len(rows), err)
 		}
-		if list, err := f.store.List(t.Context(), "alice", "", 100); err != nil || len(list) != 0 {
+		if list, err := f.store.List(t.Context(), driver.ListRequest{User: "alice", Limit: 100}); err != nil || len(list) != 0 {
 			t.Errorf("listed %d, %v", len(list), err)
 		}
 		for _, user := range []string{"alice", "7", "$user"} {
-			if n, err := f.store.DeleteUser(t.Context(), user, nil); n != 0 || err != nil {
-				t.Errorf("deleted %d of %s, %v", n, user, err)
+			if n, err := endUser(t.Context(), f.store, user); n != 0 || err != nil {
+				t.Errorf("ended %d of %s, %v", n, user, err)
 			}
 		}
-		if n, _, err := f.store.DeleteExpired(t.Context(), 100); n != 0 || err != nil {
+		if n, err := reap(t.Context(), f.store, 100); n != 0 || err != nil {
 			t.Errorf("deleted %d expired, %v", n, err)
 		}
 		for id, want := range rows {
@@ -72,20 +73,20 @@ func TestExpressForeignRows(t *testing.T) {
 func TestExpressRowWithoutData(t *testing.T) {
 	c := backends[mysqlBackend].connect(t)
 	f := c.express(t).opened(t)
-	r := expressRecord()
-	f.run(t, "INSERT INTO $TABLE VALUES (?, 4294967295, NULL)", string(r.Key))
-	_, load := f.store.Load(t.Context(), r.Key)
-	_, save := f.store.Save(t.Context(), r, sessions.TTL{Idle: time.Hour})
-	for _, err := range []error{load, save, f.store.DeleteHandle(t.Context(), r.Handle)} {
+	r := expressRow()
+	f.run(t, "INSERT INTO $TABLE VALUES (?, 4294967295, NULL)", string(r.Verifier))
+	_, load := f.store.Load(t.Context(), r.Ref)
+	_, saved := save(t.Context(), f.store, r, anHour)
+	for _, err := range []error{load, saved, touch(t.Context(), f.store, r.Ref, anHour), end(t.Context(), f.store, r.ID)} {
 		if !errors.Is(err, sessions.ErrNotFound) {
 			t.Error(err)
 		}
 	}
-	if err := f.store.Create(t.Context(), r, sessions.TTL{Idle: time.Hour, Absolute: time.Hour}); !errors.Is(err, sessions.ErrExists) {
+	if _, err := create(t.Context(), f.store, r, day); !errors.Is(err, driver.ErrExists) {
 		t.Error(err)
 	}
-	list, err := f.store.List(t.Context(), "", "", 10)
-	n, countErr := f.store.Count(t.Context())
+	list, err := f.store.List(t.Context(), driver.ListRequest{All: true, Limit: 10})
+	n, _, countErr := count(t.Context(), f.store)
 	if len(list) != 0 || err != nil || n != 0 || countErr != nil {
 		t.Errorf("listed %d, %v, counted %d, %v", len(list), err, n, countErr)
 	}
@@ -98,7 +99,6 @@ func TestExpressKeysThatCantBe(t *testing.T) {
 			changes = []string{"varchar(128) COLLATE utf8mb4_bin", "varchar(128) CHARACTER SET utf8mb3 COLLATE utf8mb3_bin"}
 		}
 		f := c.express(t, changes...).opened(t, c.notStrict(t))
-		ttl := sessions.TTL{Idle: time.Hour, Absolute: time.Hour}
 		keys := []string{"a\x00", "a\xff", strings.Repeat("é", 129)}
 		if c.dialect == migrations.MySQL {
 			keys = append(keys, "a😀")
@@ -108,30 +108,31 @@ func TestExpressKeysThatCantBe(t *testing.T) {
 		}
 		before := f.count(t)
 		for _, id := range keys {
-			r := expressRecord()
-			good := r
-			check(t, f.store.Create(t.Context(), good, ttl))
-			r, err := f.store.Load(t.Context(), good.Key)
-			check(t, err)
-			r.Key = sessions.RowKey(id)
-			_, rekey := f.store.Rekey(t.Context(), good.Key, r, ttl)
-			for _, err := range []error{f.store.Create(t.Context(), r, ttl), rekey} {
+			good := insert(t, f.store, expressRow())
+			bad := good
+			bad.Ref = named(id)
+			_, created := create(t.Context(), f.store, bad, day)
+			_, renewed := renew(t.Context(), f.store, good, bad.Verifier, day)
+			for _, err := range []error{created, renewed} {
 				if !errors.Is(err, sessions.ErrValue) {
 					t.Errorf("%.10q: %v", id, err)
 				}
 			}
-			_, load := f.store.Load(t.Context(), r.Key)
-			fresh := expressRecord()
-			fresh.Version = r.Version
-			_, from := f.store.Rekey(t.Context(), r.Key, fresh, ttl)
-			for _, err := range []error{load, from} {
+			_, load := f.store.Load(t.Context(), bad.Ref)
+			_, saved := save(t.Context(), f.store, bad, day)
+			_, from := renew(t.Context(), f.store, bad, named(sid()).Verifier, day)
+			for _, err := range []error{
+				load, from, touch(t.Context(), f.store, bad.Ref, day), end(t.Context(), f.store, bad.ID),
+				f.store.End(t.Context(), driver.EndRequest{ID: bad.ID, Verifier: bad.Verifier}),
+			} {
 				if !errors.Is(err, sessions.ErrNotFound) {
 					t.Errorf("%.10q: %v", id, err)
 				}
 			}
-			check(t, f.store.Touch(t.Context(), r.Key, ttl))
-			check(t, f.store.Delete(t.Context(), r.Key))
-			check(t, f.store.Delete(t.Context(), good.Key))
+			if !errors.Is(saved, sessions.ErrNotFound) && !errors.Is(saved, sessions.ErrValue) {
+				t.Errorf("%.10q: saved %v", id, saved)
+			}
+			check(t, end(t.Context(), f.store, good.ID))
 		}
 		if after := f.count(t); after != before {
 			t.Errorf("%d rows, were %d", after, before)
@@ -143,27 +144,27 @@ func TestExpressKeysThatCantBe(t *testing.T) {
 func TestExpressKeysWithSpaces(t *testing.T) {
 	eachExpress(t, func(t *testing.T, c *conns) {
 		f := c.express(t).opened(t)
-		ttl := sessions.TTL{Idle: time.Hour, Absolute: time.Hour}
-		r := expressRecord()
-		check(t, f.store.Create(t.Context(), r, ttl))
-		r, err := f.store.Load(t.Context(), r.Key)
-		check(t, err)
-		for _, other := range []sessions.Record{{Key: r.Key + " "}, {Key: " " + r.Key}, {Key: sessions.RowKey(strings.ToLower(string(r.Key)))}} {
-			other.Data, other.Version = r.Data, r.Version
-			_, load := f.store.Load(t.Context(), other.Key)
-			_, save := f.store.Save(t.Context(), other, ttl)
-			_, rekey := f.store.Rekey(t.Context(), other.Key, expressRecord(), ttl)
-			for _, err := range []error{load, save, rekey, f.store.DeleteHandle(t.Context(), handleOf(string(other.Key)))} {
-				if !errors.Is(err, sessions.ErrNotFound) {
-					t.Errorf("%q found %q: %v", string(other.Key), string(r.Key), err)
+		r := insert(t, f.store, expressRow())
+		id := string(r.Verifier)
+		before := f.expiry(t, id)
+		for _, like := range []string{id + " ", " " + id, strings.ToLower(id)} {
+			other := r
+			// As a client would name it, and with the ID of the row that is there.
+			for _, other.Ref = range []driver.Ref{named(like), {ID: r.ID, Verifier: driver.Verifier(like)}} {
+				_, load := f.store.Load(t.Context(), other.Ref)
+				_, saved := save(t.Context(), f.store, other, day)
+				_, renewed := renew(t.Context(), f.store, other, named(sid()).Verifier, day)
+				touched := touch(t.Context(), f.store, other.Ref, driver.Life{Idle: 5 * time.Hour})
+				ended := end(t.Context(), f.store, named(like).ID)
+				for _, err := range []error{load, saved, renewed, touched, ended} {
+					if !errors.Is(err, sessions.ErrNotFound) {
+						t.Errorf("%q found %q: %v", like, id, err)
+					}
 				}
 			}
-			before := f.expiry(t, string(r.Key))
-			check(t, f.store.Touch(t.Context(), other.Key, sessions.TTL{Idle: 5 * time.Hour}))
-			check(t, f.store.Delete(t.Context(), other.Key))
-			if after := f.expiry(t, string(r.Key)); after != before {
-				t.Errorf("%q touched %q", string(other.Key), string(r.Key))
-			}
+		}
+		if after := f.expiry(t, id); after != before {
+			t.Error("the expiry has moved")
 		}
 	})
 }
@@ -203,23 +204,20 @@ func TestExpressValuesThatDoNotFit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			admin := backends[c.backend].connect(t)
 			f := admin.express(t, c.changes...).opened(t, admin.notStrict(t))
-			r := expressRecord()
-			ttl := sessions.TTL{Idle: time.Hour, Absolute: time.Hour}
-			check(t, f.store.Create(t.Context(), r, ttl))
-			was, err := f.store.Load(t.Context(), r.Key)
-			check(t, err)
-			bad := was
+			was := insert(t, f.store, expressRow())
+			bad, from := was, string(was.Verifier)
 			bad.Data = []byte(c.data)
-			_, save := f.store.Save(t.Context(), bad, ttl)
-			from := bad.Key
-			bad.Key = sessions.RowKey(sid())
-			_, rekey := f.store.Rekey(t.Context(), from, bad, ttl)
-			for _, err := range []error{save, rekey, f.store.Create(t.Context(), bad, ttl)} {
-				if !errors.Is(err, c.want) || strings.Contains(err.Error(), string(from)) {
+			_, saved := save(t.Context(), f.store, bad, day)
+			to := named(sid())
+			_, renewed := renew(t.Context(), f.store, bad, to.Verifier, day)
+			bad.Ref = to
+			_, created := create(t.Context(), f.store, bad, day)
+			for _, err := range []error{saved, renewed, created} {
+				if !errors.Is(err, c.want) || strings.Contains(err.Error(), from) {
 					t.Errorf("got %v, want %v", err, c.want)
 				}
 			}
-			if now, err := f.store.Load(t.Context(), r.Key); err != nil || now.Version != was.Version {
+			if now, err := f.store.Load(t.Context(), was.Ref); err != nil || now.Version != was.Version {
 				t.Errorf("the row changed, or %v", err)
 			}
 		})
@@ -230,12 +228,13 @@ func TestExpressValuesThatDoNotFit(t *testing.T) {
 func TestExpressLongLife(t *testing.T) {
 	for name, want := range map[string]float64{"int(11) unsigned": 4294967295, "int": 2147483647} {
 		f := backends[mysqlBackend].connect(t).express(t, "int(11) unsigned", name).opened(t)
-		r := expressRecord()
-		check(t, f.store.Create(t.Context(), r, sessions.TTL{Idle: 200 * 365 * 24 * time.Hour, Absolute: 1<<63 - 1}))
-		if got := f.expiry(t, string(r.Key)); got != want {
+		r := expressRow()
+		_, err := create(t.Context(), f.store, r, driver.Life{Idle: 200 * 365 * 24 * time.Hour, Absolute: 1<<63 - 1})
+		check(t, err)
+		if got := f.expiry(t, string(r.Verifier)); got != want {
 			t.Errorf("%s: expires at %f, want %f", name, got, want)
 		}
-		check(t, f.store.Touch(t.Context(), r.Key, sessions.TTL{Idle: -100 * 365 * 24 * time.Hour}))
+		check(t, touch(t.Context(), f.store, r.Ref, driver.Life{Idle: -100 * 365 * 24 * time.Hour}))
 	}
 }
 
@@ -243,27 +242,19 @@ func TestExpressLongLife(t *testing.T) {
 func TestExpressSaveOfTheSame(t *testing.T) {
 	eachExpress(t, func(t *testing.T, c *conns) {
 		f := c.express(t).opened(t)
-		r := expressRecord()
-		ttl := sessions.TTL{Idle: time.Hour, Absolute: time.Hour}
-		check(t, f.store.Create(t.Context(), r, ttl))
-		r, err := f.store.Load(t.Context(), r.Key)
-		check(t, err)
+		r := insert(t, f.store, expressRow())
 		for range 20 {
-			v, err := f.store.Save(t.Context(), r, ttl)
+			v, err := save(t.Context(), f.store, r, day)
 			if err != nil || v != r.Version {
 				t.Fatalf("version %d, was %d; %v", v, r.Version, err)
 			}
 		}
-		v, err := f.store.Rekey(t.Context(), r.Key, r, ttl) // to its own key
-		if err != nil || v != r.Version {
-			t.Errorf("version %d, was %d; %v", v, r.Version, err)
-		}
-		f.set(t, string(r.Key), `{"b":2}`, time.Hour)
-		if _, err := f.store.Save(t.Context(), r, ttl); !errors.Is(err, sessions.ErrConflict) {
+		f.set(t, string(r.Verifier), `{"b":2}`, time.Hour)
+		if _, err := save(t.Context(), f.store, r, day); !errors.Is(err, sessions.ErrConflict) {
 			t.Errorf("over another's text: %v", err)
 		}
-		f.node(t, "destroy", string(r.Key))
-		if _, err := f.store.Save(t.Context(), r, ttl); !errors.Is(err, sessions.ErrNotFound) {
+		f.node(t, "destroy", string(r.Verifier))
+		if _, err := save(t.Context(), f.store, r, day); !errors.Is(err, sessions.ErrNotFound) {
 			t.Errorf("over nothing: %v", err)
 		}
 	})

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/express/mysqlsession"
 	"github.com/sqlsessions/sessions/express/pgsimple"
 	"github.com/sqlsessions/sessions/migrations"
@@ -148,15 +149,18 @@ func sid() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-func handleOf(sid string) string {
+// named is how the stores refer to the row with this sid: its ID is the beginning
+// of the sid's SHA-256 as a UUID of version 8.
+func named(sid string) driver.Ref {
 	sum := sha256.Sum256([]byte(sid))
-	return base64.RawURLEncoding.EncodeToString(sum[:16])
+	sum[6], sum[8] = sum[6]&0x0f|0x80, sum[8]&0x3f|0x80
+	h := hex.EncodeToString(sum[:16])
+	id := strings.Join([]string{h[:8], h[8:12], h[12:16], h[16:20], h[20:]}, "-")
+	return driver.Ref{ID: driver.ID(id), Verifier: driver.Verifier(sid)}
 }
 
-func expressRecord() sessions.Record {
-	id := sid()
-	return sessions.Record{Key: sessions.RowKey(id), Handle: handleOf(id), Data: []byte(`{"a":1}`)}
-}
+// expressRow returns one that no store has yet.
+func expressRow() driver.Row { return driver.Row{Ref: named(sid()), Data: []byte(`{"a":1}`)} }
 
 // runExpressSuite runs the suite on tables that c makes and through reaches.
 func runExpressSuite(t *testing.T, c, through *conns, role string, lacks map[string]string, changes ...string) {
@@ -179,8 +183,8 @@ func runExpressSuite(t *testing.T, c, through *conns, role string, lacks map[str
 			through.close()
 			t.Cleanup(func() { through.open(t, through) })
 		},
-		Record: expressRecord,
-		Lacks:  all,
+		Ref:   func() driver.Ref { return named(sid()) },
+		Lacks: all,
 	})
 }
 

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
 // A user is a member of the JSON, which Node carries along, and finds its place in.
@@ -25,50 +25,61 @@ func TestExpressUsers(t *testing.T) {
 				f.set(t, "damaged", `{"$user":"alice","alice`, time.Hour)
 			}
 			f.set(t, "nested", `{"a":{"$user":"alice"}}`, time.Hour)
-			ttl := sessions.TTL{Idle: time.Hour, Absolute: time.Hour}
-			handles := map[string][]string{}
+			ids := map[string][]driver.ID{}
 			for _, user := range users {
 				for i := range 3 {
-					r := expressRecord()
+					r := expressRow()
 					r.User, r.Data = user, []byte(`{`+expressCookie+`,"a":{"$user":"bob"}}`)
-					check(t, f.store.Create(t.Context(), r, ttl))
+					insert(t, f.store, r)
 					if i == 1 { // as Node writes a session that something was put into
 						rewritten := `{` + expressCookie + `,"$user":` + quoted(user) + `,"b":2}`
-						f.set(t, string(r.Key), rewritten, time.Hour)
+						f.set(t, string(r.Verifier), rewritten, time.Hour)
 					}
-					got, err := f.store.Load(t.Context(), r.Key)
+					got, err := f.store.Load(t.Context(), r.Ref)
 					if err != nil || got.User != user || strings.Contains(string(got.Data), `"$user":`+quoted(user)) && user != "bob" {
 						t.Errorf("loaded %q of %q, %v; want %q", got.Data, got.User, err, user)
 					}
-					handles[user] = append(handles[user], r.Handle)
+					ids[user] = append(ids[user], r.ID)
 				}
-				slices.Sort(handles[user])
+				slices.Sort(ids[user])
 			}
 			for _, user := range users {
-				var got []string
-				for after := ""; ; {
-					page, err := f.store.List(t.Context(), user, after, 2)
+				var got []driver.ID
+				for after := driver.ID(""); ; {
+					page, err := f.store.List(t.Context(), driver.ListRequest{User: user, After: after, Limit: 2})
 					check(t, err)
 					for _, r := range page {
-						after = r.Handle
+						after = r.ID
 						got = append(got, after)
 					}
 					if len(page) < 2 {
 						break
 					}
 				}
-				if !slices.Equal(got, handles[user]) {
-					t.Errorf("listed %v of %q, want %v", got, user, handles[user])
+				if !slices.Equal(got, ids[user]) {
+					t.Errorf("listed %v of %q, want %v", got, user, ids[user])
 				}
 			}
-			f.age(t, 2*time.Hour) // dead rows go too
-			for _, user := range users {
-				if n, err := f.store.DeleteUser(t.Context(), user, handles[user][1:2]); n != 2 || err != nil {
-					t.Errorf("deleted %d of %q, %v", n, user, err)
+			rows := f.count(t)
+			goes := func(user string, live, all int, except ...driver.ID) {
+				t.Helper()
+				if n, err := endUser(t.Context(), f.store, user, except...); n != live || err != nil {
+					t.Errorf("ended %d of %q, %v; want %d", n, user, err, live)
 				}
-				if n, err := f.store.DeleteUser(t.Context(), user, nil); n != 1 || err != nil {
-					t.Errorf("then deleted %d of %q, %v", n, user, err)
+				if rows -= all; f.count(t) != rows {
+					t.Errorf("%d rows are left after those of %q, want %d", f.count(t), user, rows)
 				}
+			}
+			for _, user := range users[:2] {
+				goes(user, 2, 2, ids[user][1])
+			}
+			f.age(t, 2*time.Hour) // dead rows go too, because Node would bring them back to life
+			for _, user := range users[:2] {
+				goes(user, 0, 1)
+			}
+			for _, user := range users[2:] {
+				goes(user, 0, 2, ids[user][1])
+				goes(user, 0, 1)
 			}
 		})
 	}

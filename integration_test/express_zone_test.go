@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
 // elsewhere is a zone that is hours away from the server's, to the west or to the east.
@@ -40,12 +41,13 @@ func TestExpressZoneOfTheClient(t *testing.T) {
 				if west && (found || live > -4*3600) || !west && (!found || live < 4*3600) {
 					t.Errorf("upstream finds a session with a minute to live: %v, for %v s", found, live)
 				}
-				if _, err := f.open(t, shifted); !errors.Is(err, sessions.ErrOptions) || !strings.Contains(err.Error(), zone) || !strings.Contains(err.Error(), "PGTZ") {
+				if _, err := f.open(t, shifted); !errors.Is(err, sessions.ErrInvalid) || !strings.Contains(err.Error(), zone) || !strings.Contains(err.Error(), "PGTZ") {
 					t.Errorf("opened with TimeZone %s: %v", zone, err)
 				}
 				// An instant is an instant in any zone.
 				f = plain.express(t, "timestamp(6)", "timestamptz").opened(t, shifted)
-				check(t, f.store.Create(t.Context(), sessions.Record{Key: sessions.RowKey(id), Data: []byte(`{}`)}, sessions.TTL{Idle: time.Minute, Absolute: time.Hour}))
+				_, err := create(t.Context(), f.store, driver.Row{Ref: named(id), Data: []byte(`{}`)}, driver.Life{Idle: time.Minute, Absolute: time.Hour})
+				check(t, err)
 				if live := f.expiry(t, id) - f.now(t); live < 0 || live > 61 {
 					t.Errorf("a session of a minute lives %v s", live)
 				}
@@ -72,7 +74,7 @@ func TestExpressZoneOfOneStatement(t *testing.T) {
 		}
 		t.Cleanup(func() { _, _ = c.db.Exec("RESET TimeZone") })
 		set(fmt.Sprintf("SET TimeZone = '%s'", elsewhere(t, c, true)))
-		if _, err := f.open(t); !errors.Is(err, sessions.ErrOptions) {
+		if _, err := f.open(t); !errors.Is(err, sessions.ErrInvalid) {
 			t.Errorf("%s: opened after SET TimeZone: %v", c.name, err)
 		}
 		set("RESET TimeZone")
@@ -106,7 +108,7 @@ func TestExpressZoneOfARole(t *testing.T) {
 				through = admin.connectTo(t, withParameters(through.url, "timezone="+c.client))
 			}
 			_, err := f.open(t, through)
-			if c.refused != errors.Is(err, sessions.ErrOptions) || c.refused && !strings.Contains(err.Error(), "others get "+c.zone) {
+			if c.refused != errors.Is(err, sessions.ErrInvalid) || c.refused && !strings.Contains(err.Error(), "others get "+c.zone) {
 				t.Errorf("opened with %s: %v", c.client, err)
 			}
 			if !c.refused {

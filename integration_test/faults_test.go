@@ -60,8 +60,8 @@ var faults = map[migrations.Dialect]map[string]fault{
 			refused: saves, why: doctorKnows,
 		},
 		"there is a column more": {
-			spoil: []string{"ALTER TABLE $TABLE ADD COLUMN extra int NOT NULL DEFAULT 1", "ALTER TABLE $TABLE ALTER COLUMN extra DROP DEFAULT"},
-			mend:  []string{"ALTER TABLE $TABLE DROP COLUMN extra"}, why: doctorKnows,
+			spoil: []string{"ALTER TABLE $TABLE ADD COLUMN surplus int NOT NULL DEFAULT 1", "ALTER TABLE $TABLE ALTER COLUMN surplus DROP DEFAULT"},
+			mend:  []string{"ALTER TABLE $TABLE DROP COLUMN surplus"}, why: doctorKnows,
 		},
 		"a column has another type": {
 			spoil:   []string{"ALTER TABLE $TABLE ALTER COLUMN expires_at TYPE float8 USING extract(epoch FROM expires_at)"},
@@ -84,8 +84,8 @@ var faults = map[migrations.Dialect]map[string]fault{
 			refused: saves, why: doctorKnows,
 		},
 		"there is a column more": {
-			spoil: []string{"ALTER TABLE $TABLE ADD COLUMN extra INT NOT NULL"},
-			mend:  []string{"ALTER TABLE $TABLE DROP COLUMN extra"}, why: doctorKnows,
+			spoil: []string{"ALTER TABLE $TABLE ADD COLUMN surplus INT NOT NULL"},
+			mend:  []string{"ALTER TABLE $TABLE DROP COLUMN surplus"}, why: doctorKnows,
 		},
 		"the server is read-only": {
 			spoil: []string{"SET GLOBAL read_only = 1"}, mend: []string{"SET GLOBAL read_only = 0"},

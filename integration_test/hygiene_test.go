@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/sqlsessions/sessions"
-	"github.com/sqlsessions/sessions/migrations"
+	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
 // spellings returns the ways in which a secret could stand in a text.
@@ -32,10 +32,11 @@ func TestNothingLeaks(t *testing.T) {
 		var secrets [][]byte
 		remember := func(user *browser) {
 			value := user.cookie().Value
-			id, mac, _ := strings.Cut(value, ".")
-			raw, err := base64.RawURLEncoding.DecodeString(id)
+			token, mac, _ := strings.Cut(value, ".")
+			raw, err := base64.RawURLEncoding.DecodeString(token[1:])
 			check(t, err)
-			secrets = append(secrets, []byte(value), raw, []byte(id), []byte(mac))
+			// The first 16 bytes are the ID, which is no secret. It ends within the 22nd character.
+			secrets = append(secrets, []byte(value), raw, raw[16:], []byte(token), []byte(token[1+22:]), []byte(mac))
 		}
 		user, kept := a.browser(t), a.browser(t)
 		kept.ok("/login?u=bob")
@@ -62,24 +63,28 @@ func TestNothingLeaks(t *testing.T) {
 		}
 
 		// What a reader finds is no cookie.
-		keys, err := tab.db.QueryContext(t.Context(), "SELECT "+tab.quoted("key")+" FROM "+tab.name)
+		rows, err := tab.db.QueryContext(t.Context(), "SELECT id, verifier FROM "+tab.name)
 		check(t, err)
-		defer keys.Close()
+		defer rows.Close()
 		var stored [][]byte
-		for keys.Next() {
-			var key []byte
-			check(t, keys.Scan(&key))
-			stored = append(stored, key)
+		for rows.Next() {
+			var id, verifier []byte
+			check(t, rows.Scan(&id, &verifier))
+			stored = append(stored, verifier)
+			name, ok := uuid.Parse(string(readID(id)))
+			if !ok || len(verifier) != 32 {
+				t.Fatalf("a row with the ID %x and a verifier of %d bytes", id, len(verifier))
+			}
 			thief := a.browser(t)
-			encoded := base64.RawURLEncoding.EncodeToString(key)
-			for _, value := range []string{encoded, encoded + "." + encoded} {
+			token := "1" + base64.RawURLEncoding.EncodeToString(append(name[:], verifier...))
+			for _, value := range []string{token, token + "." + base64.RawURLEncoding.EncodeToString(verifier), string(readID(id))} {
 				thief.setCookies(&http.Cookie{Name: "session", Value: value, Path: "/"})
 				if got := thief.ok("/user"); got != "" {
-					t.Errorf("a stored key logs in as %q", got)
+					t.Errorf("a stored row logs in as %q", got)
 				}
 			}
 		}
-		check(t, keys.Err())
+		check(t, rows.Err())
 
 		// Make the log talk: conflicts, a logout under a running request, damage, an outage.
 		slow := make(chan response, 1)
@@ -106,13 +111,6 @@ func TestNothingLeaks(t *testing.T) {
 		}
 		b.open(t, tab.conns)
 	})
-}
-
-func (tab *table) quoted(column string) string {
-	if tab.dialect == migrations.MySQL {
-		return "`" + column + "`"
-	}
-	return `"` + column + `"`
 }
 
 // damage changes the stored JSON of all rows by hand.
@@ -194,7 +192,7 @@ func TestBadCookiesCostNoQuery(t *testing.T) {
 			"no value":            "session",
 			"short":               "session=" + good[:len(good)-1],
 			"long":                "session=" + good + "x",
-			"forged":              "session=" + good[:44] + strings.Repeat("A", 43),
+			"forged":              "session=" + good[:66] + strings.Repeat("A", 43),
 			"other case":          "session=" + strings.ToUpper(good),
 			"quoted":              `session="` + good + `"`,
 			"padded":              "session=" + good + "=",

@@ -6,9 +6,9 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
 const mysqlBackend = 2
@@ -66,7 +66,7 @@ func TestMySQLSafeUpdates(t *testing.T) {
 		t.Errorf("revoked %d, %v", n, err)
 	}
 	tab.fill(t, 3)
-	n, _, err := tab.store.DeleteExpired(t.Context(), 10)
+	n, err := reap(t.Context(), tab.store, 10)
 	if n != 3 && (err == nil || !strings.Contains(err.Error(), "needs sql_safe_updates to be off")) {
 		t.Errorf("swept %d, %v", n, err)
 	}
@@ -120,21 +120,21 @@ func TestMySQLConnectionCharset(t *testing.T) {
 		t.Run("mysql "+charset, func(t *testing.T) {
 			c := tab.connectTo(t, withParameters(mysqlURL, "charset="+charset))
 			other := c.openStore(t, tab.name)
-			r := sessions.Record{Key: sessions.RowKey(charset + strings.Repeat(" ", 32-len(charset))), Handle: charset, User: user, Data: []byte(`{"a":"é ✓ 😀 1"}`)}
-			ttl := sessions.TTL{Idle: time.Hour, Absolute: time.Hour}
-			check(t, tab.store.Create(t.Context(), r, ttl))
-			same := func(s sessions.Store, want sessions.Record) {
+			r := newRow(`{"a":"é ✓ 😀 1"}`)
+			r.User, r.Label = user, "at "+user
+			r = insert(t, tab.store, r)
+			same := func(s sessions.Store, want driver.Row) {
 				t.Helper()
-				got, err := s.Load(t.Context(), want.Key)
+				got, err := s.Load(t.Context(), want.Ref)
 				check(t, err)
-				if string(got.Data) != string(want.Data) || got.User != want.User || got.Handle != want.Handle {
-					t.Errorf("loaded %q of %q, want %q of %q", got.Data, got.User, want.Data, want.User)
+				if string(got.Data) != string(want.Data) || got.User != want.User || got.Label != want.Label || got.Ref != want.Ref {
+					t.Errorf("loaded %q of %q at %q, want %q of %q at %q", got.Data, got.User, got.Label, want.Data, want.User, want.Label)
 				}
 			}
 			same(other, r)
 			saved := r
-			saved.Version, saved.Data = 1, []byte(`{"a":"é ✓ 😀 2"}`)
-			_, err := other.Save(t.Context(), saved, ttl)
+			saved.Data = []byte(`{"a":"é ✓ 😀 2"}`)
+			_, err := save(t.Context(), other, saved, day)
 			if errors.Is(err, sessions.ErrValue) && charset != "latin1" && strings.Contains(err.Error(), "charset is not utf8mb4") {
 				saved = r
 			} else {
@@ -142,14 +142,14 @@ func TestMySQLConnectionCharset(t *testing.T) {
 			}
 			same(tab.store, saved)
 			same(other, saved)
-			list, err := other.List(t.Context(), user, "", 10)
+			list, err := other.List(t.Context(), driver.ListRequest{User: user, Limit: 10})
 			check(t, err)
 			if len(list) != 1 || string(list[0].Data) != string(saved.Data) {
 				t.Errorf("listed %d sessions, or one with other data", len(list))
 			}
-			n, err := other.DeleteUser(t.Context(), user, nil)
+			n, err := endUser(t.Context(), other, user)
 			if n != 1 || err != nil {
-				t.Errorf("deleted %d, %v; want 1", n, err)
+				t.Errorf("ended %d, %v; want 1", n, err)
 			}
 		})
 	}
@@ -169,8 +169,8 @@ func TestMySQLAutocommitIsOff(t *testing.T) {
 			off.refused(t, user.clone(a).on(off), path, "remove autocommit=0 from the DSN")
 		}
 		off.refused(t, off.browser(t), "/set?v=lost", "remove autocommit=0 from the DSN")
-		_, list := off.store.List(t.Context(), "", "", 1)
-		_, count := off.store.Count(t.Context())
+		_, list := off.store.List(t.Context(), driver.ListRequest{All: true, Limit: 1})
+		_, count := off.store.Stats(t.Context())
 		for _, err := range []error{list, count} {
 			if err == nil || !strings.Contains(err.Error(), "autocommit is off") {
 				t.Errorf("an error of %v", err)

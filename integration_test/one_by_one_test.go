@@ -37,10 +37,9 @@ func TestOneByOne(t *testing.T) {
 func testOneStatementEach(t *testing.T, b backend) {
 	const n = 5
 	tab := b.connectSized(t, "", 1).newTable(t)
-	row := newRow(`{}`)
-	check(t, tab.store.Create(t.Context(), row, day))
+	row := insert(t, tab.store, newRow(`{}`))
 	load := func() {
-		if _, err := tab.store.Load(t.Context(), row.Key); err != nil {
+		if _, err := tab.store.Load(t.Context(), row.Ref); err != nil {
 			t.Error(err)
 		}
 	}

@@ -206,7 +206,7 @@ func TestPreparedStatementsWorkOrTheErrorSaysWhatDoes(t *testing.T) {
 			one := b.connectSized(t, withParameters(tab.url, "default_query_exec_mode=cache_statement"), 1)
 			store := one.openStore(t, tab.name)
 			load := func() error {
-				_, err := store.Load(t.Context(), sessions.RowKey(strings.Repeat("k", 32)))
+				_, err := store.Load(t.Context(), newRow("").Ref)
 				return err
 			}
 			if err := load(); !errors.Is(err, sessions.ErrNotFound) {

@@ -81,7 +81,7 @@ func TestSlowRequestDoesNotBringBack(t *testing.T) {
 		"regenerate": func(t *testing.T, a *app, user *browser) { user.ok("/regenerate") },
 		"login":      func(t *testing.T, a *app, user *browser) { user.ok("/login?u=bob") },
 		"revoke": func(t *testing.T, a *app, user *browser) {
-			check(t, a.manager.Revoke(t.Context(), a.session(t, user).Handle()))
+			check(t, a.manager.Revoke(t.Context(), "alice", a.session(t, user).ID()))
 		},
 		"revoke user": func(t *testing.T, a *app, user *browser) {
 			n, err := a.manager.RevokeUser(t.Context(), "alice")
@@ -96,7 +96,7 @@ func TestSlowRequestDoesNotBringBack(t *testing.T) {
 		"expiry": func(t *testing.T, a *app, user *browser) { a.age(t, 25*time.Hour) },
 		"expiry and reaper": func(t *testing.T, a *app, user *browser) {
 			a.age(t, 48*time.Hour)
-			_, _, err := a.store.DeleteExpired(t.Context(), 100)
+			_, err := reap(t.Context(), a.store, 100)
 			check(t, err)
 		},
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
 // A search finds rows for many batches. Who has taken the place of one since is not deleted.
@@ -13,8 +14,8 @@ func TestReaperFindsSomebodyElse(t *testing.T) {
 	eachPostgres(t, func(t *testing.T, b backend) {
 		tab := b.newTable(t)
 		tab.fill(t, 3)
-		if n, more, err := tab.store.DeleteExpired(t.Context(), 1); n != 1 || !more || err != nil {
-			t.Fatalf("deleted %d, %t, %v; want 1 and more to do", n, more, err)
+		if got, err := tab.store.Reap(t.Context(), driver.ReapRequest{Limit: 1}); got.Deleted != 1 || !got.More || err != nil {
+			t.Fatalf("deleted %d, %t, %v; want 1 and more to do", got.Deleted, got.More, err)
 		}
 		for _, statement := range []string{"DELETE FROM ", "VACUUM "} {
 			_, err := tab.db.ExecContext(t.Context(), statement+tab.name)

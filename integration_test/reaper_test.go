@@ -11,30 +11,34 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/migrations"
 )
 
 const backlog = 200_000
 
-// fill inserts n rows that expired hours ago, by SQL alone.
+// fill inserts n rows that expired days ago, by SQL alone.
 func (tab *table) fill(t testing.TB, n int) {
 	t.Helper()
 	insert := map[migrations.Dialect]string{
-		migrations.PostgreSQL: `INSERT INTO %s SELECT sha256(i::text::bytea), 'old' || i, NULL, '{"a":1}', 1,
+		migrations.PostgreSQL: `SELECT lpad(to_hex(i), 32, '0')::uuid, sha256(i::text::bytea), 1, '{"a":1}',
 			now() - interval '9 days', now() - interval '2 days', now() - interval '2 days', date_trunc('hour', now()) - interval '47 hours'
-			FROM generate_series(1, %d) AS i`,
-		migrations.MySQL: `INSERT INTO %s WITH RECURSIVE
-			d AS (SELECT 0 AS i UNION ALL SELECT i + 1 FROM d WHERE i < 999)
-			SELECT UNHEX(SHA2(a.i * 1000 + b.i, 256)), CONCAT('old', a.i * 1000 + b.i), NULL, '{"a":1}', 1,
+			FROM generate_series(1, $N) AS i`,
+		migrations.MySQL: `WITH RECURSIVE d AS (SELECT 0 AS i UNION ALL SELECT i + 1 FROM d WHERE i < 999), e AS (SELECT a.i * 1000 + b.i + 1 AS i FROM d AS a JOIN d AS b)
+			SELECT UNHEX(LPAD(HEX(i), 32, '0')), UNHEX(SHA2(i, 256)), 1, '{"a":1}',
 			UTC_TIMESTAMP(6) - INTERVAL 9 DAY, UTC_TIMESTAMP(6) - INTERVAL 2 DAY, UTC_TIMESTAMP(6) - INTERVAL 2 DAY, UTC_TIMESTAMP - INTERVAL 47 HOUR
-			FROM d AS a JOIN d AS b WHERE a.i * 1000 + b.i < %d`,
-		migrations.SQLite: `WITH RECURSIVE d(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM d WHERE i < %[2]d)
-			INSERT INTO %[1]s SELECT randomblob(32), 'old' || i, NULL, '{"a":1}', 1,
+			FROM e WHERE i <= $N`,
+		migrations.SQLite: `WITH RECURSIVE d(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM d WHERE i < $N)
+			SELECT unhex(printf('%032x', i)), randomblob(32), 1, '{"a":1}',
 			(unixepoch() - 777600) * 1000, (unixepoch() - 172800) * 1000, (unixepoch() - 172800) * 1000, (unixepoch() - 169200) * 1000 FROM d`,
 	}[tab.dialect]
-	_, err := tab.db.ExecContext(t.Context(), fmt.Sprintf(insert, tab.name, n))
+	_, err := tab.db.ExecContext(t.Context(), "INSERT INTO "+tab.name+
+		" (id, verifier, version, data, created_at, absolute_expires_at, expires_at, reap_after) "+strings.ReplaceAll(insert, "$N", fmt.Sprint(n)))
 	check(t, err)
 }
+
+// filled is the ID of the row with this number among those, which begin at 1.
+func filled(i int) driver.ID { return driver.ID(fmt.Sprintf("00000000-0000-0000-0000-%012x", i)) }
 
 // A backlog goes in batches while traffic goes on; two reapers share it.
 func TestReapBacklogUnderTraffic(t *testing.T) {
@@ -101,12 +105,16 @@ func TestReapBacklogUnderTraffic(t *testing.T) {
 	})
 }
 
-// hold locks the rows with these handles.
-func (tab *table) hold(t *testing.T, handles ...string) (release func()) {
+// hold locks the rows with these IDs.
+func (tab *table) hold(t *testing.T, ids ...driver.ID) (release func()) {
 	t.Helper()
+	var list []string
+	for _, id := range ids {
+		list = append(list, tab.literal(id))
+	}
 	tx, err := tab.db.BeginTx(t.Context(), nil)
 	check(t, err)
-	_, err = tx.ExecContext(t.Context(), "UPDATE "+tab.name+" SET version = version + 1 WHERE handle IN ('"+strings.Join(handles, "', '")+"')")
+	_, err = tx.ExecContext(t.Context(), "UPDATE "+tab.name+" SET version = version + 1 WHERE id IN ("+strings.Join(list, ", ")+")")
 	check(t, err)
 	return func() { _ = tx.Rollback() }
 }
@@ -117,7 +125,7 @@ func TestReaperPassesOverLockedRows(t *testing.T) {
 	eachServer(t, func(t *testing.T, b backend) {
 		tab := b.newTable(t)
 		tab.fill(t, 100)
-		defer tab.hold(t, "old3", "old4")()
+		defer tab.hold(t, filled(3), filled(4))()
 		reaper := &sessions.Reaper{Store: tab.store, Timeout: 20 * time.Second}
 		if n, err := reaper.Sweep(t.Context()); n != 98 || err != nil {
 			t.Errorf("deleted %d, %v; want the 98 that nobody holds", n, err)
@@ -133,9 +141,7 @@ func TestReaperComesBackForWhatItPassedOver(t *testing.T) {
 	eachServer(t, func(t *testing.T, b backend) {
 		tab := b.newTable(t)
 		tab.fill(t, 100)
-		var first string
-		check(t, tab.db.QueryRowContext(t.Context(), "SELECT handle FROM "+tab.name+" ORDER BY "+map[bool]string{false: "key", true: "`key`"}[b.dialect == migrations.MySQL]+" LIMIT 1").Scan(&first))
-		release := tab.hold(t, first)
+		release := tab.hold(t, filled(1))
 		defer release()
 		reaper := &sessions.Reaper{Store: tab.store, BatchSize: 20, OnBatch: func(int, time.Duration) { release() }}
 		if n, err := reaper.Sweep(t.Context()); n != 100 || err != nil {

@@ -33,7 +33,7 @@ func TestRedirectFindsWhatWasStored(t *testing.T) {
 func TestStatementsPerRequest(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		tab := b.newTable(t)
-		_, err := tab.store.Count(t.Context()) // a store may look at its connections before its first statement
+		_, err := tab.store.Stats(t.Context()) // a store may look at its connections before its first statement
 		check(t, err)
 		a := newApp(t, tab)
 		user := a.browser(t)
@@ -59,7 +59,7 @@ func TestStatementsPerRequest(t *testing.T) {
 		statements("regenerate with change", 2, "/login?u=alice")
 		statements("logout", 2, "/logout")
 		statements("after logout", 0, "/read")
-		user.setCookies(&http.Cookie{Name: "session", Value: strings.Repeat("x", 87), Path: "/"})
+		user.setCookies(&http.Cookie{Name: "session", Value: strings.Repeat("x", 109), Path: "/"})
 		statements("a forged cookie", 0, "/read")
 	})
 }

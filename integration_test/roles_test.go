@@ -97,8 +97,7 @@ func TestCleanupRoleIsEnough(t *testing.T) {
 		if n, err := reaper.Sweep(t.Context()); n != 50 || err != nil {
 			t.Errorf("sweep: %d, %v", n, err)
 		}
-		r := sessions.Record{Key: sessions.RowKey(make([]byte, 32)), Handle: "h", Data: []byte("{}")}
-		if err := store.Create(t.Context(), r, sessions.TTL{Idle: time.Hour, Absolute: time.Hour}); err == nil {
+		if _, err := create(t.Context(), store, newRow("{}"), day); err == nil {
 			t.Error("the cleanup role may make a session")
 		}
 	})
@@ -118,10 +117,10 @@ func TestMigrationRoleIsEnough(t *testing.T) {
 		_, err := admin.db.ExecContext(t.Context(), grant)
 		check(t, err)
 		m := migration.migrator(t, "made_by_"+role)
-		if n, err := m.Up(t.Context()); n != 3 || err != nil {
+		if n, err := m.Up(t.Context()); n != steps || err != nil {
 			t.Errorf("up: %d, %v", n, err)
 		}
-		if n, err := m.Down(t.Context(), 3); n != 3 || err != nil {
+		if n, err := m.Down(t.Context(), steps); n != steps || err != nil {
 			t.Errorf("down: %d, %v", n, err)
 		}
 		if b.dialect == migrations.MySQL {

@@ -64,7 +64,7 @@ func TestSQLiteLongRead(t *testing.T) {
 	}
 	check(t, <-copied)
 	restored := openDSN(t, "file:"+backup)
-	if n, err := restored.openStore(t, tab.name).Count(t.Context()); n != 1 || err != nil {
+	if n, _, err := count(t.Context(), restored.openStore(t, tab.name)); n != 1 || err != nil {
 		t.Errorf("the backup has %d sessions, %v; want 1", n, err)
 	}
 }
@@ -100,7 +100,7 @@ func TestSQLiteLockIsHeld(t *testing.T) {
 			// Nor does an end of the context that is no deadline wait for the lock.
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
-			go func() { ended <- tab.store.Touch(ctx, "no such key", sessions.TTL{Idle: time.Hour}) }()
+			go func() { ended <- touch(ctx, tab.store, newRow("").Ref, anHour) }()
 			for deadline := time.Now().Add(10 * time.Second); !strings.Contains(stacks(), "internal/retry.Do("); time.Sleep(time.Millisecond) {
 				if time.Now().After(deadline) {
 					t.Fatal("the touch does not wait for the lock")

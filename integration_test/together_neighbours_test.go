@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/migrations"
 )
 
@@ -21,12 +22,10 @@ func TestASaveThatIsUndoneAtCommit(t *testing.T) {
 			return // the others tell nothing before the commit
 		}
 		ctx := t.Context()
-		alone, first, second := newRow(`{"n":1}`), newRow(`{"n":1}`), newRow(`{"n":1}`)
-		for _, r := range []sessions.Record{alone, first, second} {
-			check(t, tab.store.Create(ctx, r, day))
-		}
+		row := func() driver.Row { return insert(t, tab.store, newRow(`{"n":1}`)) }
+		alone, first, second := row(), row(), row()
 		other := tab.connectTo(t, tab.url)
-		other.undo(t, tab.name, first.Handle, `
+		other.undo(t, tab.name, first.ID, `
 			IF nextval('$T_commits') > 1 THEN RETURN NULL; END IF;
 			FOR i IN 1..1000 LOOP -- until somebody waits for the row
 				EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'
@@ -34,10 +33,10 @@ func TestASaveThatIsUndoneAtCommit(t *testing.T) {
 				PERFORM pg_sleep(0.01);
 			END LOOP;`)
 		var changed sync.WaitGroup
-		save := func(r sessions.Record, want error) func() {
+		saves := func(r driver.Row, want error) func() {
 			return func() {
-				r.Version, r.Data = 1, []byte(`{"n":2}`)
-				if v, err := tab.store.Save(ctx, r, anHour); !errors.Is(err, want) || err == nil && v != 2 {
+				r.Data = []byte(`{"n":2}`)
+				if v, err := save(ctx, tab.store, r, anHour); !errors.Is(err, want) || err == nil && v == r.Version {
 					t.Errorf("save: version %d, %v, want %v", v, err, want)
 				}
 			}
@@ -51,14 +50,14 @@ func TestASaveThatIsUndoneAtCommit(t *testing.T) {
 						break
 					}
 				}
-				_, err := other.db.ExecContext(ctx, "UPDATE "+tab.name+" SET version = version + 1, data = '{\"n\":3}' WHERE handle = '"+first.Handle+"'")
-				check(t, err)
+				there := &table{conns: other, name: tab.name}
+				there.change(t, first.ID, `version = version + 1, data = '{"n":3}'`)
 			})
-		}, save(alone, nil), save(first, sessions.ErrConflict), save(second, nil))
+		}, saves(alone, nil), saves(first, sessions.ErrConflict), saves(second, nil))
 		changed.Wait()
-		for handle, want := range map[string]string{first.Handle: `{"n":3}`, second.Handle: `{"n":2}`} {
+		for id, want := range map[driver.ID]string{first.ID: `{"n":3}`, second.ID: `{"n":2}`} {
 			var data string
-			check(t, other.db.QueryRowContext(ctx, "SELECT data FROM "+tab.name+" WHERE handle = '"+handle+"'").Scan(&data))
+			check(t, other.db.QueryRowContext(ctx, "SELECT data FROM "+tab.name+" WHERE id = "+tab.literal(id)).Scan(&data))
 			if data != want {
 				t.Errorf("the row holds %s, want %s", data, want)
 			}
@@ -67,7 +66,7 @@ func TestASaveThatIsUndoneAtCommit(t *testing.T) {
 }
 
 // undo undoes each change of a row at its commit, after some statements of PL/pgSQL.
-func (c *conns) undo(t *testing.T, table, handle, first string) {
+func (c *conns) undo(t *testing.T, table string, id driver.ID, first string) {
 	t.Helper()
 	run := func(ctx context.Context, statement string) {
 		_, err := c.db.ExecContext(ctx, strings.ReplaceAll(statement, "$T", table))
@@ -75,8 +74,8 @@ func (c *conns) undo(t *testing.T, table, handle, first string) {
 	}
 	run(t.Context(), "CREATE SEQUENCE $T_commits")
 	run(t.Context(), "CREATE FUNCTION $T_undo() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "+first+" RAISE EXCEPTION 'undone' USING ERRCODE = '40001'; END $$")
-	run(t.Context(), "CREATE CONSTRAINT TRIGGER undo AFTER UPDATE ON $T DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.handle = '"+
-		handle+"') EXECUTE FUNCTION $T_undo()")
+	run(t.Context(), "CREATE CONSTRAINT TRIGGER undo AFTER UPDATE ON $T DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.id = "+
+		c.literal(id)+") EXECUTE FUNCTION $T_undo()")
 	t.Cleanup(func() {
 		run(context.Background(), "DROP FUNCTION $T_undo CASCADE")
 		run(context.Background(), "DROP SEQUENCE $T_commits")
@@ -90,24 +89,22 @@ func TestARowThatIsAlwaysUndone(t *testing.T) {
 			return // has no such trigger
 		}
 		ctx := t.Context()
-		rows := make([]sessions.Record, 5)
+		rows := make([]driver.Row, 5)
 		var saves, touches []func()
 		for i := range rows {
-			rows[i] = newRow(`{"n":1}`)
-			check(t, tab.store.Create(ctx, rows[i], day))
-			rows[i].Version = 1
+			rows[i] = insert(t, tab.store, newRow(`{"n":1}`))
 			saves = append(saves, func() {
-				if _, err := tab.store.Save(ctx, rows[i], anHour); (err != nil) != (i == 2) {
+				if _, err := save(ctx, tab.store, rows[i], anHour); (err != nil) != (i == 2) {
 					t.Errorf("save %d: %v", i, err)
 				}
 			})
 			touches = append(touches, func() {
-				if err := tab.store.Touch(ctx, rows[i].Key, sessions.TTL{Idle: 2 * time.Hour}); (err != nil) != (i == 2) {
+				if err := touch(ctx, tab.store, rows[i].Ref, driver.Life{Idle: 2 * time.Hour}); (err != nil) != (i == 2) {
 					t.Errorf("touch %d: %v", i, err)
 				}
 			})
 		}
-		tab.connectTo(t, tab.url).undo(t, tab.name, rows[2].Handle, "")
+		tab.connectTo(t, tab.url).undo(t, tab.name, rows[2].ID, "")
 		tab.together(t, saves...)
 		tab.together(t, touches...)
 	})
@@ -118,35 +115,35 @@ func TestALateSaveInABatch(t *testing.T) {
 	eachBatching(t, func(t *testing.T, tab *table) {
 		const n = 40
 		ctx := t.Context()
-		rows := make([]sessions.Record, n)
+		rows := make([]driver.Row, n)
 		var saves []func()
 		for i := range rows {
-			rows[i] = newRow(`{"n":1}`)
-			check(t, tab.store.Create(ctx, rows[i], day))
-			rows[i].Version = 1
+			rows[i] = insert(t, tab.store, newRow(`{"n":1}`))
 			saves = append(saves, func() {
-				_, err := tab.store.Save(ctx, rows[i], anHour)
+				v, err := save(ctx, tab.store, rows[i], anHour)
+				if err == nil {
+					rows[i].Version = v
+				}
 				if want := map[int]error{7: sessions.ErrConflict, 8: sessions.ErrConflict, 9: sessions.ErrNotFound}[i]; !errors.Is(err, want) {
 					t.Errorf("save %d: %v, want %v", i, err, want)
 				}
 			})
 		}
-		_, err := tab.store.Save(ctx, rows[7], anHour)
+		_, err := save(ctx, tab.store, rows[7], anHour)
 		check(t, err)
 		rows[8].Version = 0
-		check(t, tab.store.Delete(ctx, rows[9].Key))
+		check(t, end(ctx, tab.store, rows[9].ID))
 		if statements := tab.together(t, saves...); statements > 6 { // half of them to ask and to prepare
 			t.Errorf("%d saves took %d statements", n, statements)
 		}
 		before := rows[2] // there is no version 0, and so it is late
-		tab.together(t, func() { _, _ = tab.store.Save(ctx, rows[0], anHour) }, func() {
+		tab.together(t, func() { _, _ = save(ctx, tab.store, rows[0], anHour) }, func() {
 			before.Version = 0
-			if _, err := tab.store.Save(ctx, before, anHour); !errors.Is(err, sessions.ErrConflict) {
+			if _, err := save(ctx, tab.store, before, anHour); !errors.Is(err, sessions.ErrConflict) {
 				t.Errorf("a save of version 0: %v", err)
 			}
 		}, func() {
-			rows[3].Version = 2
-			if _, err := tab.store.Save(ctx, rows[3], anHour); err != nil {
+			if _, err := save(ctx, tab.store, rows[3], anHour); err != nil {
 				t.Errorf("a save beside one of version 0: %v", err)
 			}
 		})
@@ -160,19 +157,17 @@ func TestADamagedRowInABatch(t *testing.T) {
 			return // there is no value of these columns that MySQL stores and the store can't read
 		}
 		ctx := t.Context()
-		rows := make([]sessions.Record, 10)
+		rows := make([]driver.Row, 10)
 		var loads []func()
 		for i := range rows {
-			rows[i] = newRow(`{"n":1}`)
-			check(t, tab.store.Create(ctx, rows[i], day))
+			rows[i] = insert(t, tab.store, newRow(`{"n":1}`))
 			loads = append(loads, func() {
-				if _, err := tab.store.Load(ctx, rows[i].Key); (err != nil) != (i == 3) {
+				if _, err := tab.store.Load(ctx, rows[i].Ref); (err != nil) != (i == 3) {
 					t.Errorf("load %d: %v", i, err)
 				}
 			})
 		}
-		_, err := tab.db.ExecContext(ctx, "UPDATE "+tab.name+" SET absolute_expires_at = 'infinity', expires_at = 'infinity' WHERE handle = '"+rows[3].Handle+"'")
-		check(t, err)
+		tab.change(t, rows[3].ID, "absolute_expires_at = 'infinity', expires_at = 'infinity'")
 		tab.together(t, loads...)
 	})
 }
@@ -181,23 +176,21 @@ func TestADamagedRowInABatch(t *testing.T) {
 func TestAHeldRowInABatch(t *testing.T) {
 	eachBatching(t, func(t *testing.T, tab *table) {
 		const n, held = 40, 7
-		rows := make([]sessions.Record, n)
+		rows := make([]driver.Row, n)
 		for i := range rows {
-			rows[i] = newRow(`{"n":1}`)
-			check(t, tab.store.Create(t.Context(), rows[i], day))
-			rows[i].Version = 1
+			rows[i] = insert(t, tab.store, newRow(`{"n":1}`))
 		}
 		holder := &table{conns: tab.connectTo(t, tab.url), name: tab.name}
 		for what, call := range map[string]func(ctx context.Context, i int) error{
 			"save": func(ctx context.Context, i int) error {
-				_, err := tab.store.Save(ctx, rows[i], anHour)
+				_, err := save(ctx, tab.store, rows[i], anHour)
 				return err
 			},
 			"touch": func(ctx context.Context, i int) error {
-				return tab.store.Touch(ctx, rows[i].Key, sessions.TTL{Idle: 2 * time.Hour})
+				return touch(ctx, tab.store, rows[i].Ref, driver.Life{Idle: 2 * time.Hour})
 			},
 		} {
-			release := holder.hold(t, rows[held].Handle)
+			release := holder.hold(t, rows[held].ID)
 			var others sync.WaitGroup
 			others.Add(n - 1)
 			var calls []func()
@@ -224,9 +217,9 @@ func TestAHeldRowInABatch(t *testing.T) {
 			}()
 			tab.together(t, calls...)
 			<-released
-			r, err := tab.store.Load(t.Context(), rows[held].Key)
+			r, err := tab.store.Load(t.Context(), rows[held].Ref)
 			check(t, err)
-			if what == "save" && r.Version != 2 || what == "touch" && r.ExpiresIn < 90*time.Minute {
+			if what == "save" && r.Version == rows[held].Version || what == "touch" && r.ExpiresIn < 90*time.Minute {
 				t.Errorf("after its %s the held row is %+v", what, r)
 			}
 		}

@@ -2,8 +2,6 @@ package integration_test
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"runtime"
@@ -13,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/migrations"
 )
 
@@ -30,7 +29,7 @@ func (tab *table) togetherAfter(t *testing.T, happens func(), calls ...func()) i
 	var wait sync.WaitGroup
 	waiting, _ := callsWaiting()
 	for i, call := range append([]func(){func() { // goes alone, when there is a connection again
-		_, _ = tab.store.Load(context.Background(), newRow("").Key)
+		_, _ = tab.store.Load(context.Background(), newRow("").Ref)
 	}}, calls...) {
 		wait.Go(call)
 		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
@@ -88,17 +87,6 @@ func stacks() string {
 	return string(b[:runtime.Stack(b, true)])
 }
 
-func newRow(data string) sessions.Record {
-	var b [48]byte
-	_, _ = rand.Read(b[:])
-	return sessions.Record{Key: sessions.RowKey(b[:32]), Handle: hex.EncodeToString(b[32:]), Data: []byte(data)}
-}
-
-var (
-	day    = sessions.TTL{Idle: time.Hour, Absolute: 24 * time.Hour}
-	anHour = sessions.TTL{Idle: time.Hour}
-)
-
 // eachBatching runs a test on a pool of one connection of every backend that batches.
 func eachBatching(t *testing.T, test func(t *testing.T, tab *table)) {
 	t.Helper()
@@ -109,7 +97,7 @@ func TestManyCallsAreOneStatement(t *testing.T) {
 	eachBatching(t, func(t *testing.T, tab *table) {
 		const n = 40
 		ctx := t.Context()
-		rows := make([]sessions.Record, n)
+		rows := make([]driver.Row, n)
 		each := func(f func(i int)) (calls []func()) {
 			for i := range rows {
 				calls = append(calls, func() { f(i) })
@@ -129,97 +117,40 @@ func TestManyCallsAreOneStatement(t *testing.T) {
 			}
 		}
 		want("creates", tab.together(t, each(func(i int) {
-			if err := tab.store.Create(ctx, rows[i], day); err != nil {
-				t.Errorf("create %d: %v", i, err)
+			var err error
+			if rows[i].Version, err = create(ctx, tab.store, rows[i], day); err != nil || rows[i].Version == 0 {
+				t.Errorf("create %d: version %d, %v", i, rows[i].Version, err)
 			}
 		})...), 4) // with what is asked and prepared once
 		load := func(i int) {
-			r, err := tab.store.Load(ctx, rows[i].Key)
-			if err != nil || r.Key != rows[i].Key || r.Handle != rows[i].Handle || r.User != rows[i].User ||
+			r, err := tab.store.Load(ctx, rows[i].Ref)
+			if err != nil || r.Ref != rows[i].Ref || r.Version != rows[i].Version || r.User != rows[i].User ||
 				string(r.Data) != string(rows[i].Data) || r.ExpiresIn > time.Hour || r.ExpiresIn < 59*time.Minute || r.AbsoluteIn < 23*time.Hour {
 				t.Errorf("load %d: %+v, %v", i, r, err)
 			}
-			rows[i].Version = r.Version
 		}
 		want("loads", tab.together(t, each(load)...), 2)
 		want("saves", tab.together(t, each(func(i int) {
 			rows[i].Data, rows[i].User = fmt.Appendf(nil, `{"saved":%d}`, i), fmt.Sprint("saved by ", i)
-			v, err := tab.store.Save(ctx, rows[i], anHour)
-			if err != nil || v != rows[i].Version+1 {
+			v, err := save(ctx, tab.store, rows[i], anHour)
+			if err != nil || v == 0 || v == rows[i].Version {
 				t.Errorf("save %d: version %d, %v", i, v, err)
 			}
 		})...), 4)
 		tab.age(t, 30*time.Minute)
 		want("touches", tab.together(t, each(func(i int) {
-			if err := tab.store.Touch(ctx, rows[i].Key, sessions.TTL{Idle: time.Hour, Throttle: time.Minute}); err != nil {
+			if err := touch(ctx, tab.store, rows[i].Ref, driver.Life{Idle: time.Hour, Throttle: time.Minute}); err != nil {
 				t.Errorf("touch %d: %v", i, err)
 			}
 		})...), 4) // MySQL asks first which rows are free
 		tab.together(t, each(func(i int) {
-			if r, err := tab.store.Load(ctx, rows[i].Key); err != nil || r.ExpiresIn < 59*time.Minute || string(r.Data) != string(rows[i].Data) || r.User != rows[i].User {
+			if r, err := tab.store.Load(ctx, rows[i].Ref); err != nil || r.ExpiresIn < 59*time.Minute || string(r.Data) != string(rows[i].Data) || r.User != rows[i].User {
 				t.Errorf("load %d after the touch: %+v, %v", i, r, err)
 			}
 		})...)
 		tab.age(t, 4*time.Hour) // the saves gave them less time, and the reaper knows
 		if deleted, err := (&sessions.Reaper{Store: tab.store}).Sweep(ctx); deleted != n || err != nil {
 			t.Errorf("deleted %d of %d, %v", deleted, n, err)
-		}
-	})
-}
-
-// What is wrong with one call of a batch is nothing to its neighbours.
-func TestNeighboursInABatch(t *testing.T) {
-	eachBatching(t, func(t *testing.T, tab *table) {
-		ctx := t.Context()
-		good, other, stale, gone, bad, taken := newRow(`{"n":1}`), newRow(`{"n":1}`), newRow(`{"n":1}`), newRow(`{"n":1}`), newRow(`{"n":1}`), newRow(`{"n":1}`)
-		for _, r := range []sessions.Record{good, other, stale, bad, taken} {
-			check(t, tab.store.Create(ctx, r, day))
-		}
-		save := func(r sessions.Record, version sessions.Version, data string, want error) func() {
-			return func() {
-				r.Version, r.Data = version, []byte(data)
-				v, err := tab.store.Save(ctx, r, anHour)
-				if !errors.Is(err, want) || err == nil && v != version+1 {
-					t.Errorf("save %s: version %d, %v, want %v", data, v, err, want)
-				}
-			}
-		}
-		tab.together(t,
-			save(good, 1, `{"n":2}`, nil),
-			save(stale, 7, `{"stale":2}`, sessions.ErrConflict),
-			save(gone, 1, `{"gone":2}`, sessions.ErrNotFound),
-			save(good, 2, `{"n":3}`, nil), // in the next batch, for it is the same row
-			save(good, 2, `{"n":4}`, sessions.ErrConflict),
-			save(other, 1, `{"n":2}`, nil),
-			func() {
-				if _, err := tab.store.Load(ctx, gone.Key); !errors.Is(err, sessions.ErrNotFound) {
-					t.Errorf("load: %v", err)
-				}
-			})
-		tab.together(t,
-			save(good, 3, `{"n":4}`, nil),
-			save(bad, 1, `{"bad":`, sessions.ErrValue),
-			save(other, 2, `{"n":3}`, nil))
-		create := func(r sessions.Record, want error) func() {
-			return func() {
-				if err := tab.store.Create(ctx, r, day); !errors.Is(err, want) {
-					t.Errorf("create: %v, want %v", err, want)
-				}
-			}
-		}
-		first, second, broken, sameHandle := newRow(`{"n":1}`), newRow(`{"n":1}`), newRow(`{"n":`), newRow(`{"n":1}`)
-		sameHandle.Handle = taken.Handle
-		tab.together(t, create(first, nil), create(taken, sessions.ErrExists), create(sameHandle, sessions.ErrExists), create(second, nil))
-		third := newRow(`{"n":1}`)
-		tab.together(t, create(third, nil), create(broken, sessions.ErrValue))
-		for what, r := range map[string]sessions.Record{"good": good, "other": other, "first": first, "second": second, "third": third} {
-			got, err := tab.store.Load(ctx, r.Key)
-			if want := map[string]string{"good": `{"n":4}`, "other": `{"n":3}`}[what]; err != nil || want != "" && string(got.Data) != want {
-				t.Errorf("%s: %s, %v", what, got.Data, err)
-			}
-		}
-		if n := tab.rows(t); n != 8 {
-			t.Errorf("%d rows, want 8", n)
 		}
 	})
 }
@@ -236,8 +167,8 @@ func TestACallerWhoLeavesABatch(t *testing.T) {
 					t.Errorf("the one who left: %v", err)
 				}
 			},
-			func() { check(t, tab.store.Create(t.Context(), stays, day)) },
-			func() { left <- tab.store.Create(ctx, leaves, day) })
+			func() { insert(t, tab.store, stays) },
+			func() { _, err := create(ctx, tab.store, leaves, day); left <- err })
 		if n := tab.rows(t); n != 1 {
 			t.Errorf("%d rows, want that of the one who stayed", n)
 		}
@@ -252,10 +183,9 @@ func TestBatchesOfTwoNodesDoNotDeadlock(t *testing.T) {
 		before := watcher.deadlocks(t)
 		nodes := []*conns{b.connectSized(t, "", 4), b.connectSized(t, "", 4)}
 		stores := []sessions.Store{nodes[0].openStore(t, tab.name), nodes[1].openStore(t, tab.name)}
-		rows := make([]sessions.Record, 30)
+		rows := make([]driver.Row, 30)
 		for i := range rows {
-			rows[i] = newRow(`{"n":0}`)
-			check(t, tab.store.Create(t.Context(), rows[i], day))
+			rows[i] = insert(t, tab.store, newRow(`{"n":0}`))
 		}
 		var done [30]int
 		var mu sync.Mutex
@@ -263,9 +193,10 @@ func TestBatchesOfTwoNodesDoNotDeadlock(t *testing.T) {
 			store := stores[caller%2]
 			for round := range 30 {
 				i := (caller*7 + round*11) % len(rows)
-				r, err := store.Load(t.Context(), rows[i].Key)
+				r, err := store.Load(t.Context(), rows[i].Ref)
 				check(t, err)
-				_, err = store.Save(t.Context(), r, anHour)
+				r.Data = fmt.Appendf(nil, `{"n":%d}`, saved(t, r)+1)
+				_, err = save(t.Context(), store, r, anHour)
 				switch {
 				case err == nil:
 					mu.Lock()
@@ -274,13 +205,14 @@ func TestBatchesOfTwoNodesDoNotDeadlock(t *testing.T) {
 				case !errors.Is(err, sessions.ErrConflict):
 					t.Errorf("save: %v", err)
 				}
-				check(t, store.Touch(t.Context(), rows[i].Key, sessions.TTL{Idle: 2 * time.Hour}))
+				check(t, touch(t.Context(), store, rows[i].Ref, driver.Life{Idle: 2 * time.Hour}))
 			}
 		})
 		for i, r := range rows {
-			got, err := tab.store.Load(t.Context(), r.Key)
-			if err != nil || int(got.Version) != done[i]+1 {
-				t.Errorf("row %d: version %d after %d saves, %v", i, got.Version, done[i], err)
+			got, err := tab.store.Load(t.Context(), r.Ref)
+			check(t, err)
+			if n := saved(t, got); n != done[i] {
+				t.Errorf("row %d holds %d saves of %d", i, n, done[i])
 			}
 		}
 		for _, node := range nodes {
@@ -290,6 +222,14 @@ func TestBatchesOfTwoNodesDoNotDeadlock(t *testing.T) {
 			t.Errorf("%d deadlocks, of which retrying hid some", n)
 		}
 	})
+}
+
+// saved is what a row of that test counts.
+func saved(t *testing.T, r driver.Row) (n int) {
+	t.Helper()
+	_, err := fmt.Sscanf(string(r.Data), `{"n":%d}`, &n)
+	check(t, err)
+	return n
 }
 
 // deadlocks returns how many the server has broken since it began.

@@ -2,51 +2,118 @@ package mysqlstore
 
 import (
 	"context"
-	"strings"
+	"database/sql"
+	"fmt"
+	"slices"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/retry"
-	"github.com/sqlsessions/sessions/internal/stmt"
 )
 
-// DeleteUser implements [sessions.Store].
-func (s *Store) DeleteUser(ctx context.Context, user string, except []string) (int, error) {
-	n, err := s.sweep(ctx, s.sql.deleteUser, user, strings.Join(except, ","))
-	return n, s.wrap("delete by user", err)
-}
-
-// DeleteAll implements [sessions.Store].
-func (s *Store) DeleteAll(ctx context.Context, limit int) (int, error) {
-	n, err := s.sweep(ctx, s.sql.deleteAll, limit)
-	return n, s.wrap("delete all", err)
-}
-
-// sweep deletes all rows of a range, again and again where others are in its way.
-func (s *Store) sweep(ctx context.Context, query string, args ...any) (deleted int, err error) {
-	err = retry.Do(ctx, retry.Many, undone, func() error {
-		deleted, err = stmt.Sweep(ctx, s.db.DB, query, args...)
-		return err
-	})
-	return deleted, err
-}
-
-// Count implements [sessions.Store].
-func (s *Store) Count(ctx context.Context) (n int, err error) {
-	err = s.db.QueryRow(ctx, s.sql.count, nil, &n)
-	return n, s.wrap("count", err)
-}
-
-// List implements [sessions.Store].
-func (s *Store) List(ctx context.Context, user, after string, limit int) (records []sessions.Record, err error) {
-	query, args := s.sql.list, []any{after, limit}
-	if user != "" {
-		query, args = s.sql.listUser, []any{user, after, limit}
+// selected returns the statements for a selection, and what they compare with.
+func (s *Store) selected(user, label string) (*selection, []any) {
+	switch {
+	case user != "":
+		return &s.sql.byUser, []any{user}
+	case label != "":
+		return &s.sql.byLabel, []any{label}
 	}
-	row := newReader()
-	err = s.db.Query(ctx, query, args, func(scan func(...any) error) error {
-		r, err := row.read(scan)
-		records = append(records, r)
+	return &s.sql.all, nil
+}
+
+// EndAll implements [driver.Store].
+//
+// It keeps no lock from one statement to the next, so each of them says which rows
+// it is about: one that became another user's in between is spared.
+func (s *Store) EndAll(ctx context.Context, req driver.EndAllRequest) (ended int, err error) {
+	if err := req.Check(); err != nil {
+		return 0, s.wrap(ctx, "end all", err)
+	}
+	except := make(map[rowID]bool, len(req.Except))
+	for _, id := range req.Except {
+		except[rowID(key(id))] = true
+	}
+	on, selection := s.selected(req.User, req.Label)
+	after := []byte{}
+	for ended < req.Limit {
+		limit, found := req.Limit-ended, 0
+		var keys []any
+		err := s.db.Query(ctx, on.find, slices.Concat(selection, []any{after, limit}), func(scan func(...any) error) error {
+			var id rowID
+			err := scan(&id)
+			found, after = found+1, id[:]
+			if !except[id] {
+				keys = append(keys, id[:])
+			}
+			return err
+		})
+		if err != nil {
+			return ended, s.wrap(ctx, "end all", err)
+		}
+		err = retry.Do(ctx, retry.Many, undone, func() error {
+			n, err := onKeys(ctx, s.db.DB, on.end, keys, selection...)
+			ended += n // also when a later part of them was undone
+			return err
+		})
+		if err != nil || found < limit {
+			return ended, s.wrap(ctx, "end all", err)
+		}
+	}
+	return ended, nil
+}
+
+// onKeys runs a statement on the rows with these keys, and returns how many it
+// changed. MariaDB makes a subquery of a list of 1,000 keys, and then it reads,
+// and locks, the whole table.
+func onKeys(ctx context.Context, db interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}, query string, keys []any, args ...any,
+) (changed int, err error) {
+	for part := range slices.Chunk(keys, 500) {
+		query, part := withKeys(query, part)
+		result, err := db.ExecContext(ctx, query, slices.Concat(part, args)...)
+		if err != nil {
+			return changed, err
+		}
+		n, err := result.RowsAffected()
+		if err != nil {
+			return changed, err
+		}
+		changed += int(n)
+	}
+	return changed, nil
+}
+
+// List implements [driver.Store].
+func (s *Store) List(ctx context.Context, req driver.ListRequest) (rows []driver.Row, err error) {
+	if err := req.Check(); err != nil {
+		return nil, s.wrap(ctx, "list", err)
+	}
+	if req.ID != "" && !req.ID.Valid() {
+		return nil, nil
+	}
+	after := []byte{}
+	if req.After != "" {
+		if !req.After.Valid() {
+			return nil, s.wrap(ctx, "list", fmt.Errorf("%w: After is %.40q, no session's ID", driver.ErrInvalid, string(req.After)))
+		}
+		after = key(req.After)
+	}
+	on, selection := s.selected(req.User, req.Label)
+	if req.ID != "" {
+		on, selection = &s.sql.byID, []any{key(req.ID)}
+	}
+	r := newReader()
+	err = s.db.Query(ctx, on.list, append(selection, after, req.Limit), func(scan func(...any) error) error {
+		err := scan(r.dest[:]...)
+		rows = append(rows, r.listed())
 		return err
 	})
-	return records, s.wrap("list", err)
+	return rows, s.wrap(ctx, "list", err)
+}
+
+// Stats implements [driver.Store].
+func (s *Store) Stats(ctx context.Context) (stats driver.Stats, err error) {
+	err = s.db.QueryRow(ctx, s.sql.stats, nil, &stats.Live, &stats.Dead)
+	return stats, s.wrap(ctx, "stats", err)
 }

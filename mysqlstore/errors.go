@@ -1,13 +1,14 @@
 package mysqlstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/go-sql-driver/mysql"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
 func number(err error) uint16 {
@@ -65,24 +66,27 @@ func advice(err error) string {
 
 // wrap says what was being done, and gives errors that callers tell apart
 // their sentinel.
-func (s *Store) wrap(doing string, err error) error {
+func (s *Store) wrap(ctx context.Context, doing string, err error) error {
 	switch number(err) {
 	case 1062: // duplicate entry; the text would show the key
-		return fmt.Errorf("mysqlstore: %s: %w", doing, sessions.ErrExists)
+		return fmt.Errorf("mysqlstore: %s: %w", doing, driver.ErrExists)
 	case 1146, 1054, 1049, 1364: // unknown table, column, database; a column more, without default
 		return fmt.Errorf("mysqlstore: %s: %w: table %s is missing or not as this version needs it; run `sessions migrate up`, and `sessions doctor` if that changes nothing: %w",
-			doing, sessions.ErrSchema, s.table, err)
+			doing, driver.ErrSchema, s.table, err)
 	case 3140, 3819, 4025, 1366, 1048: // not JSON, check violated (MySQL, MariaDB), not UTF-8, which CONVERT makes NULL
-		return fmt.Errorf("mysqlstore: %s: %w: error %d", doing, sessions.ErrValue, number(err))
+		return fmt.Errorf("mysqlstore: %s: %w: error %d", doing, driver.ErrValue, number(err))
 	case 1300: // MariaDB: not text of the connection's character set
-		return fmt.Errorf("mysqlstore: %s: %w: error %d; the text is not UTF-8, or the DSN's charset is not utf8mb4", doing, sessions.ErrValue, number(err))
+		return fmt.Errorf("mysqlstore: %s: %w: error %d; the text is not UTF-8, or the DSN's charset is not utf8mb4", doing, driver.ErrValue, number(err))
 	}
 	switch {
 	case err == nil:
 		return nil
 	case tooLarge(err):
 		return fmt.Errorf("mysqlstore: %s: %w: raise max_allowed_packet, and the DSN's maxAllowedPacket if it is set, well above Options.MaxBytes: %w",
-			doing, sessions.ErrTooLarge, err)
+			doing, driver.ErrTooLarge, err)
+	}
+	if cause := context.Cause(ctx); cause != nil && (errors.Is(err, ctx.Err()) || transient(err)) && !errors.Is(err, cause) {
+		return fmt.Errorf("mysqlstore: %s: %w: %w", doing, err, cause)
 	}
 	return fmt.Errorf("mysqlstore: %s: %s%w", doing, advice(err), err)
 }

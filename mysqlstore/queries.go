@@ -4,134 +4,223 @@ import "strings"
 
 // Times are UTC, computed and compared by the database alone: neither the
 // application's clock nor any time zone setting matters. Durations go in and come
-// out in microseconds. MySQL assigns columns from left to right and later
-// expressions see the new values, so no expression reads a column that is set before it.
+// out in microseconds.
 //
-// Session data comes as bytes, so that the connection's character set does not matter. CAST
-// would do that too, at twice the cost, and gives NULL on MariaDB for what is larger than
-// the server's max_allowed_packet.
-const (
-	now = `UTC_TIMESTAMP(6)`
+// An UPDATE assigns columns from left to right, or all at once, or in no certain
+// order: that depends on the server, its sql_mode and the statement. So every
+// expression means the same before and after each of the other assignments.
+var tokens = [...]string{
+	// The columns of a row, after its ID. Data comes as bytes, so the connection's
+	// character set does not matter. CAST would do that too, at twice the cost, and
+	// on MariaDB gives NULL for what is larger than the server's max_allowed_packet.
+	"$COLUMNS", `verifier, user_id, label, CONVERT(data USING binary), version, format,
+			TIMESTAMPDIFF(MICROSECOND, $UNIX, created_at),
+			TIMESTAMPDIFF(MICROSECOND, $UNIX, authenticated_at),
+			TIMESTAMPDIFF(MICROSECOND, $NOW, expires_at),
+			TIMESTAMPDIFF(MICROSECOND, $NOW, absolute_expires_at)`,
 
-	columns = "`key`, `handle`, COALESCE(`user_id`, ''), CONVERT(`data` USING binary), `version`," + `
-	TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', created_at),
-	TIMESTAMPDIFF(MICROSECOND, ` + now + `, expires_at),
-	TIMESTAMPDIFF(MICROSECOND, ` + now + `, absolute_expires_at)`
+	// Text is UTF-8, whatever character set the connection has. Otherwise the server
+	// would convert it: an emoji would come back as "?" through a connection of utf8mb3.
+	"$TEXT", `CONVERT(CAST(? AS BINARY) USING utf8mb4)`,
 
-	// The bytes are UTF-8 whatever character set the connection has. Else the server would
-	// convert them: an emoji would come back as "?" through a connection of utf8mb3.
-	document = `CONVERT(CAST(? AS BINARY) USING utf8mb4)`
+	// The idle expiry, from the idle timeout and, in a save, the restarted absolute
+	// timeout or NULL. The latter gives the same before and after the absolute expiry is set.
+	"$EXPIRY", `LEAST($NOW + INTERVAL ? MICROSECOND, absolute_expires_at)`,
+	"$SAVED", `LEAST($NOW + INTERVAL ? MICROSECOND, COALESCE($NOW + INTERVAL ? MICROSECOND, absolute_expires_at))`,
+	"$JOINED", `LEAST($NOW + INTERVAL j.idle MICROSECOND, COALESCE($NOW + INTERVAL j.absolute MICROSECOND, s.absolute_expires_at))`,
+	"$CREATED", `$NOW + INTERVAL LEAST(j.idle, j.absolute) MICROSECOND`,
 
-	later     = now + ` + INTERVAL ? MICROSECOND`
-	expiry    = `LEAST(` + later + `, absolute_expires_at)` // takes the idle timeout
-	newExpiry = later                                       // takes the smaller of the two timeouts
+	// The rows of a statement for many, from one JSON array of arrays. They are sorted by
+	// ID and locked in that order, so two of these statements may wait for each other
+	// but do not deadlock.
+	"$ROWS", `JSON_TABLE($TEXT, '$[*]' COLUMNS (
+			id VARBINARY(32) PATH '$[0]' ERROR ON ERROR,
+			proof VARBINARY(64) PATH '$[1]' ERROR ON ERROR,
+			was BIGINT PATH '$[2]' ERROR ON ERROR,
+			verifier VARBINARY(64) PATH '$[3]' ERROR ON ERROR,
+			version BIGINT PATH '$[4]' ERROR ON ERROR,
+			idle BIGINT PATH '$[5]' ERROR ON ERROR,
+			absolute BIGINT PATH '$[6]' ERROR ON ERROR,
+			authenticated TINYINT PATH '$[7]' ERROR ON ERROR,
+			user_id VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[8]' ERROR ON ERROR,
+			label VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[9]' ERROR ON ERROR,
+			data MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$[10]' ERROR ON ERROR)) AS j`,
+	"$TOUCHES", `JSON_TABLE($TEXT, '$[*]' COLUMNS (
+			id VARBINARY(32) PATH '$[0]' ERROR ON ERROR,
+			proof VARBINARY(64) PATH '$[1]' ERROR ON ERROR,
+			idle BIGINT PATH '$[2]' ERROR ON ERROR,
+			throttle BIGINT PATH '$[3]' ERROR ON ERROR)) AS j`,
 
-	// The mark, reap_after, is when a reaper looks at the row: at the latest in the full hour
-	// behind its expiry. It is the one indexed time. Requests only bring it forward; the
-	// reaper, who finds a row alive, moves it on.
-	bucketOf  = `TIMESTAMPADD(HOUR, TIMESTAMPDIFF(HOUR, TIMESTAMP'2000-01-01 00:00:00', `
-	bucketEnd = `) + 1, TIMESTAMP'2000-01-01 00:00:00')`
+	// reap_after says when the reaper looks at a row: at the full hour after its expiry
+	// or earlier. It finds the row, the expiry decides. The minute is a margin for a
+	// replica that takes over with another clock.
+	"$DUE", `reap_after <= $NOW - INTERVAL 1 MINUTE`,
+	"$DEAD", `expires_at <= $NOW - INTERVAL 1 MINUTE`,
 
-	load = "SELECT " + columns + " FROM $TABLE WHERE `key` = ? AND expires_at > " + now
-
-	create = "INSERT INTO $TABLE (`key`, `handle`, `user_id`, `data`, `version`, created_at, absolute_expires_at, expires_at, reap_after) " +
-		`VALUES (?, ?, ?, ` + document + `, 1, ` + now + `, ` + later + `, ` + newExpiry + `, ` + bucketOf + newExpiry + bucketEnd + `)`
-
-	// The version keeps it from overwriting somebody's change, the expiry from
-	// bringing back a dead row, and an UPDATE never inserts. The version also
-	// makes sure that a row which matches changes: MySQL counts changed rows.
-	save = "UPDATE $TABLE SET `user_id` = ?, `data` = " + document + ", `version` = `version` + 1, " +
-		`reap_after = LEAST(reap_after, ` + bucketOf + expiry + bucketEnd + `), expires_at = ` + expiry +
-		" WHERE `key` = ? AND `version` = ? AND expires_at > " + now
-
-	// Whether a save found nothing because the row moved on or because it is gone.
-	exists = "SELECT 1 FROM $TABLE WHERE `key` = ? AND expires_at > " + now
-
-	// The throttle is in the condition, so that of many parallel requests, on
-	// however many machines, one writes; and it is what makes the move monotone.
-	touch = `UPDATE $TABLE SET expires_at = ` + expiry +
-		" WHERE `key` = ? AND expires_at > " + now + ` AND expires_at <= ` + expiry + ` - INTERVAL ? MICROSECOND`
-
-	// One statement, so that exactly one of the two keys is live at any moment.
-	rekey = "UPDATE $TABLE SET `key` = ?, `handle` = ?, `user_id` = ?, `data` = " + document + ", `version` = `version` + 1, " +
-		`reap_after = LEAST(reap_after, ` + bucketOf + expiry + bucketEnd + `), expires_at = ` + expiry +
-		" WHERE `key` = ? AND `version` = ? AND expires_at > " + now
-
-	rekeyAnew = "UPDATE $TABLE SET `key` = ?, `handle` = ?, `user_id` = ?, `data` = " + document + ", `version` = `version` + 1, " +
-		`created_at = ` + now + `, absolute_expires_at = ` + later + `, ` +
-		`reap_after = LEAST(reap_after, ` + bucketOf + newExpiry + bucketEnd + `), expires_at = ` + newExpiry +
-		" WHERE `key` = ? AND `version` = ? AND expires_at > " + now
-
-	// The same for many rows at once, which come as one JSON array. Their keys are
-	// sorted and the rows are locked as they come, and so two of these wait for each
-	// other but do not deadlock.
-	many = `JSON_TABLE(` + document + `, '$[*]' COLUMNS (k VARBINARY(64) PATH '$[0]' ERROR ON ERROR, idle BIGINT PATH '$[1]' ERROR ON ERROR, n BIGINT PATH '$[2]' ERROR ON ERROR, ` +
-		`h VARCHAR(64) CHARACTER SET utf8mb4 PATH '$[3]' ERROR ON ERROR, u VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[4]' ERROR ON ERROR, ` +
-		`d MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$[5]' ERROR ON ERROR)) AS j`
-	ofMany    = `LEAST(` + now + ` + INTERVAL j.idle MICROSECOND, s.absolute_expires_at)`
-	newOfMany = now + ` + INTERVAL j.idle MICROSECOND`
-
-	loadMany   = "SELECT " + columns + " FROM $TABLE WHERE `key` IN ($KEYS) AND expires_at > " + now
-	createMany = "INSERT INTO $TABLE (`key`, `handle`, `user_id`, `data`, `version`, created_at, absolute_expires_at, expires_at, reap_after) " +
-		`SELECT UNHEX(j.k), j.h, j.u, j.d, 1, ` + now + `, ` + now + ` + INTERVAL j.n MICROSECOND, ` + newOfMany + `, ` + bucketOf + newOfMany + bucketEnd +
-		` FROM ` + many
-	// Those that nobody holds: the locks are gone when it ends, for autocommit is on.
-	freeMany = "SELECT `key`, `version` FROM $TABLE WHERE `key` IN ($KEYS) AND expires_at > " + now + " FOR UPDATE SKIP LOCKED"
-	// All or none: a row that is not there, or has moved on, makes the sum overflow, which is
-	// an error in every sql_mode and undoes the statement. How many rows an UPDATE
-	// changed would not tell which, and asking afterwards could be answered by somebody's later change.
-	saveMany = `UPDATE ` + many + " LEFT JOIN $TABLE AS s ON s.`key` = UNHEX(j.k) " +
-		"SET s.`user_id` = j.u, s.`data` = j.d, s.`version` = s.`version` + 1, " +
-		`s.reap_after = LEAST(s.reap_after, ` + bucketOf + ofMany + bucketEnd + `), s.expires_at = ` + ofMany +
-		" WHERE IF(s.`version` = j.n AND s.expires_at > " + now + `, 1, ABS(j.n) + 1 + 9223372036854775807)`
-	touchMany = `UPDATE ` + many + " STRAIGHT_JOIN $TABLE AS s ON s.`key` = UNHEX(j.k) " +
-		`SET s.expires_at = ` + ofMany +
-		` WHERE s.expires_at > ` + now + ` AND s.expires_at <= ` + ofMany + ` - INTERVAL j.n MICROSECOND`
-
-	deleteKey    = "DELETE FROM $TABLE WHERE `key` = ?"
-	deleteHandle = "DELETE FROM $TABLE WHERE `handle` = ? AND expires_at > " + now
-	// A comma can't be in a handle.
-	deleteUser = "DELETE FROM $TABLE WHERE `user_id` = ? AND NOT FIND_IN_SET(`handle`, ?)"
-	// The condition holds for all rows and is for sql_safe_updates.
-	deleteAll = "DELETE FROM $TABLE WHERE `key` >= '' ORDER BY `key` LIMIT ?"
-
-	// The mark finds, the expiry decides. A DELETE over the index would take its
-	// locks in the reverse order of a user's update and deadlock with it, so the
-	// rows are locked first, passing over those that anybody holds, and then deleted by
-	// primary key. The minute is a margin for a replica that takes over with another clock.
-	due           = `reap_after <= ` + now + ` - INTERVAL 1 MINUTE`
-	expired       = `expires_at <= ` + now + ` - INTERVAL 1 MINUTE`
-	selectDue     = "SELECT `key`, CAST(reap_after AS CHAR), " + expired + ` FROM $TABLE WHERE ` + due
-	behind        = " AND (reap_after > ? OR reap_after = ? AND `key` > ?)"
-	inOrder       = " ORDER BY reap_after, `key` LIMIT ? FOR UPDATE SKIP LOCKED"
-	deleteExpired = "DELETE $TABLE FROM $TABLE FORCE INDEX (PRIMARY) WHERE `key` IN ($KEYS) AND " + expired
-	moveOn        = "UPDATE $TABLE FORCE INDEX (PRIMARY) SET reap_after = " + bucketOf + `expires_at` + bucketEnd + " WHERE `key` IN ($KEYS)"
-	countExpired  = `SELECT COUNT(*) FROM $TABLE WHERE ` + due + ` AND ` + expired
-
-	count    = `SELECT COUNT(*) FROM $TABLE WHERE expires_at > ` + now
-	list     = `SELECT ` + columns + " FROM $TABLE WHERE `handle` > ? AND expires_at > " + now + " ORDER BY `handle` LIMIT ?"
-	listUser = `SELECT ` + columns + " FROM $TABLE WHERE `user_id` = ? AND `handle` > ? AND expires_at > " + now + " ORDER BY `handle` LIMIT ?"
-)
-
-// queries are the statements with one table's name in them.
-type queries struct {
-	load, create, save, exists, touch, rekey, rekeyAnew string
-
-	loadMany, createMany, saveMany, freeMany, touchMany string
-
-	deleteKey, deleteHandle, deleteUser, deleteAll, selectDue, selectBehind, deleteExpired, moveOn string
-
-	countExpired, count, list, listUser string
+	"$NOW", `UTC_TIMESTAMP(6)`,
+	"$UNIX", `TIMESTAMP'1970-01-01 00:00:00'`,
+	"$HOURS", `TIMESTAMP'2000-01-01 00:00:00'`, // from where hours are counted
 }
 
+// queries are the statements with one table's name in them. $KEYS is left for
+// as many places as there are keys.
+type queries struct {
+	load, create, save, verifier, touch                 string
+	loadMany, createMany, saveMany, touchMany, freeMany string
+	end, endDead                                        string
+	byID, byUser, byLabel, all                          selection
+	stats, selectDue, selectNext, deleteDead, postpone  string
+}
+
+// A selection is the statements on the rows that are selected in one way.
+type selection struct{ list, find, end string }
+
 func newQueries(table string) *queries {
-	on := func(sql string) string { return strings.ReplaceAll(sql, "$TABLE", table) }
+	replacer := strings.NewReplacer(append(tokens[:], "$TABLE", table)...)
+	q := func(sql string) string {
+		return replacer.Replace(replacer.Replace(replacer.Replace(sql))) // tokens have tokens in them
+	}
+	selected := func(condition string) selection {
+		on := strings.NewReplacer("$SELECTED", condition).Replace
+		return selection{
+			list: q(on(`SELECT id, $COLUMNS
+				FROM $TABLE
+				WHERE $SELECTED AND id > ? AND expires_at > $NOW
+				ORDER BY id
+				LIMIT ?`)),
+
+			find: q(on(`SELECT id
+				FROM $TABLE
+				WHERE $SELECTED AND id > ? AND expires_at > $NOW
+				ORDER BY id
+				LIMIT ?`)),
+
+			// By primary key, so it locks the rows that it ends and no gap between rows. The
+			// optimizer could prefer the index on users, whose locks are taken in the reverse
+			// order of a save's, and deadlock with it.
+			end: q(on(`DELETE $TABLE
+				FROM $TABLE FORCE INDEX (PRIMARY)
+				WHERE id IN ($KEYS) AND $SELECTED AND expires_at > $NOW`)),
+		}
+	}
 	return &queries{
-		load: on(load), create: on(create), save: on(save), exists: on(exists), touch: on(touch),
-		rekey: on(rekey), rekeyAnew: on(rekeyAnew),
-		loadMany: on(loadMany), createMany: on(createMany), saveMany: on(saveMany), freeMany: on(freeMany), touchMany: on(touchMany),
-		deleteKey: on(deleteKey), deleteHandle: on(deleteHandle), deleteUser: on(deleteUser),
-		deleteAll: on(deleteAll), selectDue: on(selectDue + inOrder), selectBehind: on(selectDue + behind + inOrder), deleteExpired: on(deleteExpired), moveOn: on(moveOn),
-		countExpired: on(countExpired), count: on(count), list: on(list), listUser: on(listUser),
+		load: q(`SELECT $COLUMNS
+			FROM $TABLE
+			WHERE id = ? AND expires_at > $NOW`),
+
+		create: q(`INSERT INTO $TABLE
+			SET id = ?, verifier = ?, user_id = ?, label = ?, data = $TEXT, version = ?,
+				created_at = $NOW,
+				authenticated_at = IF(?, $NOW, NULL),
+				absolute_expires_at = $NOW + INTERVAL ? MICROSECOND,
+				expires_at = $NOW + INTERVAL ? MICROSECOND,
+				reap_after = $HOURS + INTERVAL 1 + TIMESTAMPDIFF(HOUR, $HOURS, $NOW + INTERVAL ? MICROSECOND) HOUR`),
+
+		// The version keeps it from overwriting another request's change, the expiry from
+		// bringing back a dead row, and an UPDATE never inserts. The new version also makes
+		// sure that a row which matches changes: MySQL counts changed rows. Requests only
+		// bring reap_after forward; the reaper, when it finds a row alive, moves it on.
+		save: q(`UPDATE $TABLE
+			SET verifier = ?, user_id = ?, label = ?, data = $TEXT, version = ?,
+				authenticated_at = IF(?, $NOW, authenticated_at),
+				reap_after = LEAST(reap_after, $HOURS + INTERVAL 1 + TIMESTAMPDIFF(HOUR, $HOURS, $SAVED) HOUR),
+				expires_at = $SAVED,
+				absolute_expires_at = COALESCE($NOW + INTERVAL ? MICROSECOND, absolute_expires_at)
+			WHERE id = ? AND verifier = ? AND version = ? AND expires_at > $NOW`),
+
+		// Why a save found nothing.
+		verifier: q(`SELECT verifier
+			FROM $TABLE
+			WHERE id = ? AND expires_at > $NOW`),
+
+		// LAST_INSERT_ID tells that the row is there: the server reports its value as that of
+		// the last insert, and 0 if no row matches. The number of changed rows does not tell,
+		// because a row that is not due stays as it is, without a write. It takes a column's
+		// value, because a MariaDB computes a constant before it looks for a row. That the
+		// throttle is compared here makes the move monotone, and of many parallel requests,
+		// on however many machines, one writes.
+		touch: q(`UPDATE $TABLE
+			SET expires_at = IF(LAST_INSERT_ID(LENGTH(id)) AND expires_at <= $EXPIRY - INTERVAL ? MICROSECOND, $EXPIRY, expires_at)
+			WHERE id = ? AND verifier = ? AND expires_at > $NOW`),
+
+		// The limit is for sql_select_limit, which could leave rows out.
+		loadMany: q(`SELECT id, $COLUMNS
+			FROM $TABLE
+			WHERE id IN ($KEYS) AND expires_at > $NOW
+			LIMIT 1000`),
+
+		createMany: q(`INSERT INTO $TABLE
+				(id, verifier, user_id, label, data, version,
+				created_at, authenticated_at, absolute_expires_at, expires_at, reap_after)
+			SELECT UNHEX(j.id), UNHEX(j.verifier), j.user_id, j.label, j.data, j.version,
+				$NOW, IF(j.authenticated, $NOW, NULL), $NOW + INTERVAL j.absolute MICROSECOND, $CREATED,
+				$HOURS + INTERVAL 1 + TIMESTAMPDIFF(HOUR, $HOURS, $CREATED) HOUR
+			FROM $ROWS`),
+
+		// Rows that are not locked. Its own locks are gone when it ends, because autocommit is on.
+		freeMany: q(`SELECT id, verifier, version
+			FROM $TABLE
+			WHERE id IN ($KEYS) AND expires_at > $NOW
+			LIMIT 1000
+			FOR UPDATE SKIP LOCKED`),
+
+		// All or none: for a row that is not there, or has moved on, the sum overflows, which
+		// is an error in every sql_mode and undoes the statement. How many rows an UPDATE
+		// changed would not tell which, and a query afterwards could meet a later change.
+		saveMany: q(`UPDATE $ROWS
+			LEFT JOIN $TABLE AS s ON s.id = UNHEX(j.id)
+			SET s.verifier = UNHEX(j.verifier), s.user_id = j.user_id, s.label = j.label, s.data = j.data, s.version = j.version,
+				s.authenticated_at = IF(j.authenticated, $NOW, s.authenticated_at),
+				s.reap_after = LEAST(s.reap_after, $HOURS + INTERVAL 1 + TIMESTAMPDIFF(HOUR, $HOURS, $JOINED) HOUR),
+				s.expires_at = $JOINED,
+				s.absolute_expires_at = COALESCE($NOW + INTERVAL j.absolute MICROSECOND, s.absolute_expires_at)
+			WHERE IF(s.verifier = UNHEX(j.proof) AND s.version = j.was AND s.expires_at > $NOW, 1, ABS(j.was) + 1 + 9223372036854775807)`),
+
+		touchMany: q(`UPDATE $TOUCHES
+			STRAIGHT_JOIN $TABLE AS s ON s.id = UNHEX(j.id)
+			SET s.expires_at = LEAST($NOW + INTERVAL j.idle MICROSECOND, s.absolute_expires_at)
+			WHERE s.verifier = UNHEX(j.proof) AND s.expires_at > $NOW
+				AND s.expires_at <= LEAST($NOW + INTERVAL j.idle MICROSECOND, s.absolute_expires_at) - INTERVAL j.throttle MICROSECOND`),
+
+		// The user is compared unless the parameter before it is true.
+		end: q(`DELETE FROM $TABLE
+			WHERE id = ? AND (? OR user_id <=> ?) AND expires_at > $NOW`),
+
+		endDead: q(`DELETE FROM $TABLE
+			WHERE id = ? AND (? OR user_id <=> ?) AND expires_at <= $NOW`),
+
+		byID:    selected("id = ?"),
+		byUser:  selected("user_id = ?"),
+		byLabel: selected("label = ?"),
+		all:     selected("TRUE"),
+
+		stats: q(`SELECT COUNT(IF(expires_at > $NOW, 1, NULL)), COUNT(IF($DUE AND $DEAD, 1, NULL))
+			FROM $TABLE`),
+
+		// A DELETE over the index would take its locks in the reverse order of a save and
+		// deadlock with it. So rows are locked first, except those that are locked already,
+		// and then deleted by primary key.
+		selectDue: q(`SELECT id, CAST(reap_after AS CHAR), $DEAD
+			FROM $TABLE
+			WHERE $DUE
+			ORDER BY reap_after, id
+			LIMIT ?
+			FOR UPDATE SKIP LOCKED`),
+
+		selectNext: q(`SELECT id, CAST(reap_after AS CHAR), $DEAD
+			FROM $TABLE
+			WHERE $DUE AND (reap_after > ? OR reap_after = ? AND id > ?)
+			ORDER BY reap_after, id
+			LIMIT ?
+			FOR UPDATE SKIP LOCKED`),
+
+		deleteDead: q(`DELETE $TABLE
+			FROM $TABLE FORCE INDEX (PRIMARY)
+			WHERE id IN ($KEYS) AND $DEAD`),
+
+		// The year is for an expiry without an hour after it.
+		postpone: q(`UPDATE $TABLE FORCE INDEX (PRIMARY)
+			SET reap_after = $HOURS + INTERVAL 1 + TIMESTAMPDIFF(HOUR, $HOURS, LEAST(expires_at, TIMESTAMP'9000-01-01 00:00:00')) HOUR
+			WHERE id IN ($KEYS)`),
 	}
 }

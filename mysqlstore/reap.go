@@ -3,36 +3,37 @@ package mysqlstore
 import (
 	"context"
 	"database/sql"
-	"strings"
 
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
 // A mark is where a row is in the index on reap_after.
 type mark struct{ after, key []byte }
 
-// DeleteExpired implements [sessions.Store].
-func (s *Store) DeleteExpired(ctx context.Context, limit int) (deleted int, more bool, err error) {
-	// Behind the mark of the batch before. From the start, each would go over the rows that all
-	// those before have deleted, which stay in the index until they are purged: most of its time.
+// Reap implements [driver.Store].
+func (s *Store) Reap(ctx context.Context, req driver.ReapRequest) (result driver.ReapResult, err error) {
+	// It starts after the mark of the previous batch. From the first row, each batch would
+	// read past the rows that all those before deleted, which stay in the index until they
+	// are purged: that was most of its time.
 	from := s.reaped.Load()
 	var last *mark
 	err = retry.Do(ctx, retry.Few, transient, func() error {
-		deleted, last, err = s.deleteExpiredOnce(ctx, limit, from)
+		result.Deleted, last, err = s.reapOnce(ctx, req.Limit, from)
 		return err
 	})
 	s.reaped.Store(last)
-	// At the end once more from the start, for rows that were passed over because somebody held them.
-	more = err == nil && (last != nil || from != nil)
-	return deleted, more, s.wrap("delete expired", err)
+	// After the last batch it starts from the first row once more, because of rows that were locked.
+	result.More = err == nil && (last != nil || from != nil)
+	return result, s.wrap(ctx, "reap", err)
 }
 
-// deleteExpiredOnce looks at the rows behind a mark, and returns the one it came to, or nil
-// when that was the last.
+// reapOnce looks at the rows after a mark. It returns the mark of the last of them,
+// or nil when there are no more.
 //
 // It needs several statements, and so a transaction: MySQL has no DELETE with SKIP LOCKED.
 // READ COMMITTED takes no locks on the gaps between rows.
-func (s *Store) deleteExpiredOnce(ctx context.Context, limit int, from *mark) (deleted int, last *mark, err error) {
+func (s *Store) reapOnce(ctx context.Context, limit int, from *mark) (deleted int, last *mark, err error) {
 	tx, err := s.db.DB.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
 		return 0, nil, err
@@ -42,10 +43,10 @@ func (s *Store) deleteExpiredOnce(ctx context.Context, limit int, from *mark) (d
 	if err != nil {
 		return 0, nil, err
 	}
-	if deleted, err = onKeys(ctx, tx, s.sql.deleteExpired, dead); err != nil {
+	if deleted, err = onKeys(ctx, tx, s.sql.deleteDead, dead); err != nil {
 		return 0, nil, err
 	}
-	if _, err := onKeys(ctx, tx, s.sql.moveOn, living); err != nil {
+	if _, err := onKeys(ctx, tx, s.sql.postpone, living); err != nil {
 		return 0, nil, err
 	}
 	// Where several servers take writes, this is where one of them wins.
@@ -58,11 +59,11 @@ func (s *Store) deleteExpiredOnce(ctx context.Context, limit int, from *mark) (d
 	return deleted, last, nil
 }
 
-// due locks the first rows behind a mark whose own has come, and returns their keys.
+// due locks the first rows after a mark that are due, and returns their keys.
 func (s *Store) due(ctx context.Context, tx *sql.Tx, limit int, from *mark) (dead, living []any, last *mark, err error) {
 	query, args := s.sql.selectDue, []any{limit}
 	if from != nil {
-		query, args = s.sql.selectBehind, []any{from.after, from.after, from.key, limit}
+		query, args = s.sql.selectNext, []any{from.after, from.after, from.key, limit}
 	}
 	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {
@@ -82,24 +83,4 @@ func (s *Store) due(ctx context.Context, tx *sql.Tx, limit int, from *mark) (dea
 		}
 	}
 	return dead, living, last, rows.Err()
-}
-
-// onKeys runs a statement on the rows with these keys, and returns how many it changed.
-func onKeys(ctx context.Context, tx *sql.Tx, query string, keys []any) (int, error) {
-	if len(keys) == 0 {
-		return 0, nil
-	}
-	marks := strings.Repeat("?,", len(keys))
-	result, err := tx.ExecContext(ctx, strings.Replace(query, "$KEYS", marks[:len(marks)-1], 1), keys...)
-	if err != nil {
-		return 0, err
-	}
-	n, err := result.RowsAffected()
-	return int(n), err
-}
-
-// CountExpired implements [sessions.Store].
-func (s *Store) CountExpired(ctx context.Context) (n int, err error) {
-	err = s.db.QueryRow(ctx, s.sql.countExpired, nil, &n)
-	return n, s.wrap("count expired", err)
 }

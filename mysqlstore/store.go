@@ -5,24 +5,26 @@
 package mysqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"sync/atomic"
-	"time"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/ident"
+	"github.com/sqlsessions/sessions/internal/native"
 	"github.com/sqlsessions/sessions/internal/retry"
 	"github.com/sqlsessions/sessions/internal/stmt"
+	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
-// A Store is a [sessions.Store] on one table. It holds no connection between
-// calls, needs no closing, and is safe for concurrent use. It keeps some thirty
-// statements prepared on each connection of the pool. While more than 16 calls run, or more than
-// there are connections, it sends loads, saves, touches and creates of many sessions as one
-// statement; see [Options].OneByOne.
+// A Store is a [driver.Store] on one table. It holds no connection between calls,
+// needs no closing, and is safe for concurrent use. It keeps some thirty statements
+// prepared on each connection of the pool. While more than 16 calls run, or more
+// than there are connections, it sends loads, saves, touches and creates of many
+// sessions as one statement; see [Options].OneByOne.
 type Store struct {
 	db     *stmt.Cache
 	table  string
@@ -31,7 +33,7 @@ type Store struct {
 	reaped atomic.Pointer[mark] // where the last batch ended, nil for a new sweep
 }
 
-var _ sessions.Store = (*Store)(nil)
+var _ driver.Store = (*Store)(nil)
 
 // New returns a store on the table "sessions" of the database that the
 // connections of db are in. It does not touch the database.
@@ -49,8 +51,8 @@ func onTable(db *stmt.Cache, table string, oneByOne bool) *Store {
 }
 
 // commits makes sure that a statement is committed when it is done. Without that,
-// what was saved would be gone with the connection, and a connection would see
-// the same old rows for ever.
+// what was saved would be gone with the connection, and a connection would always
+// see the same old rows.
 func commits(ctx context.Context, db *sql.DB) error {
 	var on bool
 	if err := db.QueryRowContext(ctx, "SELECT @@autocommit").Scan(&on); err != nil {
@@ -67,7 +69,8 @@ type Options struct {
 	// Table is 1 to 45 ASCII letters, digits and underscores.
 	// Defaults to "sessions".
 	Table string
-	// Schema is the database, named likewise. Defaults to the connection's.
+	// Schema is the database, with the same rules for its name. Defaults to the
+	// connection's.
 	Schema string
 	// OneByOne sends each call as a statement of its own, however many wait.
 	// Defaults to false.
@@ -75,7 +78,7 @@ type Options struct {
 }
 
 // With returns a store like s on the table that o names. The error wraps
-// [sessions.ErrOptions].
+// [driver.ErrInvalid].
 func (s *Store) With(o Options) (*Store, error) {
 	if o.Table == "" {
 		o.Table = "sessions"
@@ -87,151 +90,160 @@ func (s *Store) With(o Options) (*Store, error) {
 	return onTable(s.db, table, o.OneByOne), nil
 }
 
-// Load implements [sessions.Store].
-func (s *Store) Load(ctx context.Context, key sessions.RowKey) (sessions.Record, error) {
-	if s.groups == nil {
-		return s.loadAlone(ctx, key)
+// Load implements [driver.Store].
+func (s *Store) Load(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+	if !ref.ID.Valid() {
+		return driver.Row{}, s.wrap(ctx, "load", driver.ErrNotFound)
 	}
-	return s.groups.loads.Do(ctx, key)
+	if s.groups == nil {
+		return s.loadAlone(ctx, ref)
+	}
+	return s.groups.loads.Do(ctx, ref)
 }
 
-func (s *Store) loadAlone(ctx context.Context, key sessions.RowKey) (sessions.Record, error) {
-	r, err := newReader().read(func(dest ...any) error {
-		return s.db.QueryRow(ctx, s.sql.load, []any{string(key)}, dest...)
-	})
+func (s *Store) loadAlone(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+	r := newReader()
+	r.id, _ = uuid.Parse(string(ref.ID))
+	err := s.db.QueryRow(ctx, s.sql.load, []any{r.id[:]}, r.dest[1:]...)
+	if err == nil {
+		return r.proved(ref)
+	}
 	if errors.Is(err, sql.ErrNoRows) {
-		return r, sessions.ErrNotFound
+		err = driver.ErrNotFound
 	}
-	return r, s.wrap("load", err)
+	return driver.Row{}, s.wrap(ctx, "load", err)
 }
 
-// A reader reads rows one after the other, for all of which it is allocated once.
-type reader struct {
-	sessions.Record
-	created, left, limit int64
-	dest                 [8]any
-}
-
-func newReader() *reader {
-	r := &reader{}
-	// Into types that are not its own database/sql goes by reflection.
-	r.dest = [...]any{(*string)(&r.Key), &r.Handle, &r.User, &r.Data, (*int64)(&r.Version), &r.created, &r.left, &r.limit}
-	return r
-}
-
-func (r *reader) read(scan func(dest ...any) error) (sessions.Record, error) {
-	err := scan(r.dest[:]...)
-	r.CreatedAt = time.UnixMicro(r.created)
-	r.ExpiresIn = time.Duration(r.left) * time.Microsecond
-	r.AbsoluteIn = time.Duration(r.limit) * time.Microsecond
-	return r.Record, err
-}
-
-// Create implements [sessions.Store].
-func (s *Store) Create(ctx context.Context, r sessions.Record, ttl sessions.TTL) (err error) {
+// Create implements [driver.Store].
+func (s *Store) Create(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
+	if !req.ID.Valid() {
+		return driver.SaveResult{}, fmt.Errorf("mysqlstore: create: %w: %.40q is no canonical UUID", driver.ErrInvalid, string(req.ID))
+	}
+	if err := native.CheckVerifier(req.Verifier); err != nil {
+		return driver.SaveResult{}, s.wrap(ctx, "create", err)
+	}
+	w := write{
+		From: driver.Ref{ID: req.ID}, Verifier: req.Verifier,
+		User: req.User, Label: req.Label, Data: req.Data, Life: req.Life, Authenticated: req.Authenticated,
+	}
 	if s.groups == nil {
-		_, err = s.createAlone(ctx, write{r, ttl})
-		return err
+		return s.createAlone(ctx, w)
 	}
-	_, err = s.groups.creates.Do(ctx, write{r, ttl})
-	return err
+	return s.groups.creates.Do(ctx, w)
 }
 
-func (s *Store) createAlone(ctx context.Context, w write) (struct{}, error) {
-	first := min(w.ttl.Idle, w.ttl.Absolute).Microseconds()
-	_, err := s.exec(ctx, s.sql.create, []byte(w.Key), w.Handle, nullable(w.User), string(w.Data),
-		w.ttl.Absolute.Microseconds(), first, first)
-	return struct{}{}, s.wrap("create", err)
-}
-
-// nullable is NULL for nobody. NULLIF would not do: under many collations " " is equal to "".
-func nullable(user string) sql.NullString { return sql.NullString{String: user, Valid: user != ""} }
-
-// Save implements [sessions.Store].
-func (s *Store) Save(ctx context.Context, r sessions.Record, ttl sessions.TTL) (sessions.Version, error) {
-	if s.groups == nil {
-		return s.saveAlone(ctx, write{r, ttl})
-	}
-	return s.groups.saves.Do(ctx, write{r, ttl})
-}
-
-func (s *Store) saveAlone(ctx context.Context, w write) (sessions.Version, error) {
-	idle := w.ttl.Idle.Microseconds()
-	n, err := s.exec(ctx, s.sql.save, nullable(w.User), string(w.Data), idle, idle, []byte(w.Key), int64(w.Version))
-	return s.saved(ctx, "save", w.Key, w.Version, n, err)
-}
-
-// saved turns the number of rows that a conditional update changed into an answer.
-func (s *Store) saved(ctx context.Context, doing string, key sessions.RowKey, was sessions.Version, n int64, err error) (sessions.Version, error) {
+func (s *Store) createAlone(ctx context.Context, w write) (driver.SaveResult, error) {
+	version := native.NewVersion()
+	var first any = min(w.Life.Idle, w.Life.Absolute).Microseconds()
+	_, err := s.exec(ctx, s.sql.create, key(w.From.ID), []byte(w.Verifier), nullable(w.User), nullable(w.Label), w.Data,
+		int64(version), w.Authenticated, w.Life.Absolute.Microseconds(), first, first)
 	if err != nil {
-		return 0, s.wrap(doing, err)
+		return driver.SaveResult{}, s.wrap(ctx, "create", err)
 	}
-	if n == 1 {
-		return was + 1, nil
-	}
-	var one int
-	err = s.db.QueryRow(ctx, s.sql.exists, []any{[]byte(key)}, &one)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return 0, sessions.ErrNotFound
-	case err != nil:
-		return 0, s.wrap(doing, err)
-	}
-	return 0, sessions.ErrConflict
+	return driver.SaveResult{Version: version}, nil
 }
 
-// Touch implements [sessions.Store].
-func (s *Store) Touch(ctx context.Context, key sessions.RowKey, ttl sessions.TTL) (err error) {
-	w := write{sessions.Record{Key: key}, ttl}
-	if s.groups == nil {
-		_, err = s.touchAlone(ctx, w)
-		return err
+// Save implements [driver.Store].
+func (s *Store) Save(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+	if !named(req.From) {
+		return driver.SaveResult{}, s.wrap(ctx, "save", driver.ErrNotFound)
 	}
-	_, err = s.groups.touches.Do(ctx, w)
+	if err := native.CheckVerifier(req.Verifier); err != nil {
+		return driver.SaveResult{}, s.wrap(ctx, "save", err)
+	}
+	if s.groups == nil {
+		return s.saveAlone(ctx, req)
+	}
+	return s.groups.saves.Do(ctx, req)
+}
+
+func (s *Store) saveAlone(ctx context.Context, w write) (driver.SaveResult, error) {
+	version := native.NewVersion()
+	var id, verifier, proof any = key(w.From.ID), []byte(w.Verifier), []byte(w.From.Verifier)
+	var idle, absolute any = w.Life.Idle.Microseconds(), restart(w.Life)
+	n, err := s.exec(ctx, s.sql.save, verifier, nullable(w.User), nullable(w.Label), w.Data, int64(version),
+		w.Authenticated, idle, absolute, idle, absolute, absolute, id, proof, int64(w.Version))
+	if err == nil && n == 0 {
+		err = s.missed(ctx, w, id)
+	}
+	if err != nil {
+		return driver.SaveResult{}, s.wrap(ctx, "save", err)
+	}
+	return driver.SaveResult{Version: version}, nil
+}
+
+// missed returns why a save found nothing.
+func (s *Store) missed(ctx context.Context, w write, id any) error {
+	var verifier []byte
+	err := s.db.QueryRow(ctx, s.sql.verifier, []any{id}, &verifier)
+	switch {
+	case errors.Is(err, sql.ErrNoRows), err == nil && !native.Proves(w.From.Verifier, driver.Verifier(verifier)):
+		return driver.ErrNotFound
+	case err == nil:
+		return driver.ErrConflict
+	}
 	return err
 }
 
-func (s *Store) touchAlone(ctx context.Context, w write) (struct{}, error) {
-	idle := w.ttl.Idle.Microseconds()
-	_, err := s.exec(ctx, s.sql.touch, idle, []byte(w.Key), idle, w.ttl.Throttle.Microseconds())
-	return struct{}{}, s.wrap("touch", err)
-}
-
-// Rekey implements [sessions.Store].
-func (s *Store) Rekey(ctx context.Context, from sessions.RowKey, r sessions.Record, ttl sessions.TTL) (sessions.Version, error) {
-	query, args := s.sql.rekey, []any{[]byte(r.Key), r.Handle, nullable(r.User), string(r.Data)}
-	expiry := ttl.Idle.Microseconds()
-	if ttl.Absolute > 0 {
-		query, args = s.sql.rekeyAnew, append(args, ttl.Absolute.Microseconds())
-		expiry = min(ttl.Idle, ttl.Absolute).Microseconds()
+// Touch implements [driver.Store].
+func (s *Store) Touch(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
+	if !named(req.Ref) {
+		return driver.SaveResult{}, s.wrap(ctx, "touch", driver.ErrNotFound)
 	}
-	n, err := s.exec(ctx, query, append(args, expiry, expiry, []byte(from), int64(r.Version))...)
-	return s.saved(ctx, "rekey", from, r.Version, n, err)
+	w := write{From: req.Ref, Life: req.Life}
+	if s.groups == nil {
+		return s.touchAlone(ctx, w)
+	}
+	return s.groups.touches.Do(ctx, w)
 }
 
-// Delete implements [sessions.Store].
-func (s *Store) Delete(ctx context.Context, key sessions.RowKey) error {
-	_, err := s.exec(ctx, s.sql.deleteKey, []byte(key))
-	return s.wrap("delete", err)
+func (s *Store) touchAlone(ctx context.Context, w write) (driver.SaveResult, error) {
+	var idle any = w.Life.Idle.Microseconds()
+	result, err := s.run(ctx, s.sql.touch, idle, w.Life.Throttle.Microseconds(), idle, key(w.From.ID), []byte(w.From.Verifier))
+	if err != nil {
+		return driver.SaveResult{}, s.wrap(ctx, "touch", err)
+	}
+	if there, err := result.LastInsertId(); err != nil || there == 0 {
+		return driver.SaveResult{}, s.wrap(ctx, "touch", cmp.Or(err, driver.ErrNotFound))
+	}
+	return driver.SaveResult{}, nil
 }
 
-// DeleteHandle implements [sessions.Store].
-func (s *Store) DeleteHandle(ctx context.Context, handle string) error {
-	n, err := s.exec(ctx, s.sql.deleteHandle, handle)
+// End implements [driver.Store].
+func (s *Store) End(ctx context.Context, req driver.EndRequest) error {
+	if !req.ID.Valid() {
+		return s.wrap(ctx, "end", driver.ErrNotFound)
+	}
+	args := []any{key(req.ID), true, nil}
+	if req.User != nil {
+		args[1], args[2] = false, nullable(*req.User)
+	}
+	n, err := s.exec(ctx, s.sql.end, args...)
 	if err == nil && n == 0 {
-		return sessions.ErrNotFound
+		if _, err = s.exec(ctx, s.sql.endDead, args...); err == nil {
+			err = driver.ErrNotFound
+		}
 	}
-	return s.wrap("delete by handle", err)
+	return s.wrap(ctx, "end", err)
 }
 
-// exec runs a statement that may be run again where the database undid it.
-func (s *Store) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
+// exec runs a statement that may be run again where the database undid it, and
+// returns how many rows it changed.
+func (s *Store) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	result, err := s.run(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+func (s *Store) run(ctx context.Context, query string, args ...any) (result sql.Result, err error) {
 	err = retry.Do(ctx, retry.Few, transient, func() error {
-		n, err = s.db.Exec(ctx, query, args...)
+		result, err = s.db.Run(ctx, query, args...)
 		return err
 	})
 	if err != nil && inPieces(err) {
 		s.db.Forget(query)
 	}
-	return n, err
+	return result, err
 }

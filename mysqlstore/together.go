@@ -2,44 +2,30 @@ package mysqlstore
 
 import (
 	"context"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/coalesce"
+	"github.com/sqlsessions/sessions/internal/native"
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
-// A write is one row to write.
-type write struct {
-	sessions.Record
-	ttl sessions.TTL
-}
+type (
+	// A write is one row to write. A create has its ID in From, a touch only From and Life.
+	write = driver.SaveRequest
 
-func (w write) key() string { return string(w.Key) }
-
-func (w write) size() int { return len(w.Data) }
-
-// overtaken spares the statement that could only find that the row has moved on.
-func overtaken(ended *coalesce.Call[write, sessions.Version], waits write) error {
-	if ended.Err == nil && waits.Version < ended.Out {
-		return sessions.ErrConflict
-	}
-	return nil
-}
+	loadCall  = coalesce.Call[driver.Ref, driver.Row]
+	writeCall = coalesce.Call[write, driver.SaveResult]
+)
 
 // groups send calls that would wait for a connection together.
 type groups struct {
-	crowd   coalesce.Crowd
-	loads   coalesce.Group[sessions.RowKey, sessions.Record]
-	saves   coalesce.Group[write, sessions.Version]
-	touches coalesce.Group[write, struct{}]
-	creates coalesce.Group[write, struct{}]
+	crowd                   coalesce.Crowd
+	loads                   coalesce.Group[driver.Ref, driver.Row]
+	saves, touches, creates coalesce.Group[write, driver.SaveResult]
 }
 
 const (
@@ -57,15 +43,19 @@ const (
 func newGroups(s *Store) *groups {
 	g := &groups{crowd: coalesce.Crowd{Width: width, Connections: s.size}}
 	setUp(g, &g.loads, "load", nil, s.loadAlone, s.loadTogether)
-	setUp(g, &g.saves, "save", write.key, s.saveAlone, s.saveTogether)
-	g.saves.Moot, g.saves.Size, g.saves.Full = overtaken, write.size, full
-	setUp(g, &g.touches, "touch", write.key, s.touchAlone, s.touchTogether)
-	setUp(g, &g.creates, "create", write.key, s.createAlone, s.createTogether)
-	g.creates.Size, g.creates.Full = write.size, full
+	setUp(g, &g.saves, "save", name, s.saveAlone, s.saveTogether)
+	g.saves.Moot, g.saves.Size, g.saves.Full = overtaken, size, full
+	setUp(g, &g.touches, "touch", name, s.touchAlone, s.touchTogether)
+	setUp(g, &g.creates, "create", name, s.createAlone, s.createTogether)
+	g.creates.Size, g.creates.Full = size, full
 	return g
 }
 
 func (s *Store) size() int { return s.db.DB.Stats().MaxOpenConnections }
+
+func name(w write) string { return string(w.From.ID) }
+
+func size(w write) int { return len(w.Data) }
 
 func setUp[In, Out any](all *groups, g *coalesce.Group[In, Out], doing string, key func(In) string,
 	alone func(context.Context, In) (Out, error), together func(context.Context, []*coalesce.Call[In, Out]),
@@ -75,176 +65,209 @@ func setUp[In, Out any](all *groups, g *coalesce.Group[In, Out], doing string, k
 	g.Key, g.Alone, g.Together = key, alone, together
 }
 
-// apart lets the calls of a batch run one by one, so that each gets its own answer.
-func apart[In, Out any](calls []*coalesce.Call[In, Out]) {
+// overtaken spares the statement that could only find that the row has moved on:
+// the save that ended replaced the version that another waits with.
+func overtaken(ended *writeCall, waits write) error {
+	switch {
+	case ended.Out.Version == 0 || ended.In.Version != waits.Version:
+		return nil
+	case ended.In.Verifier != waits.From.Verifier:
+		return fmt.Errorf("mysqlstore: save: %w", driver.ErrNotFound)
+	}
+	return fmt.Errorf("mysqlstore: save: %w", driver.ErrConflict)
+}
+
+// answer gives all calls the outcome of their statement. Those that may have harmed
+// each other run alone, so each gets its own answer.
+func answer[In, Out any](ctx context.Context, s *Store, doing string, calls []*coalesce.Call[In, Out], err error) {
+	if err == nil {
+		return
+	}
+	apart, err := refused(err), s.wrap(ctx, doing, err)
 	for _, c := range calls {
-		c.Apart = true
+		if c.Apart = apart; !apart {
+			c.Err = err
+		}
 	}
 }
 
-// withKeys puts a place for each key into a query.
-func withKeys[In, Out any](query string, calls []*coalesce.Call[In, Out], key func(In) sessions.RowKey) (string, []any) {
+// withKeys puts a place for each key into a query. The last key is repeated up to
+// a power of two, so that few statements have to be prepared.
+func withKeys(query string, keys []any) (string, []any) {
 	places := 1
-	for places < len(calls) {
-		places *= 2 // so that few statements have to be prepared
+	for places < len(keys) {
+		places *= 2
 	}
-	keys := make([]any, places)
-	for i := range keys {
-		keys[i] = string(key(calls[min(i, len(calls)-1)].In))
-	}
+	keys = slices.Concat(keys, slices.Repeat(keys[len(keys)-1:], places-len(keys)))
 	return strings.Replace(query, "$KEYS", "?"+strings.Repeat(", ?", places-1), 1), keys
 }
 
-func (s *Store) loadTogether(ctx context.Context, calls []*coalesce.Call[sessions.RowKey, sessions.Record]) {
-	query, keys := withKeys(s.sql.loadMany, calls, func(key sessions.RowKey) sessions.RowKey { return key })
-	first, row := coalesce.First(calls), newReader()
-	unreadable := false
+func (s *Store) loadTogether(ctx context.Context, calls []*loadCall) {
+	keys := make([]any, 0, len(calls))
+	first := make(map[rowID]int, len(calls)) // the first call for an ID
+	next := make([]int, len(calls))          // the next call for the same ID, or 0
+	for i, c := range slices.Backward(calls) {
+		id := key(c.In.ID)
+		if next[i] = first[rowID(id)]; next[i] == 0 {
+			keys = append(keys, id)
+		}
+		first[rowID(id)] = i
+	}
+	query, keys := withKeys(s.sql.loadMany, keys)
+	missing := s.wrap(ctx, "load", driver.ErrNotFound)
+	r := newReader()
 	err := retry.Do(ctx, retry.Few, transient, func() error {
 		for _, c := range calls {
-			c.Out = sessions.Record{} // an earlier try was undone
+			c.Out, c.Err = driver.Row{}, missing // whatever an earlier try found
 		}
 		return s.db.Query(ctx, query, keys, func(scan func(...any) error) error {
-			r, err := row.read(scan)
-			unreadable = err != nil
-			if c := first[r.Key]; c != nil {
-				c.Out = r
+			if err := scan(r.dest[:]...); err != nil {
+				return err
 			}
-			return err
+			for i, more := first[r.id]; more; i, more = next[i], next[i] > 0 {
+				calls[i].Out, calls[i].Err = r.proved(calls[i].In)
+				if next[i] > 0 {
+					r.data = slices.Clone(r.data) // the next caller's own
+				}
+			}
+			return nil
 		})
 	})
-	for _, c := range calls {
-		asked := first[c.In]
-		switch {
-		case unreadable || refused(err):
-			c.Apart = true
-		case err != nil:
-			c.Err = s.wrap("load", err)
-		case asked.Out.Key == "":
-			c.Err = sessions.ErrNotFound
-		case asked != c:
-			c.Out = asked.Out
-			c.Out.Data = slices.Clone(asked.Out.Data)
-		}
-	}
+	answer(ctx, s, "load", calls, err)
 }
 
-// asJSON makes the JSON that a statement for many rows takes, with one number of each
-// beside its idle timeout. It returns false for what JSON can't carry as it is.
-func asJSON[Out any](calls []*coalesce.Call[write, Out], number func(write) int64) (string, bool) {
-	slices.SortFunc(calls, func(a, b *coalesce.Call[write, Out]) int { return strings.Compare(string(a.In.Key), string(b.In.Key)) })
-	rows := make([][6]any, len(calls))
+// free returns the calls whose row is there and not locked, with the versions of
+// these rows. A row that is not there may be locked, and its call runs alone: an
+// UPDATE would wait for it while holding the others, and their callers would wait too.
+func (s *Store) free(ctx context.Context, doing string, calls []*writeCall) (free []*writeCall, versions map[rowID]driver.Version, err error) {
+	keys := make([]any, len(calls))
 	for i, c := range calls {
-		w := &c.In
-		if !utf8.ValidString(w.Handle) || !utf8.ValidString(w.User) || !utf8.Valid(w.Data) {
-			return "", false
-		}
-		rows[i] = [6]any{hex.EncodeToString([]byte(w.Key)), w.ttl.Idle.Microseconds(), number(*w), w.Handle, w.User, string(w.Data)}
-		if w.User == "" {
-			rows[i][4] = nil
-		}
+		keys[i] = key(c.In.From.ID)
 	}
-	text, err := json.Marshal(rows)
-	return string(text), err == nil
-}
-
-var errUnfit = errors.New("not for a statement for many rows")
-
-// changeAll runs a statement that changes the rows of all calls or, with an error, none.
-func changeAll[Out any](ctx context.Context, s *Store, query string, calls []*coalesce.Call[write, Out], number func(write) int64) error {
-	if len(calls) == 0 {
-		return nil
-	}
-	text, ok := asJSON(calls, number)
-	if !ok {
-		return errUnfit
-	}
-	n, err := s.exec(ctx, query, text)
-	if err == nil && n != int64(len(calls)) {
-		return fmt.Errorf("the server changed %d rows in place of %d", n, len(calls))
-	}
-	return err
-}
-
-func version(w write) int64 { return int64(w.Version) }
-
-// free returns the calls whose row nobody holds, and the versions of these rows; the others run
-// apart. An UPDATE would wait for a row that is held, and who needs those it has locked by then would too.
-func free[Out any](ctx context.Context, s *Store, calls []*coalesce.Call[write, Out]) (free []*coalesce.Call[write, Out], versions map[sessions.RowKey]sessions.Version, err error) {
-	query, keys := withKeys(s.sql.freeMany, calls, func(w write) sessions.RowKey { return w.Key })
-	versions = make(map[sessions.RowKey]sessions.Version, len(calls))
+	query, keys := withKeys(s.sql.freeMany, keys)
+	versions = make(map[rowID]driver.Version, len(calls))
+	verifiers := make(map[rowID]driver.Verifier, len(calls))
 	err = s.db.Query(ctx, query, keys, func(scan func(...any) error) error {
-		var key []byte
-		var version sessions.Version
-		err := scan(&key, &version)
-		versions[sessions.RowKey(key)] = version
+		var id rowID
+		var verifier binary
+		var version integer
+		err := scan(&id, &verifier, &version)
+		versions[id], verifiers[id] = driver.Version(version), driver.Verifier(verifier)
 		return err
 	})
+	if err != nil {
+		return calls, nil, err
+	}
+	gone := s.wrap(ctx, doing, driver.ErrNotFound)
 	for _, c := range calls {
-		if _, there := versions[c.In.Key]; there || err != nil {
-			free = append(free, c)
-		} else {
+		verifier, there := verifiers[rowID(key(c.In.From.ID))]
+		switch {
+		case !there:
 			c.Apart = true
+		case !native.Proves(c.In.From.Verifier, verifier):
+			c.Err = gone
+		default:
+			free = append(free, c)
 		}
 	}
-	return free, versions, err
+	return free, versions, nil
 }
 
 // saveTogether saves all rows whose version is that of their call.
-func (s *Store) saveTogether(ctx context.Context, calls []*coalesce.Call[write, sessions.Version]) {
-	free, versions, err := free(ctx, s, calls)
-	if err == nil {
-		free = slices.DeleteFunc(free, func(c *coalesce.Call[write, sessions.Version]) bool {
-			late := versions[c.In.Key] != c.In.Version
-			if late {
-				c.Err = sessions.ErrConflict
-			}
-			return late
-		})
-		err = changeAll(ctx, s, s.sql.saveMany, free, version)
+func (s *Store) saveTogether(ctx context.Context, calls []*writeCall) {
+	free, versions, err := s.free(ctx, "save", calls)
+	if err != nil {
+		answer(ctx, s, "save", free, err)
+		return
 	}
-	for _, c := range free {
-		switch {
-		case err == nil:
-			c.Out = c.In.Version + 1
-		case refused(err):
-			c.Apart = true
-		default:
-			c.Err = s.wrap("save", err)
+	moved := s.wrap(ctx, "save", driver.ErrConflict)
+	s.changeAll(ctx, "save", s.sql.saveMany, slices.DeleteFunc(free, func(c *writeCall) bool {
+		late := versions[rowID(key(c.In.From.ID))] != c.In.Version
+		if late {
+			c.Err = moved
+		}
+		return late
+	}))
+}
+
+func (s *Store) createTogether(ctx context.Context, calls []*writeCall) {
+	s.changeAll(ctx, "create", s.sql.createMany, calls)
+}
+
+// changeAll runs a statement that writes the rows of all calls or, with an error, none.
+func (s *Store) changeAll(ctx context.Context, doing, query string, calls []*writeCall) {
+	if len(calls) == 0 {
+		return
+	}
+	versions := make([]driver.Version, len(calls))
+	n, err := s.execMany(ctx, query, calls, func(a *array, i int, w *write) {
+		versions[i] = native.NewVersion()
+		a.hex([]byte(w.From.Verifier))
+		a.number(int64(w.Version))
+		a.hex([]byte(w.Verifier))
+		a.number(int64(versions[i]))
+		a.number(w.Life.Idle.Microseconds())
+		if w.Life.Absolute > 0 {
+			a.number(w.Life.Absolute.Microseconds())
+		} else {
+			a.null()
+		}
+		if w.Authenticated {
+			a.number(1)
+		} else {
+			a.number(0)
+		}
+		for _, text := range []string{w.User, w.Label} {
+			if text != "" {
+				a.text([]byte(text))
+			} else {
+				a.null()
+			}
+		}
+		a.text(w.Data)
+	})
+	if err == nil && n != int64(len(calls)) {
+		err = fmt.Errorf("the server changed %d rows in place of %d", n, len(calls))
+	}
+	for i, c := range calls {
+		if err == nil {
+			c.Out.Version = versions[i]
 		}
 	}
+	answer(ctx, s, doing, calls, err)
 }
 
-func (s *Store) touchTogether(ctx context.Context, calls []*coalesce.Call[write, struct{}]) {
-	free, _, err := free(ctx, s, calls)
+func (s *Store) touchTogether(ctx context.Context, calls []*writeCall) {
+	free, _, err := s.free(ctx, "touch", calls)
 	if err == nil && len(free) > 0 {
-		text, _ := asJSON(free, func(w write) int64 { return w.ttl.Throttle.Microseconds() })
-		_, err = s.exec(ctx, s.sql.touchMany, text)
+		_, err = s.execMany(ctx, s.sql.touchMany, free, func(a *array, _ int, w *write) {
+			a.hex([]byte(w.From.Verifier))
+			a.number(w.Life.Idle.Microseconds())
+			a.number(w.Life.Throttle.Microseconds())
+		})
 	}
-	if refused(err) {
-		apart(free)
-		return
-	}
-	for _, c := range free {
-		c.Err = s.wrap("touch", err)
-	}
+	answer(ctx, s, "touch", free, err)
 }
 
-func (s *Store) createTogether(ctx context.Context, calls []*coalesce.Call[write, struct{}]) {
-	for _, c := range calls {
-		c.In.ttl.Idle = min(c.In.ttl.Idle, c.In.ttl.Absolute)
+// execMany runs a statement on the rows of all calls, which fill the array after the ID.
+func (s *Store) execMany(ctx context.Context, query string, calls []*writeCall, fill func(a *array, i int, w *write)) (int64, error) {
+	slices.SortFunc(calls, func(a, b *writeCall) int { return strings.Compare(name(a.In), name(b.In)) })
+	var a array
+	for i, c := range calls {
+		a.begin()
+		a.hex(key(c.In.From.ID))
+		fill(&a, i, &c.In)
+		a.end()
 	}
-	err := changeAll(ctx, s, s.sql.createMany, calls, func(w write) int64 { return w.ttl.Absolute.Microseconds() })
-	if refused(err) {
-		apart(calls)
-		return
+	rows, err := a.done()
+	if err != nil {
+		return 0, err
 	}
-	for _, c := range calls {
-		c.Err = s.wrap("create", err)
-	}
+	return s.exec(ctx, query, rows)
 }
 
-// refused holds for errors after which nothing of the statement was done and which may be about
-// one row alone.
+// refused reports whether nothing of the statement was done, and the error may be
+// about one row alone.
 func refused(err error) bool {
 	switch number(err) {
 	case 0:
@@ -253,6 +276,8 @@ func refused(err error) bool {
 		return false
 	case 1053, 1180, 1317, 1927: // shutdown, error during COMMIT, interrupted, connection killed: it may have been committed
 		return false
+	case 1175: // sql_safe_updates: a MariaDB means statements for many rows alone
+		return true
 	}
 	return advice(err) == ""
 }

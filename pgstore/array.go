@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Arrays as parameters of database/sql, in PostgreSQL's text form. A pool of pgx's takes the
-// slices; of these types it would make text, too, and read it again.
+// Arrays as parameters of database/sql, in PostgreSQL's text form. A pgx pool takes
+// the slices themselves: of these types it would make text and read it again.
 type (
-	byteas [][]byte
+	byteas [][]byte // nil is NULL
 	texts  []string
 	int8s  []int64
 )
@@ -24,6 +24,10 @@ var (
 // Value implements [driver.Valuer].
 func (a byteas) Value() (driver.Value, error) {
 	return literal(len(a), func(b *strings.Builder, i int) {
+		if a[i] == nil {
+			b.WriteString("NULL")
+			return
+		}
 		b.WriteString(`"\\x`)
 		b.WriteString(hex.EncodeToString(a[i]))
 		b.WriteByte('"')
@@ -61,6 +65,11 @@ func plain(args []any) []any {
 		}
 	}
 	return args
+}
+
+// array returns an array of IDs. Text is what every driver can pass as uuid[].
+func array[ID ~string](ids []ID) string {
+	return literal(len(ids), func(b *strings.Builder, i int) { b.WriteString(string(ids[i])) })
 }
 
 func literal(n int, element func(*strings.Builder, int)) string {

@@ -3,19 +3,18 @@ package pgstore
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/sqlsessions/sessions"
 )
 
 // db is what the store asks of a pool, whichever kind it is.
 type db interface {
 	exec(ctx context.Context, query string, args ...any) (affected int64, err error)
-	queryRow(ctx context.Context, query string, args ...any) row
 	query(ctx context.Context, query string, args ...any) (rows, error)
-	size() int // how many connections there may be, 0 for any number
+	json([]byte) any // as a parameter
+	size() int       // how many connections there may be, 0 for any number
 }
 
 type row interface {
@@ -24,14 +23,14 @@ type row interface {
 
 type rows interface {
 	row
-	record() (sessions.Record, error)
+	record() (record, error)
 	Next() bool
 	Err() error
 	Close() error
 }
 
 // sqlDB leaves preparing to the driver: pgx's keeps statements prepared, and
-// behind a pooler the user's DSN has to be able to forbid it.
+// with a pooler the user's DSN has to be able to forbid it.
 type sqlDB struct{ *sql.DB }
 
 func (d sqlDB) exec(ctx context.Context, query string, args ...any) (int64, error) {
@@ -42,20 +41,19 @@ func (d sqlDB) exec(ctx context.Context, query string, args ...any) (int64, erro
 	return result.RowsAffected()
 }
 
-func (d sqlDB) queryRow(ctx context.Context, query string, args ...any) row {
-	return d.QueryRowContext(ctx, query, args...)
-}
-
 func (d sqlDB) query(ctx context.Context, query string, args ...any) (rows, error) {
 	found, err := d.QueryContext(ctx, query, args...) //nolint:rowserrcheck // read to the end and checked by the caller, which closes them
 	return sqlRows{found}, err
 }
 
+// json makes a string, because some drivers and modes take bytes for a bytea.
+func (d sqlDB) json(data []byte) any { return string(data) }
+
 func (d sqlDB) size() int { return d.Stats().MaxOpenConnections }
 
 type sqlRows struct{ *sql.Rows }
 
-func (r sqlRows) record() (sessions.Record, error) { return scan(r) }
+func (r sqlRows) record() (record, error) { return scan(r) }
 
 type pool struct{ *pgxpool.Pool }
 
@@ -64,14 +62,12 @@ func (p pool) exec(ctx context.Context, query string, args ...any) (int64, error
 	return tag.RowsAffected(), err
 }
 
-func (p pool) queryRow(ctx context.Context, query string, args ...any) row {
-	return p.QueryRow(ctx, query, args...)
-}
-
 func (p pool) query(ctx context.Context, query string, args ...any) (rows, error) {
 	found, err := p.Query(ctx, query, plain(args)...)
 	return poolRows{found}, err
 }
+
+func (p pool) json(data []byte) any { return json.RawMessage(data) }
 
 func (p pool) size() int { return int(p.Config().MaxConns) }
 
@@ -82,7 +78,7 @@ func (r poolRows) Close() error {
 	return r.Err()
 }
 
-func (r poolRows) record() (sessions.Record, error) {
+func (r poolRows) record() (record, error) {
 	if record, ok := decode(r.FieldDescriptions(), r.RawValues()); ok {
 		return record, nil
 	}

@@ -3,6 +3,7 @@ package pgstore
 import (
 	"database/sql"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"time"
 
@@ -10,63 +11,166 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/native"
+	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
-// columns are those of a record. They are bare, and the differences taken here, of what the
-// database says: to set up expressions costs it more than to find the row.
-const columns = `key, handle, user_id, data, version, created_at, expires_at, absolute_expires_at, now()`
+// columns are those of a record. They are bare, and the differences between times are
+// taken here, because it costs the database more to set up expressions than to find
+// the row.
+const columns = `id, verifier, user_id, label, data, format, version, created_at, authenticated_at, expires_at, absolute_expires_at, now()`
+
+// forms are what these look like in PostgreSQL's binary form.
+var forms = [...]struct {
+	oid      uint32
+	size     int // 0 for text, which is the same in both forms, and -1 for any bytes
+	nullable bool
+}{
+	{pgtype.UUIDOID, uuid.Size, false},
+	{pgtype.ByteaOID, -1, true},
+	{pgtype.TextOID, 0, true},
+	{pgtype.TextOID, 0, true},
+	{pgtype.JSONOID, 0, false},
+	{pgtype.Int2OID, 2, false},
+	{pgtype.Int8OID, 8, false},
+	{pgtype.TimestamptzOID, 8, false},
+	{pgtype.TimestamptzOID, 8, true},
+	{pgtype.TimestamptzOID, 8, false},
+	{pgtype.TimestamptzOID, 8, false},
+	{pgtype.TimestamptzOID, 8, false},
+}
+
+// A record is a row as the database has it.
+type record struct {
+	driver.Row // without its Ref
+	id         [uuid.Size]byte
+	verifier   []byte // may be the driver's, until the next row
+	format     int64
+}
+
+// A name is what a caller finds a row by.
+type name struct {
+	driver.Ref
+	id [uuid.Size]byte
+}
+
+// named returns the row with the strings of who asked for it, where they are the same.
+func (r *record) named(asked *name) driver.Row {
+	row := r.Row
+	if row.ID = asked.ID; r.id != asked.id {
+		row.ID = driver.ID(uuid.Format(r.id))
+	}
+	if row.Verifier = asked.Verifier; !native.Proves(asked.Verifier, driver.Verifier(r.verifier)) {
+		row.Verifier = driver.Verifier(r.verifier)
+	}
+	return row
+}
 
 // scan reads columns with any driver.
-func scan(from row) (r sessions.Record, err error) {
-	var key []byte
-	var user sql.NullString
-	var created, expires, limit, now time.Time
-	err = from.Scan(&key, &r.Handle, &user, &r.Data, &r.Version, &created, &expires, &limit, &now)
-	r.Key, r.User = sessions.RowKey(key), user.String
-	r.CreatedAt = created.Local()
-	r.ExpiresIn, r.AbsoluteIn = expires.Sub(now), limit.Sub(now)
-	return r, err
+func scan(from row) (r record, err error) {
+	var v struct { // one allocation
+		record
+		id                                          string
+		user, label                                 sql.NullString
+		created, authenticated, expires, limit, now instant
+	}
+	err = from.Scan(&v.id, &v.verifier, &v.user, &v.label, &v.Data, &v.format, &v.Version,
+		&v.created, &v.authenticated, &v.expires, &v.limit, &v.now)
+	if err != nil {
+		return r, err
+	}
+	r = v.record
+	r.id, _ = uuid.Parse(v.id)
+	r.User, r.Label = v.user.String, v.label.String
+	r.CreatedAt, r.AuthenticatedAt = v.created.Local(), v.authenticated.Local()
+	r.ExpiresIn, r.AbsoluteIn = v.expires.Sub(v.now.Time), v.limit.Sub(v.now.Time)
+	return r, nil
 }
 
-// types are those of columns.
-var types = [...]uint32{
-	pgtype.ByteaOID, pgtype.TextOID, pgtype.TextOID, pgtype.JSONOID, pgtype.Int8OID,
-	pgtype.TimestamptzOID, pgtype.TimestamptzOID, pgtype.TimestamptzOID, pgtype.TimestamptzOID,
+// An instant is a timestamptz, infinite ones included. NULL is the zero time.
+type instant struct{ time.Time }
+
+// distant stands for infinity. Differences to it are the longest Duration there is.
+var distant = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+
+// Scan implements [database/sql.Scanner].
+func (t *instant) Scan(value any) error {
+	switch v := value.(type) {
+	case nil:
+		t.Time = time.Time{}
+	case time.Time:
+		t.Time = v
+	case []byte:
+		return t.Scan(string(v))
+	case string:
+		switch v {
+		case "infinity":
+			t.Time = distant
+		case "-infinity":
+			t.Time = time.Time{}
+		default:
+			return fmt.Errorf("%.40q is no time", v)
+		}
+	default:
+		return fmt.Errorf("%T is no time", value)
+	}
+	return nil
 }
 
-// decode reads columns in PostgreSQL's binary form, as pgx gets them but in its modes that know no
-// types. Scan takes several times as long. It is false for anything unusual.
-func decode(fields []pgconn.FieldDescription, raw [][]byte) (r sessions.Record, ok bool) {
-	if len(fields) != len(types) || len(raw) != len(types) {
+// decode reads columns in PostgreSQL's binary form, as pgx gets them unless its mode
+// knows no types. Scan takes several times as long. It returns false for anything
+// unusual.
+func decode(fields []pgconn.FieldDescription, raw [][]byte) (r record, ok bool) {
+	if len(fields) != len(forms) || len(raw) != len(forms) {
 		return r, false
 	}
-	var numbers [len(types)]int64
-	for i, f := range fields {
-		number := types[i] == pgtype.Int8OID || types[i] == pgtype.TimestamptzOID
+	for i := range forms {
+		form, field := &forms[i], &fields[i]
 		switch {
-		case f.DataTypeOID != types[i], raw[i] == nil && i != 2,
-			(number || types[i] == pgtype.ByteaOID) && f.Format != pgx.BinaryFormatCode:
+		case field.DataTypeOID != form.oid,
+			form.size != 0 && field.Format != pgx.BinaryFormatCode,
+			raw[i] == nil && !form.nullable,
+			raw[i] != nil && form.size > 0 && len(raw[i]) != form.size:
 			return r, false
-		case number:
-			if len(raw[i]) != 8 {
-				return r, false
-			}
-			numbers[i] = int64(binary.BigEndian.Uint64(raw[i])) //nolint:gosec // two's complement, as sent
-			if numbers[i] == math.MaxInt64 || numbers[i] == math.MinInt64 {
-				return r, false // infinity
-			}
 		}
 	}
-	r.Key, r.Handle, r.User = sessions.RowKey(raw[0]), string(raw[1]), string(raw[2])
-	r.Data = append([]byte(nil), raw[3]...)
-	r.Version = sessions.Version(numbers[4])
-	now := numbers[8]
-	r.CreatedAt = time.UnixMicro(numbers[5] + epoch)
-	r.ExpiresIn = time.Duration(numbers[6]-now) * time.Microsecond
-	r.AbsoluteIn = time.Duration(numbers[7]-now) * time.Microsecond
+	r.id, r.verifier = [uuid.Size]byte(raw[0]), raw[1]
+	r.User, r.Label = string(raw[2]), string(raw[3])
+	r.Data = append([]byte(nil), raw[4]...)
+	r.format = int64(int16(binary.BigEndian.Uint16(raw[5]))) //nolint:gosec // two's complement, as sent
+	r.Version = driver.Version(number(raw[6]))
+	r.CreatedAt = timeOf(number(raw[7]))
+	if raw[8] != nil {
+		r.AuthenticatedAt = timeOf(number(raw[8]))
+	}
+	now := number(raw[11])
+	r.ExpiresIn, r.AbsoluteIn = between(now, number(raw[9])), between(now, number(raw[10]))
 	return r, true
 }
 
-// epoch is PostgreSQL's, the beginning of 2000, in microseconds.
-const epoch = 946_684_800_000_000
+func number(b []byte) int64 { return int64(binary.BigEndian.Uint64(b)) } //nolint:gosec // two's complement, as sent
+
+// timeOf returns the time so many microseconds after the beginning of 2000.
+func timeOf(n int64) time.Time {
+	switch n {
+	case math.MaxInt64:
+		return distant
+	case math.MinInt64:
+		return time.Time{}
+	}
+	const second, epoch = 1_000_000, 946_684_800
+	return time.Unix(epoch+n/second, n%second*1000)
+}
+
+// between returns the time from one such time to another, or the longest Duration.
+func between(from, to int64) time.Duration {
+	const most = math.MaxInt64 / int64(time.Microsecond)
+	switch {
+	case to > from+most:
+		return math.MaxInt64
+	case to < from-most:
+		return math.MinInt64
+	}
+	return time.Duration(to-from) * time.Microsecond
+}

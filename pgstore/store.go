@@ -8,63 +8,62 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/coalesce"
 	"github.com/sqlsessions/sessions/internal/ident"
+	"github.com/sqlsessions/sessions/internal/native"
 	"github.com/sqlsessions/sessions/internal/retry"
+	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
-// A Store is a [sessions.Store] on one table. It holds no connection between
-// calls, needs no closing, and is safe for concurrent use. While
-// more than 16 calls run, or more than there are connections, it sends loads, saves, touches and
-// creates of many sessions as one statement; see [Options].OneByOne.
+// A Store is a [driver.Store] on one table. It holds no connection between calls,
+// needs no closing, and is safe for concurrent use. While more than 16 calls run, or
+// more than there are connections, it sends loads, saves, touches and creates of many
+// sessions as one statement; see [Options].OneByOne.
 type Store struct {
-	db     db
-	table  string
-	sql    *queries
-	groups *groups // nil: one by one
-	due    dueList
+	db       db
+	table    string
+	sql      *queries
+	groups   *groups
+	oneByOne bool
+	due      dueList
 }
 
-var _ sessions.Store = (*Store)(nil)
+var _ driver.Store = (*Store)(nil)
 
 // New returns a store on the table "sessions" that the connections of db see
 // by their search_path. It does not touch the database.
-func New(db *sql.DB) *Store { return newStore(sqlDB{db}) }
+func New(db *sql.DB) *Store { return newStore(sqlDB{db}, `"sessions"`, false) }
 
 // NewPool is New for a pgx pool, which saves the work that database/sql does
 // on each call.
-func NewPool(p *pgxpool.Pool) *Store { return newStore(pool{p}) }
+func NewPool(p *pgxpool.Pool) *Store { return newStore(pool{p}, `"sessions"`, false) }
 
-func newStore(db db) *Store { return onTable(db, `"sessions"`, false) }
-
-func onTable(db db, table string, oneByOne bool) *Store {
-	s := &Store{db: db, table: table, sql: newQueries(table)}
-	if !oneByOne {
-		s.groups = newGroups(s)
-	}
+func newStore(db db, table string, oneByOne bool) *Store {
+	s := &Store{db: db, table: table, sql: newQueries(table), oneByOne: oneByOne}
+	s.groups = newGroups(s)
 	return s
 }
 
 // Options choose another table.
 type Options struct {
-	// Table is 1 to 45 ASCII letters, digits and underscores, with no digit in front, and is used with
-	// upper and lower case as given. Defaults to "sessions".
+	// Table is 1 to 45 ASCII letters, digits and underscores, not beginning with a
+	// digit. Upper and lower case stay as given. Defaults to "sessions".
 	Table string
-	// Schema likewise. Defaults to the connections' search_path.
+	// Schema follows the same rules. Defaults to the connections' search_path.
 	Schema string
-	// OneByOne sends each call as a statement of its own, however many wait. A statement for
-	// many has no caller's context values, which a hook of the pool may look for.
-	// Defaults to false.
+	// OneByOne sends each call as a statement of its own, however many wait. A statement
+	// for many callers has no caller's context values, which a hook of the pool may look
+	// for. Defaults to false.
 	OneByOne bool
 }
 
 // With returns a store like s on the table that o names. The error wraps
-// [sessions.ErrOptions].
+// [driver.ErrInvalid].
 func (s *Store) With(o Options) (*Store, error) {
 	if o.Table == "" {
 		o.Table = "sessions"
@@ -73,142 +72,161 @@ func (s *Store) With(o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pgstore: %w", err)
 	}
-	return onTable(s.db, table, o.OneByOne), nil
+	return newStore(s.db, table, o.OneByOne), nil
 }
 
-// Load implements [sessions.Store].
-func (s *Store) Load(ctx context.Context, key sessions.RowKey) (sessions.Record, error) {
-	if s.groups == nil {
-		return s.loadAlone(ctx, key)
+// Load implements [driver.Store].
+func (s *Store) Load(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+	id, ok := uuid.Parse(string(ref.ID))
+	if !ok {
+		return driver.Row{}, notFound("load")
 	}
-	return s.groups.loads.Do(ctx, key)
+	return run(ctx, s, &s.groups.loads, name{ref, id})
 }
 
-func (s *Store) loadAlone(ctx context.Context, key sessions.RowKey) (sessions.Record, error) {
-	r, err := s.first(ctx, s.sql.load, []byte(key))
-	if errors.Is(err, sessions.ErrNotFound) {
-		return r, err
+func (s *Store) loadAlone(ctx context.Context, n name) (r driver.Row, err error) {
+	err = s.each(ctx, retry.Few, s.sql.load, func() { r = driver.Row{} }, func(found rows) error {
+		record, err := found.record()
+		r = record.named(&n)
+		return cmp.Or(err, native.CheckFormat(record.format))
+	}, string(n.ID))
+	switch {
+	case err != nil:
+		return driver.Row{}, s.wrap("load", err)
+	case !native.Proves(n.Verifier, r.Verifier):
+		return driver.Row{}, notFound("load")
 	}
-	return r, s.wrap("load", err)
+	return r, nil
 }
 
-// first returns the one record that a query finds.
-func (s *Store) first(ctx context.Context, query string, args ...any) (r sessions.Record, err error) {
-	found, err := s.db.query(ctx, query, args...)
+// Create implements [driver.Store].
+func (s *Store) Create(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
+	if !req.ID.Valid() {
+		return driver.SaveResult{}, fmt.Errorf("pgstore: create: %w: %.40q is no session's ID", driver.ErrInvalid, string(req.ID))
+	}
+	if err := native.CheckVerifier(req.Verifier); err != nil {
+		return driver.SaveResult{}, fmt.Errorf("pgstore: create: %w", err)
+	}
+	return run(ctx, s, &s.groups.creates, write{driver.SaveRequest{
+		From: driver.Ref{ID: req.ID}, Verifier: req.Verifier, User: req.User, Label: req.Label, Data: req.Data,
+		Life: req.Life, Authenticated: req.Authenticated,
+	}, native.NewVersion()})
+}
+
+func (s *Store) createAlone(ctx context.Context, w write) (driver.SaveResult, error) {
+	n, err := s.exec(ctx, retry.Few, s.sql.create, s.args(&w, true)...)
+	switch {
+	case err != nil:
+		return driver.SaveResult{}, s.wrap("create", err)
+	case n == 0:
+		return driver.SaveResult{}, errExists
+	}
+	return driver.SaveResult{Version: w.version}, nil
+}
+
+// Save implements [driver.Store].
+func (s *Store) Save(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+	if !canExist(req.From) {
+		return driver.SaveResult{}, notFound("save")
+	}
+	if err := native.CheckVerifier(req.Verifier); err != nil {
+		return driver.SaveResult{}, fmt.Errorf("pgstore: save: %w", err)
+	}
+	return run(ctx, s, &s.groups.saves, write{req, native.NewVersion()})
+}
+
+func (s *Store) saveAlone(ctx context.Context, w write) (driver.SaveResult, error) {
+	n, err := s.exec(ctx, retry.Few, s.sql.save, s.args(&w, false)...)
 	if err != nil {
-		return r, err
-	}
-	defer found.Close()
-	if found.Next() {
-		if r, err = found.record(); err != nil {
-			return r, err
-		}
-		return r, found.Close()
-	}
-	return r, cmp.Or(found.Err(), sessions.ErrNotFound)
-}
-
-// Create implements [sessions.Store].
-func (s *Store) Create(ctx context.Context, r sessions.Record, ttl sessions.TTL) (err error) {
-	if s.groups == nil {
-		_, err = s.createAlone(ctx, write{r, ttl})
-		return err
-	}
-	_, err = s.groups.creates.Do(ctx, write{r, ttl})
-	return err
-}
-
-func (s *Store) createAlone(ctx context.Context, w write) (struct{}, error) {
-	n, err := s.exec(ctx, s.sql.create, []byte(w.Key), w.ttl.Idle.Microseconds(), w.ttl.Absolute.Microseconds(),
-		w.Handle, w.User, string(w.Data))
-	if err == nil && n == 0 {
-		return struct{}{}, sessions.ErrExists
-	}
-	return struct{}{}, s.wrap("create", err)
-}
-
-// Save implements [sessions.Store].
-func (s *Store) Save(ctx context.Context, r sessions.Record, ttl sessions.TTL) (sessions.Version, error) {
-	if s.groups == nil {
-		return s.saveAlone(ctx, write{r, ttl})
-	}
-	return s.groups.saves.Do(ctx, write{r, ttl})
-}
-
-func (s *Store) saveAlone(ctx context.Context, w write) (sessions.Version, error) {
-	n, err := s.exec(ctx, s.sql.save, []byte(w.Key), w.ttl.Idle.Microseconds(), int64(w.Version), w.User, string(w.Data))
-	return s.saved(ctx, "save", w.Key, w.Version, n, err)
-}
-
-// saved turns the number of rows that a conditional update changed into an answer.
-func (s *Store) saved(ctx context.Context, doing string, key sessions.RowKey, was sessions.Version, n int64, err error) (sessions.Version, error) {
-	if err != nil {
-		return 0, s.wrap(doing, err)
+		return driver.SaveResult{}, s.wrap("save", err)
 	}
 	if n == 1 {
-		return was + 1, nil
+		return driver.SaveResult{Version: w.version}, nil
 	}
-	var one int
-	err = s.db.queryRow(ctx, s.sql.exists, []byte(key)).Scan(&one)
+	return driver.SaveResult{}, cmp.Or(s.there(ctx, "save", w.From), errConflict)
+}
+
+// there returns nil if the row is there and has this verifier.
+func (s *Store) there(ctx context.Context, doing string, ref driver.Ref) error {
+	var verifier []byte
+	err := s.each(ctx, retry.Few, s.sql.state, func() { verifier = nil }, func(found rows) error {
+		return found.Scan(&verifier)
+	}, string(ref.ID))
 	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return 0, sessions.ErrNotFound
 	case err != nil:
-		return 0, s.wrap(doing, err)
+		return s.wrap(doing, err)
+	case !native.Proves(ref.Verifier, driver.Verifier(verifier)):
+		return notFound(doing)
 	}
-	return 0, sessions.ErrConflict
+	return nil
 }
 
-// Touch implements [sessions.Store].
-func (s *Store) Touch(ctx context.Context, key sessions.RowKey, ttl sessions.TTL) (err error) {
-	w := write{sessions.Record{Key: key}, ttl}
-	if s.groups == nil {
-		_, err = s.touchAlone(ctx, w)
-		return err
+// Touch implements [driver.Store].
+func (s *Store) Touch(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
+	if !canExist(req.Ref) {
+		return driver.SaveResult{}, notFound("touch")
 	}
-	_, err = s.groups.touches.Do(ctx, w)
-	return err
+	return run(ctx, s, &s.groups.touches, write{driver.SaveRequest{From: req.Ref, Life: req.Life}, 0})
 }
 
-func (s *Store) touchAlone(ctx context.Context, w write) (struct{}, error) {
-	_, err := s.exec(ctx, s.sql.touch, []byte(w.Key), w.ttl.Idle.Microseconds(), w.ttl.Throttle.Microseconds())
-	return struct{}{}, s.wrap("touch", err)
-}
-
-// Rekey implements [sessions.Store].
-func (s *Store) Rekey(ctx context.Context, from sessions.RowKey, r sessions.Record, ttl sessions.TTL) (sessions.Version, error) {
-	query, args := s.sql.rekey, []any{[]byte(from), ttl.Idle.Microseconds()}
-	if ttl.Absolute > 0 {
-		query, args = s.sql.rekeyAnew, append(args, ttl.Absolute.Microseconds())
+func (s *Store) touchAlone(ctx context.Context, w write) (none driver.SaveResult, err error) {
+	var found, there bool
+	err = s.each(ctx, retry.Few, s.sql.touch, func() { found = false }, func(r rows) error {
+		found = true
+		return r.Scan(&there)
+	}, string(w.From.ID), w.Life.Idle.Microseconds(), w.Life.Throttle.Microseconds(), []byte(w.From.Verifier))
+	switch {
+	case err != nil:
+		return none, s.wrap("touch", err)
+	case !found:
+		return none, notFound("touch")
+	case !there: // another statement changed it at the same time
+		return none, s.there(ctx, "touch", w.From)
 	}
-	n, err := s.exec(ctx, query, append(args, int64(r.Version), []byte(r.Key), r.Handle, r.User, string(r.Data))...)
-	return s.saved(ctx, "rekey", from, r.Version, n, err)
+	return none, nil
 }
 
-// Delete implements [sessions.Store].
-func (s *Store) Delete(ctx context.Context, key sessions.RowKey) error {
-	_, err := s.exec(ctx, s.sql.deleteKey, []byte(key))
-	return s.wrap("delete", err)
+// canExist reports whether a row can have this ID and verifier. A column without a
+// proper verifier proves nothing.
+func canExist(ref driver.Ref) bool {
+	return ref.ID.Valid() && native.CheckVerifier(ref.Verifier) == nil
 }
 
-// DeleteHandle implements [sessions.Store].
-func (s *Store) DeleteHandle(ctx context.Context, handle string) error {
-	n, err := s.exec(ctx, s.sql.deleteHandle, handle)
-	if err == nil && n == 0 {
-		return sessions.ErrNotFound
+// run sends a call, with others if there are many.
+func run[In, Out any](ctx context.Context, s *Store, g *coalesce.Group[In, Out], in In) (out Out, err error) {
+	if s.oneByOne {
+		out, err = g.Alone(ctx, in)
+	} else {
+		out, err = g.Do(ctx, in)
 	}
-	return s.wrap("delete by handle", err)
+	return out, because(ctx, err)
 }
 
 // exec runs a statement that may be run again where PostgreSQL undid it.
-func (s *Store) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
-	return s.execUpTo(ctx, retry.Few, query, args...)
-}
-
-func (s *Store) execUpTo(ctx context.Context, tries int, query string, args ...any) (n int64, err error) {
+func (s *Store) exec(ctx context.Context, tries int, query string, args ...any) (n int64, err error) {
 	err = retry.Do(ctx, tries, transient, func() error {
 		n, err = s.db.exec(ctx, query, args...)
 		return err
 	})
 	return n, err
+}
+
+// each runs a query that may be run again where PostgreSQL undid it, and calls take for
+// each row. Each try begins with reset, because a query can be undone after its rows
+// came, when it is committed.
+func (s *Store) each(ctx context.Context, tries int, query string, reset func(), take func(rows) error, args ...any) error {
+	return retry.Do(ctx, tries, transient, func() error {
+		reset()
+		found, err := s.db.query(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		defer found.Close()
+		for found.Next() {
+			if err := take(found); err != nil {
+				return err
+			}
+		}
+		return found.Err()
+	})
 }

@@ -5,24 +5,29 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/coalesce"
+	"github.com/sqlsessions/sessions/internal/native"
 	"github.com/sqlsessions/sessions/internal/retry"
+	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
-// A write is one row to write.
+// A write is one row to write, by whichever method it is asked for.
 type write struct {
-	sessions.Record
-	ttl sessions.TTL
+	driver.SaveRequest
+	version driver.Version // which the row has then
 }
+
+type (
+	loadCall  = coalesce.Call[name, driver.Row]
+	writeCall = coalesce.Call[write, driver.SaveResult]
+)
 
 // groups send calls that would wait for a connection together.
 type groups struct {
-	crowd   coalesce.Crowd
-	loads   coalesce.Group[sessions.RowKey, sessions.Record]
-	saves   coalesce.Group[write, sessions.Version]
-	touches coalesce.Group[write, struct{}]
-	creates coalesce.Group[write, struct{}]
+	crowd                   coalesce.Crowd
+	loads                   coalesce.Group[name, driver.Row]
+	saves, touches, creates coalesce.Group[write, driver.SaveResult]
 }
 
 const (
@@ -46,18 +51,6 @@ func newGroups(s *Store) *groups {
 	return g
 }
 
-func (w write) key() string { return string(w.Key) }
-
-func (w write) size() int { return len(w.Data) }
-
-// overtaken spares the statement that could only find that the row has moved on.
-func overtaken(ended *coalesce.Call[write, sessions.Version], waits write) error {
-	if ended.Err == nil && waits.Version < ended.Out {
-		return sessions.ErrConflict
-	}
-	return nil
-}
-
 func setUp[In, Out any](all *groups, g *coalesce.Group[In, Out], doing string, key func(In) string,
 	alone func(context.Context, In) (Out, error), together func(context.Context, []*coalesce.Call[In, Out]),
 ) {
@@ -66,35 +59,59 @@ func setUp[In, Out any](all *groups, g *coalesce.Group[In, Out], doing string, k
 	g.Key, g.Alone, g.Together = key, alone, together
 }
 
-func (s *Store) loadTogether(ctx context.Context, calls []*coalesce.Call[sessions.RowKey, sessions.Record]) {
-	keys := make(byteas, len(calls))
-	for i, c := range calls {
-		keys[i] = []byte(c.In)
+func (w write) key() string { return string(w.From.ID) }
+
+func (w write) size() int { return len(w.Data) }
+
+// overtaken spares the statement that could only find what the save that ended has
+// replaced: the version, and maybe the verifier.
+func overtaken(ended *writeCall, waits write) error {
+	switch {
+	case ended.Err != nil || ended.In.Version != waits.Version:
+		return nil
+	case ended.In.Verifier != waits.From.Verifier:
+		return notFound("save")
 	}
-	first := coalesce.First(calls)
-	unreadable := false
-	begin := func() {
-		for _, c := range calls {
-			c.Out = sessions.Record{}
-		}
-	}
-	err := s.each(ctx, s.sql.loadMany, begin, func(r rows) error {
-		record, err := r.record()
-		unreadable = err != nil
-		if c := first[record.Key]; c != nil {
-			c.Out = record
-		}
-		return err
-	}, keys)
+	return errConflict
+}
+
+func (s *Store) loadTogether(ctx context.Context, calls []*loadCall) {
+	first := make(map[[uuid.Size]byte]*loadCall, len(calls))
+	ids := make([]driver.ID, 0, len(calls))
 	for _, c := range calls {
-		asked := first[c.In]
+		if first[c.In.id] == nil {
+			first[c.In.id] = c
+			ids = append(ids, c.In.ID)
+		}
+	}
+	unreadable := false
+	reset := func() {
+		for _, c := range calls {
+			c.Out, c.Err = driver.Row{}, nil
+		}
+	}
+	err := s.each(ctx, retry.Few, s.sql.loadMany, reset, func(r rows) error {
+		record, err := r.record()
+		if unreadable = err != nil; unreadable {
+			return err
+		}
+		if c := first[record.id]; c != nil {
+			c.Out, c.Err = record.named(&c.In), s.wrap("load", native.CheckFormat(record.format))
+		}
+		return nil
+	}, array(ids))
+	// Backward, because the first call for a row has the answer for the others.
+	for _, c := range slices.Backward(calls) {
+		asked := first[c.In.id]
 		switch {
 		case unreadable || refused(err):
 			c.Apart = true
 		case err != nil:
 			c.Err = s.wrap("load", err)
-		case asked.Out.Key == "":
-			c.Err = sessions.ErrNotFound
+		case asked.Err != nil:
+			c.Out, c.Err = driver.Row{}, asked.Err
+		case !native.Proves(c.In.Verifier, asked.Out.Verifier):
+			c.Out, c.Err = driver.Row{}, notFound("load")
 		case asked != c:
 			c.Out = asked.Out
 			c.Out.Data = slices.Clone(asked.Out.Data)
@@ -102,143 +119,163 @@ func (s *Store) loadTogether(ctx context.Context, calls []*coalesce.Call[session
 	}
 }
 
-// each runs a query that may be run again where PostgreSQL undid it. Each try begins with
-// begin: it can be undone after its rows came, when it is committed.
-func (s *Store) each(ctx context.Context, query string, begin func(), take func(rows) error, args ...any) error {
-	return retry.Do(ctx, retry.Few, transient, func() error {
-		begin()
-		found, err := s.db.query(ctx, query, args...)
-		if err != nil {
-			return err
-		}
-		defer found.Close()
-		for found.Next() {
-			if err := take(found); err != nil {
-				return err
-			}
-		}
-		return found.Err()
-	})
+// args are the parameters of a create or save. The data comes last: in front of
+// others it would make pgx move a large buffer.
+func (s *Store) args(w *write, create bool) []any {
+	var absolute, verifier any
+	if w.Life.Absolute > 0 {
+		absolute = w.Life.Absolute.Microseconds()
+	}
+	if w.Verifier != w.From.Verifier {
+		verifier = []byte(w.Verifier)
+	}
+	args := make([]any, 0, 11)
+	args = append(args, string(w.From.ID), w.Life.Idle.Microseconds(), absolute, int64(w.version), verifier, w.User, w.Label, w.Authenticated)
+	if !create {
+		args = append(args, []byte(w.From.Verifier), int64(w.Version))
+	}
+	return append(args, s.db.json(w.Data))
 }
 
-// keys runs a statement that returns keys of rows.
-func (s *Store) keys(ctx context.Context, query string, args ...any) (keys map[sessions.RowKey]bool, err error) {
-	err = s.each(ctx, query, func() { keys = map[sessions.RowKey]bool{} }, func(r rows) error {
-		var key []byte
-		err := r.Scan(&key)
-		keys[sessions.RowKey(key)] = true
+// columnsOf are those of many creates or saves, side by side.
+func columnsOf(calls []*writeCall, create bool) []any {
+	n := len(calls)
+	ids := make([]driver.ID, n)
+	users, labels, data := make(texts, n), make(texts, n), make(texts, n)
+	verifiers, proofs := make(byteas, n), make(byteas, n)
+	idle, absolute, versions, authenticated, replaced := make(int8s, n), make(int8s, n), make(int8s, n), make(int8s, n), make(int8s, n)
+	for i, c := range calls {
+		w := &c.In
+		ids[i], users[i], labels[i], data[i] = w.From.ID, w.User, w.Label, string(w.Data)
+		if proofs[i] = []byte(w.From.Verifier); w.Verifier != w.From.Verifier {
+			verifiers[i] = []byte(w.Verifier)
+		}
+		idle[i], absolute[i] = w.Life.Idle.Microseconds(), w.Life.Absolute.Microseconds()
+		versions[i], replaced[i] = int64(w.version), int64(w.Version)
+		if w.Authenticated {
+			authenticated[i] = 1
+		}
+	}
+	args := []any{array(ids), idle, absolute, versions, verifiers, users, labels, authenticated}
+	if !create {
+		args = append(args, proofs, replaced)
+	}
+	return append(args, data)
+}
+
+// sortByID puts the rows in the order in which all batches lock them.
+func sortByID(calls []*writeCall) {
+	slices.SortFunc(calls, func(a, b *writeCall) int { return strings.Compare(string(a.In.From.ID), string(b.In.From.ID)) })
+}
+
+func (s *Store) saveTogether(ctx context.Context, calls []*writeCall) {
+	sortByID(calls)
+	saved, err := s.written(ctx, s.sql.saveMany, columnsOf(calls, false)...)
+	var now map[driver.ID]driver.Row
+	if err == nil && len(saved) < len(calls) {
+		now, err = s.states(ctx, calls)
+	}
+	for _, c := range calls {
+		switch is := now[c.In.From.ID]; {
+		case saved[c.In.version]:
+			c.Out.Version = c.In.version
+		case refused(err):
+			c.Apart = true
+		case err != nil:
+			c.Err = s.wrap("save", err)
+		case !native.Proves(c.In.From.Verifier, is.Verifier):
+			c.Err = notFound("save")
+		case is.Version != c.In.Version:
+			c.Err = errConflict
+		default:
+			c.Apart = true // the row is locked
+		}
+	}
+}
+
+// written runs a statement that returns the versions of the rows it wrote.
+func (s *Store) written(ctx context.Context, query string, args ...any) (versions map[driver.Version]bool, err error) {
+	err = s.each(ctx, retry.Few, query, func() { versions = make(map[driver.Version]bool) }, func(r rows) error {
+		var version int64
+		err := r.Scan(&version)
+		versions[driver.Version(version)] = true
 		return err
 	}, args...)
 	if err != nil {
 		return nil, err
 	}
-	return keys, nil
+	return versions, nil
 }
 
-// fields are those of many writes, side by side.
-type fields struct {
-	keys                               byteas
-	handles, users, data               texts
-	versions, idle, absolute, throttle int8s
-}
-
-func fieldsOf[Out any](calls []*coalesce.Call[write, Out]) (f fields) {
-	slices.SortFunc(calls, func(a, b *coalesce.Call[write, Out]) int { return strings.Compare(string(a.In.Key), string(b.In.Key)) })
-	for _, c := range calls {
-		w := &c.In
-		f.keys = append(f.keys, []byte(w.Key))
-		f.handles, f.users, f.data = append(f.handles, w.Handle), append(f.users, w.User), append(f.data, string(w.Data))
-		f.versions = append(f.versions, int64(w.Version))
-		f.idle = append(f.idle, w.ttl.Idle.Microseconds())
-		f.absolute = append(f.absolute, w.ttl.Absolute.Microseconds())
-		f.throttle = append(f.throttle, w.ttl.Throttle.Microseconds())
+// states returns the verifiers and versions of the rows that are alive.
+func (s *Store) states(ctx context.Context, calls []*writeCall) (now map[driver.ID]driver.Row, err error) {
+	ids := make([]driver.ID, len(calls))
+	for i, c := range calls {
+		ids[i] = c.In.From.ID
 	}
-	return f
-}
-
-func (s *Store) saveTogether(ctx context.Context, calls []*coalesce.Call[write, sessions.Version]) {
-	f := fieldsOf(calls)
-	saved, err := s.keys(ctx, s.sql.saveMany, f.keys, f.idle, f.versions, f.users, f.data)
-	if refused(err) {
-		apart(calls)
-		return
-	}
-	var now map[sessions.RowKey]sessions.Version
-	if err == nil && len(saved) < len(calls) {
-		now, err = s.versions(ctx, f.keys)
-	}
-	for _, c := range calls {
-		version, there := now[c.In.Key]
-		switch {
-		case saved[c.In.Key]:
-			c.Out = c.In.Version + 1
-		case err != nil:
-			c.Err = s.wrap("save", err)
-		case !there:
-			c.Err = sessions.ErrNotFound
-		case version != c.In.Version:
-			c.Err = sessions.ErrConflict
-		default:
-			c.Apart = true // somebody holds it
-		}
-	}
-}
-
-// versions returns those of the rows that are alive.
-func (s *Store) versions(ctx context.Context, keys byteas) (versions map[sessions.RowKey]sessions.Version, err error) {
-	err = s.each(ctx, s.sql.versions, func() { versions = map[sessions.RowKey]sessions.Version{} }, func(r rows) error {
-		var key []byte
+	err = s.each(ctx, retry.Few, s.sql.states, func() { now = make(map[driver.ID]driver.Row) }, func(r rows) error {
+		var id string
+		var verifier []byte
 		var version int64
-		err := r.Scan(&key, &version)
-		versions[sessions.RowKey(key)] = sessions.Version(version)
+		err := r.Scan(&id, &verifier, &version)
+		row := driver.Row{Version: driver.Version(version)}
+		row.Verifier = driver.Verifier(verifier)
+		now[driver.ID(id)] = row
 		return err
-	}, keys)
-	return versions, err
+	}, array(ids))
+	return now, err
 }
 
-func (s *Store) touchTogether(ctx context.Context, calls []*coalesce.Call[write, struct{}]) {
-	f := fieldsOf(calls)
-	held, err := s.keys(ctx, s.sql.touchMany, f.keys, f.idle, f.throttle)
-	if refused(err) {
-		apart(calls)
+func (s *Store) touchTogether(ctx context.Context, calls []*writeCall) {
+	sortByID(calls)
+	n := len(calls)
+	ids, idle, throttle, proofs := make([]driver.ID, n), make(int8s, n), make(int8s, n), make(byteas, n)
+	for i, c := range calls {
+		w := &c.In
+		ids[i], proofs[i] = w.From.ID, []byte(w.From.Verifier)
+		idle[i], throttle[i] = w.Life.Idle.Microseconds(), w.Life.Throttle.Microseconds()
+	}
+	reset := func() {
+		for _, c := range calls {
+			c.Err, c.Apart = nil, false
+		}
+	}
+	err := s.each(ctx, retry.Few, s.sql.touchMany, reset, func(r rows) error {
+		var i int
+		var there bool
+		if err := r.Scan(&i, &there); err != nil {
+			return err
+		}
+		if calls[i-1].Apart = there; !there {
+			calls[i-1].Err = notFound("touch")
+		}
+		return nil
+	}, array(ids), idle, throttle, proofs)
+	if err != nil {
+		fail(calls, s.wrap("touch", err))
+	}
+}
+
+func (s *Store) createTogether(ctx context.Context, calls []*writeCall) {
+	sortByID(calls)
+	made, err := s.written(ctx, s.sql.createMany, columnsOf(calls, true)...)
+	if err != nil {
+		fail(calls, s.wrap("create", err))
 		return
 	}
 	for _, c := range calls {
-		c.Err, c.Apart = s.wrap("touch", err), held[c.In.Key]
-	}
-}
-
-func (s *Store) createTogether(ctx context.Context, calls []*coalesce.Call[write, struct{}]) {
-	f := fieldsOf(calls)
-	made, err := s.keys(ctx, s.sql.createMany, f.keys, f.idle, f.absolute, f.handles, f.users, f.data)
-	if refused(err) {
-		apart(calls)
-		return
-	}
-	for _, c := range calls {
-		if c.Err = s.wrap("create", err); err == nil && !made[c.In.Key] {
-			c.Err = sessions.ErrExists
+		if c.Out.Version = c.In.version; !made[c.In.version] {
+			c.Out, c.Err = driver.SaveResult{}, errExists
 		}
 	}
 }
 
-// refused holds for errors after which nothing of the statement was done and which may be
-// about one row alone: a value, a constraint, somebody's change, a damaged page.
-func refused(err error) bool {
-	state := sqlState(err)
-	if len(state) != 5 {
-		return false
-	}
-	switch state[:2] {
-	case "22", "23", "40", "XX":
-		return state != "40003" // statement_completion_unknown
-	}
-	return state == "54001"
-}
-
-// apart lets the calls of a batch run one by one, so that a bad one harms itself alone.
-func apart[In, Out any](calls []*coalesce.Call[In, Out]) {
+// fail gives the calls of a batch its error, or lets them run one by one, so that
+// a bad one harms itself alone.
+func fail(calls []*writeCall, err error) {
 	for _, c := range calls {
-		c.Apart = true
+		if c.Err, c.Apart = err, refused(err); c.Apart {
+			c.Err = nil
+		}
 	}
 }

@@ -2,17 +2,18 @@ package sqlitestore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
 	"time"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
-// The store imports no driver, and drivers have no error type in common. What
-// they do have in common is the text, which is SQLite's own.
+// says reports whether SQLite gave one of these texts. The store imports no driver,
+// and the text, which is SQLite's own, is all that the errors of drivers have in common.
 func says(err error, texts ...string) bool {
 	for _, text := range texts {
 		if strings.Contains(err.Error(), text) {
@@ -22,7 +23,7 @@ func says(err error, texts ...string) bool {
 	return false
 }
 
-// busy holds when another connection has the lock that the statement needs; the
+// busy reports whether another connection has the lock that the statement needs; the
 // statement has not been run. "table" and "schema" are what connections with a
 // shared cache say.
 func busy(err error) bool {
@@ -34,7 +35,8 @@ const patience = 30 * time.Second
 
 // whenFree runs f again while another connection has the lock, reads too: without
 // WAL a writer shuts out readers. So the store needs no busy timeout of the driver's,
-// which most drivers do not end when the context does.
+// which most drivers do not end when the context does. If the context has ended, the
+// error wraps its cause, of which drivers know nothing.
 func whenFree(ctx context.Context, f func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -46,8 +48,14 @@ func whenFree(ctx context.Context, f func() error) error {
 		}
 		return err
 	})
-	if err != nil && lock != nil && ctx.Err() != nil && !busy(err) { // the time was up in the middle of a try
-		return fmt.Errorf("%w: %w", err, lock)
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	if lock != nil && !busy(err) { // the time was up in the middle of a try
+		err = fmt.Errorf("%w: %w", err, lock)
+	}
+	if cause := context.Cause(ctx); !errors.Is(err, cause) {
+		err = fmt.Errorf("%w: %w", cause, err)
 	}
 	return err
 }
@@ -71,19 +79,19 @@ func advice(err error) string {
 	return ""
 }
 
-// wrap says what was being done, and gives errors that callers tell apart
-// their sentinel.
+// wrap says what was being done, and adds the sentinels by which callers tell
+// errors apart.
 func (s *Store) wrap(doing string, err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case says(err, "UNIQUE constraint failed"):
-		return fmt.Errorf("sqlitestore: %s: %w: %w", doing, sessions.ErrExists, err)
+		return fmt.Errorf("sqlitestore: %s: %w: %w", doing, driver.ErrExists, err)
 	case says(err, "no such table", "no such column", "has no column named", "unknown database"):
 		return fmt.Errorf("sqlitestore: %s: %w: table %s is missing or not as this version needs it; run `sessions migrate up`, and `sessions doctor` if that changes nothing: %w",
-			doing, sessions.ErrSchema, s.table, err)
+			doing, driver.ErrSchema, s.table, err)
 	case says(err, "CHECK constraint failed", "malformed JSON"):
-		return fmt.Errorf("sqlitestore: %s: %w: %w", doing, sessions.ErrValue, err)
+		return fmt.Errorf("sqlitestore: %s: %w: %w", doing, driver.ErrValue, err)
 	}
 	return fmt.Errorf("sqlitestore: %s: %s%w", doing, advice(err), err)
 }

@@ -5,24 +5,24 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
 // What modernc.org/sqlite, mattn/go-sqlite3 and ncruces/go-sqlite3 said on a real file.
 func TestTextsOfDrivers(t *testing.T) {
 	s := New(nil)
 	for text, want := range map[string]error{
-		"constraint failed: UNIQUE constraint failed: sessions.key (1555)":          sessions.ErrExists,
-		"UNIQUE constraint failed: sessions.handle":                                 sessions.ErrExists,
-		"sqlite3: constraint failed: UNIQUE constraint failed: sessions.handle":     sessions.ErrExists,
-		"SQL logic error: no such table: sessions (1)":                              sessions.ErrSchema,
-		"no such table: sessions":                                                   sessions.ErrSchema,
-		"sqlite3: SQL logic error: no such column: reap_after":                      sessions.ErrSchema,
-		"SQL logic error: table sessions has no column named reap_after (1)":        sessions.ErrSchema,
-		"table sessions has no column named reap_after":                             sessions.ErrSchema,
-		"constraint failed: CHECK constraint failed: json_valid(\"data\") (275)":    sessions.ErrValue,
-		"sqlite3: constraint failed: CHECK constraint failed: json_valid(\"data\")": sessions.ErrValue,
-		"CHECK constraint failed: json_valid(\"data\")":                             sessions.ErrValue,
+		"constraint failed: UNIQUE constraint failed: sessions.id (1555)":           driver.ErrExists,
+		"UNIQUE constraint failed: sessions.id":                                     driver.ErrExists,
+		"sqlite3: constraint failed: UNIQUE constraint failed: sessions.id":         driver.ErrExists,
+		"SQL logic error: no such table: sessions (1)":                              driver.ErrSchema,
+		"no such table: sessions":                                                   driver.ErrSchema,
+		"sqlite3: SQL logic error: no such column: reap_after":                      driver.ErrSchema,
+		"SQL logic error: table sessions has no column named reap_after (1)":        driver.ErrSchema,
+		"table sessions has no column named reap_after":                             driver.ErrSchema,
+		"constraint failed: CHECK constraint failed: json_valid(\"data\") (275)":    driver.ErrValue,
+		"sqlite3: constraint failed: CHECK constraint failed: json_valid(\"data\")": driver.ErrValue,
+		"CHECK constraint failed: json_valid(\"data\")":                             driver.ErrValue,
 		"constraint failed: NOT NULL constraint failed: sessions.created_at (1299)": nil,
 		"database or disk is full (13)":                                             nil,
 		"sqlite3: database disk image is malformed":                                 nil,
@@ -39,21 +39,21 @@ func TestTextsOfDrivers(t *testing.T) {
 		"database disk image is malformed (11)":                                     nil,
 		"sqlite3: file is not a database":                                           nil,
 	} {
-		driver := errors.New(text)
-		err := s.wrap("save", driver)
-		if !strings.HasPrefix(err.Error(), "sqlitestore: save: ") || !errors.Is(err, driver) {
+		said := errors.New(text)
+		err := s.wrap("save", said)
+		if !strings.HasPrefix(err.Error(), "sqlitestore: save: ") || !errors.Is(err, said) {
 			t.Errorf("%s: wrapped as %v", text, err)
 		}
-		for _, sentinel := range []error{sessions.ErrExists, sessions.ErrSchema, sessions.ErrValue, sessions.ErrNotFound, sessions.ErrConflict} {
+		for _, sentinel := range []error{driver.ErrExists, driver.ErrSchema, driver.ErrValue, driver.ErrNotFound, driver.ErrConflict} {
 			if errors.Is(err, sentinel) != errors.Is(want, sentinel) {
 				t.Errorf("%s: becomes %v, want %v", text, err, want)
 			}
 		}
-		if want == nil && advice(driver) == "" {
+		if want == nil && advice(said) == "" {
 			t.Errorf("%s: there is no advice", text)
 		}
-		if busy(driver) != strings.Contains(text, "locked") {
-			t.Errorf("%s: busy is %t", text, busy(driver))
+		if busy(said) != strings.Contains(text, "locked") {
+			t.Errorf("%s: busy is %t", text, busy(said))
 		}
 	}
 }

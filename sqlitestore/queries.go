@@ -2,88 +2,133 @@ package sqlitestore
 
 import "strings"
 
-// Times are milliseconds since 1970, UTC, by SQLite's clock, which stands still
-// within a statement. In all statements ?1 is the key and ?2 the idle timeout.
-const (
-	now = `CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)`
+// The tokens in the statements below. Times are milliseconds since 1970, UTC, by
+// SQLite's clock, which stands still within a statement. An hour has 3600000.
+//
+// The mark, reap_after, is when the reaper next checks the row, at the latest one
+// hour after it expires. It is the only indexed time: requests may move it
+// earlier, only the reaper moves it later.
+var large = strings.NewReplacer(
+	// SQLite lets any column hold any type. With CAST, a row that another program
+	// spoiled can be read like others, and does not fail the page that it is in.
+	"$COLUMNS", `"id", "verifier", CAST("version" AS INTEGER), CAST("format" AS INTEGER),
+	coalesce("user_id", ''), coalesce("label", ''), "data",
+	CAST("created_at" AS INTEGER), CAST("authenticated_at" AS INTEGER),
+	CAST("expires_at" - $NOW AS INTEGER), CAST("absolute_expires_at" - $NOW AS INTEGER)`,
 
-	columns = `"key", "handle", coalesce("user_id", ''), "data", "version", created_at, expires_at - ` + now + `, absolute_expires_at - ` + now
+	"$LIVE", `"expires_at" > $NOW`,
 
-	expiry    = `min(` + now + ` + ?2, absolute_expires_at)`
-	newExpiry = now + ` + min(?2, ?3)`
-
-	// The mark, reap_after, is when a reaper looks at the row: at the latest in the full hour
-	// behind its expiry. It is the one indexed time. Requests only bring it forward; the
-	// reaper, who finds a row alive, moves it on.
-	bucketOf, bucketEnd = `((`, `) / 3600000 + 1) * 3600000`
-
-	load = `SELECT ` + columns + ` FROM $TABLE WHERE "key" = ?1 AND expires_at > ` + now
-
-	// DO NOTHING and no error, because drivers do not agree on what errors look like.
-	create = `INSERT INTO $TABLE ("key", "handle", "user_id", "data", "version", created_at, absolute_expires_at, expires_at, reap_after)
-	VALUES (?1, ?4, nullif(?5, ''), ?6, 1, ` + now + `, ` + now + ` + ?3, ` + newExpiry + `, ` + bucketOf + newExpiry + bucketEnd + `)
-	ON CONFLICT DO NOTHING`
-
-	// The version keeps it from overwriting somebody's change, the expiry from
-	// bringing back a dead row, and an UPDATE never inserts.
-	save = `UPDATE $TABLE SET "user_id" = nullif(?4, ''), "data" = ?5, "version" = "version" + 1,
-	expires_at = ` + expiry + `, reap_after = min(reap_after, ` + bucketOf + expiry + bucketEnd + `)
-	WHERE "key" = ?1 AND "version" = ?3 AND expires_at > ` + now
-
-	// Whether a save found nothing because the row moved on or because it is gone.
-	exists = `SELECT 1 FROM $TABLE WHERE "key" = ?1 AND expires_at > ` + now
-
-	// The throttle is in the condition, so that of many parallel requests one
-	// writes; and it is what makes the move monotone.
-	touch = `UPDATE $TABLE SET expires_at = ` + expiry + `
-	WHERE "key" = ?1 AND expires_at > ` + now + ` AND expires_at <= ` + expiry + ` - ?3`
-
-	// One statement, so that exactly one of the two keys is live at any moment.
-	rekey = `UPDATE $TABLE SET "key" = ?4, "handle" = ?5, "user_id" = nullif(?6, ''), "data" = ?7, "version" = "version" + 1,
-	expires_at = ` + expiry + `, reap_after = min(reap_after, ` + bucketOf + expiry + bucketEnd + `)
-	WHERE "key" = ?1 AND "version" = ?3 AND expires_at > ` + now
-
-	rekeyAnew = `UPDATE $TABLE SET "key" = ?5, "handle" = ?6, "user_id" = nullif(?7, ''), "data" = ?8, "version" = "version" + 1,
-	created_at = ` + now + `, absolute_expires_at = ` + now + ` + ?3,
-	expires_at = ` + newExpiry + `, reap_after = min(reap_after, ` + bucketOf + newExpiry + bucketEnd + `)
-	WHERE "key" = ?1 AND "version" = ?4 AND expires_at > ` + now
-
-	deleteKey    = `DELETE FROM $TABLE WHERE "key" = ?1`
-	deleteHandle = `DELETE FROM $TABLE WHERE "handle" = ?1 AND expires_at > ` + now
-	// A comma can't be in a handle.
-	deleteUser = `DELETE FROM $TABLE WHERE "user_id" = ?1 AND instr(',' || ?2 || ',', ',' || "handle" || ',') = 0`
-	deleteAll  = `DELETE FROM $TABLE WHERE rowid IN (SELECT rowid FROM $TABLE LIMIT ?1)`
-
-	// The mark finds, the expiry decides. The minute is a margin for a clock
+	// The mark finds a row, the expiry decides. The minute is a margin for a clock
 	// that is set back.
-	due           = `reap_after <= ` + now + ` - 60000`
-	expired       = `expires_at <= ` + now + ` - 60000`
-	firstDue      = `rowid IN (SELECT rowid FROM $TABLE WHERE ` + due + ` ORDER BY reap_after LIMIT ?1)`
-	moveOn        = `UPDATE $TABLE SET reap_after = ` + bucketOf + `expires_at` + bucketEnd + ` WHERE NOT ` + expired + ` AND ` + firstDue
-	deleteExpired = `DELETE FROM $TABLE WHERE ` + expired + ` AND ` + firstDue
-	countExpired  = `SELECT count(*) FROM $TABLE WHERE ` + due + ` AND ` + expired
+	"$DUE", `"reap_after" <= $NOW - 60000`,
+	"$DEAD", `"expires_at" <= $NOW - 60000`,
 
-	count    = `SELECT count(*) FROM $TABLE WHERE expires_at > ` + now
-	list     = `SELECT ` + columns + ` FROM $TABLE WHERE "handle" > ?1 AND expires_at > ` + now + ` ORDER BY "handle" LIMIT ?2`
-	listUser = `SELECT ` + columns + ` FROM $TABLE WHERE "user_id" = ?3 AND "handle" > ?1 AND expires_at > ` + now + ` ORDER BY "handle" LIMIT ?2`
+	"$LIMIT", `CASE WHEN ?4 > 0 THEN $NOW + ?4 ELSE "absolute_expires_at" END`,
 )
 
 // queries are the statements with one table's name in them.
 type queries struct {
-	load, create, save, exists, touch, rekey, rekeyAnew string
+	load, create, save, touch, exists string
 
-	deleteKey, deleteHandle, deleteUser, deleteAll, moveOn, deleteExpired string
+	end, endUser, endLabel, endAll string
 
-	countExpired, count, list, listUser string
+	listID, listUser, listLabel, listAll, stats string
+
+	postpone, reap string
 }
 
 func newQueries(table string) *queries {
-	on := func(sql string) string { return strings.ReplaceAll(sql, "$TABLE", table) }
+	small := strings.NewReplacer("$TABLE", table, "$NOW", `CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)`)
+	q := func(sql string) string { return small.Replace(large.Replace(sql)) }
+	which := func(sql, condition string) string { return q(strings.Replace(sql, "$WHICH", condition, 1)) }
+
+	const endMany = `
+DELETE FROM $TABLE
+WHERE rowid IN (
+	SELECT rowid FROM $TABLE
+	WHERE $WHICH AND $LIVE AND "id" NOT IN (SELECT unhex(value, '-') FROM json_each(?1))
+	ORDER BY "id"
+	LIMIT ?2)`
+
+	// Only 16 bytes are an ID. Others are left out here, so that a page which is
+	// not full is the last one.
+	const list = `
+SELECT $COLUMNS
+FROM $TABLE
+WHERE $WHICH AND "id" > ?1 AND length("id") = 16 AND $LIVE
+ORDER BY "id"
+LIMIT ?2`
+
 	return &queries{
-		load: on(load), create: on(create), save: on(save), exists: on(exists), touch: on(touch),
-		rekey: on(rekey), rekeyAnew: on(rekeyAnew),
-		deleteKey: on(deleteKey), deleteHandle: on(deleteHandle), deleteUser: on(deleteUser),
-		deleteAll: on(deleteAll), moveOn: on(moveOn), deleteExpired: on(deleteExpired),
-		countExpired: on(countExpired), count: on(count), list: on(list), listUser: on(listUser),
+		load: q(`
+SELECT $COLUMNS
+FROM $TABLE
+WHERE "id" = ?1 AND $LIVE`),
+
+		// DO NOTHING instead of an error, because drivers do not agree on what errors look like.
+		create: q(`
+INSERT INTO $TABLE ("id", "verifier", "version", "user_id", "label", "data",
+	"created_at", "authenticated_at", "absolute_expires_at", "expires_at", "reap_after")
+VALUES (?1, ?2, ?5, nullif(?6, ''), nullif(?7, ''), ?8,
+	$NOW, CASE WHEN ?9 THEN $NOW END, $NOW + ?4, $NOW + min(?3, ?4), (($NOW + min(?3, ?4)) / 3600000 + 1) * 3600000)
+ON CONFLICT DO NOTHING`),
+
+		// The verifier and the version keep it from overwriting another request's
+		// change, and the expiry from reviving a dead row.
+		save: q(`
+UPDATE $TABLE
+SET "version" = ?5,
+	"user_id" = nullif(?6, ''),
+	"label" = nullif(?7, ''),
+	"data" = ?8,
+	"authenticated_at" = CASE WHEN ?9 THEN $NOW ELSE "authenticated_at" END,
+	"verifier" = ?10,
+	"absolute_expires_at" = $LIMIT,
+	"expires_at" = min($NOW + ?3, $LIMIT),
+	"reap_after" = min("reap_after", (min($NOW + ?3, $LIMIT) / 3600000 + 1) * 3600000)
+WHERE "id" = ?1 AND "verifier" = ?2 AND "version" = ?11 AND $LIVE`),
+
+		// The throttle is in the condition, so that one of many parallel requests
+		// writes; and it makes the move monotone.
+		touch: q(`
+UPDATE $TABLE
+SET "expires_at" = min($NOW + ?3, "absolute_expires_at")
+WHERE "id" = ?1 AND "verifier" = ?2 AND $LIVE
+	AND "expires_at" <= min($NOW + ?3, "absolute_expires_at") - ?4`),
+
+		// What a save or a touch that changed nothing asks next.
+		exists: q(`
+SELECT 1
+FROM $TABLE
+WHERE "id" = ?1 AND "verifier" = ?2 AND $LIVE`),
+
+		// A row that is past its expiry goes too: a clock that is set back must not
+		// revive what a user has ended.
+		end: q(`
+DELETE FROM $TABLE
+WHERE "id" = ?1 AND (?2 IS NULL OR coalesce("user_id", '') = ?2)
+RETURNING $LIVE`),
+
+		endUser:  which(endMany, `"user_id" = ?3`),
+		endLabel: which(endMany, `"label" = ?3`),
+		endAll:   which(endMany, `true`),
+
+		listID:    which(list, `"id" = ?3`),
+		listUser:  which(list, `"user_id" = ?3`),
+		listLabel: which(list, `"label" = ?3`),
+		listAll:   which(list, `true`),
+
+		stats: q(`
+SELECT count(*) FILTER (WHERE $LIVE), count(*) FILTER (WHERE $DUE AND $DEAD)
+FROM $TABLE`),
+
+		postpone: q(`
+UPDATE $TABLE
+SET "reap_after" = ("expires_at" / 3600000 + 1) * 3600000
+WHERE NOT $DEAD AND rowid IN (SELECT rowid FROM $TABLE WHERE $DUE ORDER BY "reap_after" LIMIT ?1)`),
+
+		reap: q(`
+DELETE FROM $TABLE
+WHERE $DEAD AND rowid IN (SELECT rowid FROM $TABLE WHERE $DUE ORDER BY "reap_after" LIMIT ?1)`),
 	}
 }

@@ -1,19 +1,20 @@
 package sqlitestore
 
-import "context"
+import (
+	"context"
 
-// DeleteExpired implements [sessions.Store].
-func (s *Store) DeleteExpired(ctx context.Context, limit int) (deleted int, more bool, err error) {
-	moved, err := s.exec(ctx, s.sql.moveOn, limit)
+	"github.com/sqlsessions/sessions/driver"
+)
+
+// Reap implements [driver.Store].
+func (s *Store) Reap(ctx context.Context, req driver.ReapRequest) (driver.ReapResult, error) {
+	postponed, err := s.exec(ctx, s.sql.postpone, req.Limit)
 	if err != nil {
-		return 0, false, s.wrap("delete expired", err)
+		return driver.ReapResult{}, s.wrap("reap", err)
 	}
-	n, err := s.exec(ctx, s.sql.deleteExpired, limit)
-	return int(n), err == nil && moved+n >= int64(limit), s.wrap("delete expired", err)
-}
-
-// CountExpired implements [sessions.Store].
-func (s *Store) CountExpired(ctx context.Context) (n int, err error) {
-	err = s.queryRow(ctx, s.sql.countExpired, nil, &n)
-	return n, s.wrap("count expired", err)
+	deleted, err := s.exec(ctx, s.sql.reap, req.Limit)
+	if err != nil {
+		return driver.ReapResult{}, s.wrap("reap", err)
+	}
+	return driver.ReapResult{Deleted: int(deleted), More: postponed+deleted >= int64(req.Limit)}, nil
 }

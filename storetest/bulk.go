@@ -2,88 +2,220 @@ package storetest
 
 import (
 	"slices"
-	"testing"
 	"time"
+
+	"github.com/sqlsessions/sessions/driver"
 )
 
-var bulkTests = map[string]func(*testing.T, *suite){
-	"list pages through all rows in the order of handles": func(t *testing.T, s *suite) {
-		var want []string
-		for i := range 7 {
-			user := []string{"alice", "bob", ""}[i%3]
-			want = append(want, s.createAs(user, ttl).Handle)
+// pages lists page by page and returns the IDs, which must come in their order.
+func (s *suite) pages(req driver.ListRequest) (ids []driver.ID) {
+	s.Helper()
+	for range 100 {
+		page := s.list(req)
+		if len(page) > req.Limit {
+			s.Fatalf("a page of %d rows, limit %d", len(page), req.Limit)
 		}
-		slices.Sort(want)
-		var got []string
-		for after := ""; ; {
-			page, err := s.store.List(t.Context(), "", after, 3)
-			s.must(err)
-			if len(page) > 3 {
-				t.Fatalf("a page of %d rows, limit 3", len(page))
+		for _, r := range page {
+			if r.ID <= req.After {
+				s.Fatalf("listed %s after %s", r.ID, req.After)
 			}
-			for _, r := range page {
-				got = append(got, r.Handle)
-			}
-			if len(page) < 3 {
-				break
-			}
-			after = page[2].Handle
+			req.After = r.ID
+			ids = append(ids, r.ID)
 		}
-		if !slices.Equal(got, want) {
-			t.Errorf("listed %v, want %v", got, want)
+		if len(page) < req.Limit {
+			return ids
 		}
-	},
-	"list shows a row as load does": func(t *testing.T, s *suite) {
-		r := s.createAs("alice", ttl)
-		s.createAs("bob", ttl)
-		list, err := s.store.List(t.Context(), "alice", "", 10)
-		s.must(err)
-		if len(list) != 1 {
-			t.Fatalf("%d rows, want 1", len(list))
-		}
-		got, want := list[0], s.load(r.Key)
-		if got.Key != want.Key || got.Handle != want.Handle || got.User != want.User || string(got.Data) != string(want.Data) ||
-			got.Version != want.Version || !got.CreatedAt.Equal(want.CreatedAt) || !near(got.ExpiresIn, want.ExpiresIn) || !near(got.AbsoluteIn, want.AbsoluteIn) {
-			t.Errorf("listed %+v, loaded %+v", got, want)
-		}
-	},
-	"delete by user spares the exceptions and other users": func(t *testing.T, s *suite) {
-		a1, a2, a3 := s.createAs("alice", ttl), s.createAs("alice", ttl), s.createAs("alice", ttl)
-		bob, nobody := s.createAs("bob", ttl), s.create()
-		n, err := s.store.DeleteUser(t.Context(), "alice", []string{a2.Handle, bob.Handle, "no such handle", a2.Handle[:5]})
-		s.must(err)
-		if n != 2 {
-			t.Errorf("deleted %d, want 2", n)
-		}
-		s.gone(a1.Key)
-		s.gone(a3.Key)
-		s.load(a2.Key)
-		s.load(bob.Key)
-		s.load(nobody.Key)
-		if n, err = s.store.DeleteUser(t.Context(), "alice", nil); n != 1 || err != nil {
-			t.Errorf("deleted %d, %v; want 1", n, err)
-		}
-	},
-	"delete all goes in batches": func(t *testing.T, s *suite) {
-		for range 5 {
-			s.create()
-		}
+	}
+	s.Fatal("there is no end of pages")
+	return nil
+}
+
+func ids(rows []driver.Row) []driver.ID {
+	ids := make([]driver.ID, len(rows))
+	for i, r := range rows {
+		ids[i] = r.ID
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+var bulkRules = []rule{
+	{"list pages through all rows in the order of their IDs", func(s *suite) {
+		var all, alices []driver.Row
+		s.createAs("alice", life)
 		s.age(idle + time.Hour)
-		s.create()
-		for _, want := range []int{4, 2, 0} {
-			n, err := s.store.DeleteAll(t.Context(), 4)
-			s.must(err)
-			if n != want {
-				t.Errorf("deleted %d, want %d", n, want)
+		for i := range 11 {
+			r := s.createAs([]string{"alice", "bob", ""}[i%3], life)
+			if all = append(all, r); r.User == "alice" {
+				alices = append(alices, r)
 			}
 		}
-		s.count(0)
-	},
-	"count counts the living": func(t *testing.T, s *suite) {
+		for _, limit := range []int{1, 3, 11, 100} {
+			if got, want := s.pages(driver.ListRequest{All: true, Limit: limit}), ids(all); !slices.Equal(got, want) {
+				s.Errorf("listed %v, want %v", got, want)
+			}
+			if got, want := s.pages(driver.ListRequest{User: "alice", Limit: limit}), ids(alices); !slices.Equal(got, want) {
+				s.Errorf("listed %v, want %v", got, want)
+			}
+		}
+	}},
+	{"list shows a row as load does", func(s *suite) {
+		r := s.createAs("alice", life)
+		s.createAs("bob", life)
+		s.createAs("", life)
+		want := s.load(r.Ref)
+		for _, req := range []driver.ListRequest{{User: "alice", Limit: 10}, {ID: r.ID, Limit: 10}, {ID: r.ID, Limit: 1}} {
+			list := s.list(req)
+			if len(list) != 1 {
+				s.Fatalf("%d rows, want 1", len(list))
+			}
+			got := list[0]
+			if got.Ref != want.Ref || got.User != want.User || got.Label != want.Label || string(got.Data) != string(want.Data) ||
+				got.Version != want.Version || !got.CreatedAt.Equal(want.CreatedAt) || !got.AuthenticatedAt.Equal(want.AuthenticatedAt) ||
+				!near(got.ExpiresIn, want.ExpiresIn) || !near(got.AbsoluteIn, want.AbsoluteIn) {
+				s.Errorf("listed %+v, loaded %+v", got, want)
+			}
+		}
+	}},
+	{"list of an ID that no row has is empty", func(s *suite) {
+		s.create()
+		if got := s.list(driver.ListRequest{ID: s.ref().ID, Limit: 10}); len(got) != 0 {
+			s.Errorf("listed %d rows", len(got))
+		}
+	}},
+	{"end all of a user spares the exceptions and other users", func(s *suite) {
+		a1, a2, a3 := s.createAs("alice", life), s.createAs("alice", life), s.createAs("alice", life)
+		bob, visitor := s.createAs("bob", life), s.create()
+		except := []driver.ID{a2.ID, bob.ID, s.ref().ID, a2.ID}
+		if n := s.endAll(driver.EndAllRequest{User: "alice", Except: except, Limit: 10}); n != 2 {
+			s.Errorf("ended %d, want 2", n)
+		}
+		s.gone(a1.Ref, a3.Ref)
+		s.unchanged(a2, bob, visitor)
+		if n := s.endAll(driver.EndAllRequest{User: "alice", Limit: 10}); n != 1 {
+			s.Errorf("ended %d, want 1", n)
+		}
+		if n := s.endAll(driver.EndAllRequest{User: "carol", Limit: 10}); n != 0 {
+			s.Errorf("ended %d of a user without sessions", n)
+		}
+		s.unchanged(bob, visitor)
+		s.count(2)
+	}},
+	{"end all goes in batches, and counts the living", func(s *suite) {
+		for _, req := range []driver.EndAllRequest{{All: true, Limit: 4}, {User: "alice", Limit: 4}} {
+			for range 5 {
+				s.createAs("alice", life)
+			}
+			s.age(idle + time.Hour)
+			kept := s.createAs("alice", life)
+			req.Except = []driver.ID{kept.ID}
+			for range 8 {
+				s.createAs("alice", life)
+			}
+			for i, want := range []int{4, 4, 0} {
+				if n := s.endAll(req); n != want {
+					s.Errorf("ended %d, want %d", n, want)
+				}
+				s.count([]int{5, 1, 1}[i])
+			}
+			s.unchanged(kept)
+			req.Except = nil
+			if n := s.endAll(req); n != 1 {
+				s.Errorf("ended %d, want the one that was left", n)
+			}
+			s.count(0)
+		}
+	}},
+	{"end all goes in the order of IDs", func(s *suite) {
+		for _, req := range []driver.EndAllRequest{{All: true, Limit: 3}, {User: "alice", Limit: 3}} {
+			var rows []driver.Row
+			for range 8 {
+				rows = append(rows, s.createAs("alice", life))
+			}
+			want := ids(rows)
+			for req.Except = want[:1]; len(want) > 1; {
+				n := s.endAll(req)
+				want = append(want[:1:1], want[min(1+n, len(want)):]...)
+				if got := s.pages(driver.ListRequest{All: true, Limit: 100}); n == 0 || !slices.Equal(got, want) {
+					s.Fatalf("%d ended; %v are left, want %v", n, got, want)
+				}
+			}
+			req.Except = nil
+			s.endAll(req)
+		}
+	}},
+	{"end all takes many exceptions", func(s *suite) {
+		kept := s.createAs("alice", life)
+		s.createAs("alice", life)
+		var except []driver.ID
+		for range 300 {
+			except = append(except, s.ref().ID)
+		}
+		if n := s.endAll(driver.EndAllRequest{User: "alice", Except: append(except, kept.ID), Limit: 10}); n != 1 {
+			s.Errorf("ended %d, want 1", n)
+		}
+		s.createAs("bob", life)
+		if n := s.endAll(driver.EndAllRequest{All: true, Except: append(except, kept.ID), Limit: 10}); n != 1 {
+			s.Errorf("ended %d, want 1", n)
+		}
+		s.unchanged(kept)
+	}},
+	{"stats counts the living", func(s *suite) {
+		if got := s.stats(); got != (driver.Stats{}) {
+			s.Errorf("%+v in an empty table", got)
+		}
 		s.create()
 		s.age(idle + time.Hour)
 		s.create()
 		s.create()
 		s.count(2)
-	},
+	}},
+}
+
+// selectionRules are about requests that a program would not mean to make.
+var selectionRules = []rule{
+	{"list with no or two selections is ErrInvalid", func(s *suite) {
+		r := s.createAs("alice", life)
+		for _, req := range []driver.ListRequest{
+			{Limit: 10},
+			{Limit: 10, After: r.ID},
+			{Limit: 10, ID: r.ID, User: "alice"},
+			{Limit: 10, ID: r.ID, All: true},
+			{Limit: 10, User: "alice", Label: "tenant"},
+			{Limit: 10, User: "alice", All: true},
+			{Limit: 10, Label: "tenant", All: true},
+			{All: true},
+			{User: "alice", Limit: -1},
+			{ID: r.ID},
+		} {
+			rows, err := s.store.List(s.Context(), req)
+			if s.is(err, driver.ErrInvalid); len(rows) != 0 {
+				s.Errorf("%+v listed %d rows", req, len(rows))
+			}
+		}
+	}},
+	{"end all with no or two selections is ErrInvalid and ends nothing", func(s *suite) {
+		r, bob, visitor := s.createAs("alice", life), s.createAs("bob", life), s.create()
+		requests := []driver.EndAllRequest{
+			{Limit: 10},
+			{Limit: 10, Except: []driver.ID{r.ID}},
+			{Limit: 10, User: "alice", Label: "tenant"},
+			{Limit: 10, User: "alice", All: true},
+			{Limit: 10, Label: "tenant", All: true},
+			{Limit: 10, User: "alice", Label: "tenant", All: true},
+			{All: true},
+			{User: "alice", Limit: -1},
+		}
+		for _, id := range append(badIDs(r.ID), "") {
+			requests = append(requests, driver.EndAllRequest{User: "alice", Limit: 10, Except: []driver.ID{id}},
+				driver.EndAllRequest{All: true, Limit: 10, Except: []driver.ID{bob.ID, id}})
+		}
+		for _, req := range requests {
+			n, err := s.store.EndAll(s.Context(), req)
+			if s.is(err, driver.ErrInvalid); n != 0 {
+				s.Errorf("%+v ended %d rows", req, n)
+			}
+		}
+		s.unchanged(r, bob, visitor)
+	}},
 }

@@ -1,11 +1,9 @@
 package storetest
 
 import (
-	"fmt"
 	"strings"
-	"testing"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
 // documents are JSON texts that databases like to change: key order, number
@@ -24,85 +22,72 @@ var documents = []string{
 	`{"sql":"'; DROP TABLE sessions; --","pct":"%s $1 ? :a"}`,
 }
 
-var byteTests = map[string]func(*testing.T, *suite){
-	"data comes back byte for byte": func(t *testing.T, s *suite) {
+// names are users and labels that a database could take for one another.
+var names = []string{"alice", "Alice", "alice ", " ", "álice", "'", `"; --`, "a\tb", "%", strings.Repeat("u", 255)}
+
+var byteRules = []rule{
+	{"data comes back byte for byte", func(s *suite) {
 		for _, doc := range documents {
-			r := s.Record()
+			r := s.row()
 			r.Data = []byte(doc)
-			if err := s.store.Create(t.Context(), r, ttl); err != nil {
-				t.Errorf("create %.80s: %v", doc, err)
+			v, err := s.tryCreate(r, life)
+			if err != nil {
+				s.Errorf("create %.80s: %v", doc, err)
 				continue
 			}
-			if got := s.load(r.Key); string(got.Data) != doc {
-				t.Errorf("created %.120s, loaded %.120s", doc, got.Data)
+			if got := s.load(r.Ref); string(got.Data) != doc {
+				s.Errorf("created %.120s, loaded %.120s", doc, got.Data)
 			}
-			r.Version = s.load(r.Key).Version
-			s.save(r, saving)
-			if got := s.load(r.Key); string(got.Data) != doc {
-				t.Errorf("saved %.120s, loaded %.120s", doc, got.Data)
+			r.Version = v
+			r = s.save(r, saving)
+			if got := s.load(r.Ref); string(got.Data) != doc {
+				s.Errorf("saved %.120s, loaded %.120s", doc, got.Data)
+			}
+			if got := s.list(driver.ListRequest{ID: r.ID, Limit: 1}); len(got) != 1 || string(got[0].Data) != doc {
+				s.Errorf("saved %.120s, listed %d rows, or other bytes", doc, len(got))
 			}
 		}
-	},
-	"the caller's slices are its own": func(t *testing.T, s *suite) {
-		r := s.Record()
-		s.must(s.store.Create(t.Context(), r, ttl))
+	}},
+	{"the caller's slices are its own", func(s *suite) {
+		r := s.create()
 		copy(r.Data, `{"X":9}`)
-		first := s.load(r.Key)
+		first := s.load(r.Ref)
 		if text(first) != `{"a":1}` {
-			t.Fatalf("loaded %s", first.Data)
+			s.Fatalf("loaded %s", first.Data)
 		}
 		copy(first.Data, `{"Y":8}`)
-		if got := s.load(r.Key); text(got) != `{"a":1}` {
-			t.Fatalf("loaded %s", got.Data)
+		listed := s.list(driver.ListRequest{All: true, Limit: 1})
+		if len(listed) != 1 || text(listed[0]) != `{"a":1}` {
+			s.Fatalf("listed %d rows, or %s", len(listed), first.Data)
 		}
-	},
-	"keys are compared byte by byte": func(t *testing.T, s *suite) {
-		base := strings.Repeat("k", 32)
-		keys := []sessions.RowKey{}
-		for _, tail := range []string{"a", "A", " ", "á", "%", "_"} {
-			keys = append(keys, sessions.RowKey(base[:32-len(tail)]+tail))
+		copy(listed[0].Data, `{"Z":7}`)
+		if got := s.load(r.Ref); text(got) != `{"a":1}` {
+			s.Fatalf("loaded %s", got.Data)
 		}
-		for i, key := range keys {
-			r := s.Record()
-			r.Key, r.Data = key, fmt.Appendf(nil, `{"i":%d}`, i)
-			s.must(s.store.Create(t.Context(), r, ttl))
+		r.Data = []byte(`{"b":2}`)
+		s.save(r, saving)
+		copy(r.Data, `{"X":9}`)
+		if got := s.load(r.Ref); text(got) != `{"b":2}` {
+			s.Fatalf("loaded %s", got.Data)
 		}
-		for i, key := range keys {
-			if got := s.load(key); got.Key != key || text(got) != fmt.Sprintf(`{"i":%d}`, i) {
-				t.Errorf("key %d loaded %s", i, got.Data)
-			}
+	}},
+	{"users are compared byte by byte", func(s *suite) {
+		for _, user := range names {
+			s.createAs(user, life)
 		}
-	},
-	"a handle is not taken for another": func(t *testing.T, s *suite) {
-		r := s.create()
-		for _, other := range []string{strings.ToUpper(r.Handle), strings.ToLower(r.Handle), r.Handle + " ", r.Handle + "=", r.Handle[1:], "", "\x00", "\xff"} {
-			if other != r.Handle {
-				if err := s.store.DeleteHandle(t.Context(), other); err == nil {
-					t.Errorf("deleted %q by the handle %q", r.Handle, other)
-				}
-			}
-		}
-		s.load(r.Key)
-	},
-	"users are compared byte by byte": func(t *testing.T, s *suite) {
-		users := []string{"alice", "Alice", "alice ", " ", "álice", "'", `"; --`, "a\tb", "%", strings.Repeat("u", 255)}
-		for _, user := range users {
-			s.createAs(user, ttl)
-		}
-		for _, user := range users {
-			list, err := s.store.List(t.Context(), user, "", 10)
-			s.must(err)
+		for i, user := range names {
+			list := s.list(driver.ListRequest{User: user, Limit: 10})
 			if len(list) != 1 || list[0].User != user {
-				t.Errorf("list of %q has %d rows", user, len(list))
+				s.Errorf("list of %q has %d rows", user, len(list))
+				continue
 			}
+			s.is(s.tryEndOf(names[(i+1)%len(names)], list[0].ID), driver.ErrNotFound)
 		}
-		for i, user := range users {
-			n, err := s.store.DeleteUser(t.Context(), user, nil)
-			s.must(err)
-			if n != 1 {
-				t.Errorf("deleted %d rows of %q, want 1", n, user)
+		for i, user := range names {
+			if n := s.endAll(driver.EndAllRequest{User: user, Limit: 10}); n != 1 {
+				s.Errorf("ended %d rows of %q, want 1", n, user)
 			}
-			s.count(len(users) - i - 1)
+			s.count(len(names) - i - 1)
 		}
-	},
+	}},
 }

@@ -1,189 +1,219 @@
 package storetest
 
 import (
-	"errors"
 	"fmt"
-	"testing"
 	"time"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
-// exactTests are what a store may lack whose table was made for something else, such as a
-// table without a column for it.
-var exactTests = map[string]func(*testing.T, *suite){
-	"the version of a created row is 1": func(t *testing.T, s *suite) {
+// exactRules are what a store may lack whose table was made for something else and
+// has no column for it.
+var exactRules = []rule{
+	{"save of what is there already moves the version too", func(s *suite) {
 		r := s.create()
-		if v := s.load(r.Key).Version; v != 1 {
-			t.Errorf("version %d, want 1", v)
+		if again := s.save(r, saving); again.Version == r.Version {
+			s.Errorf("version %d before and after a save", r.Version)
+		} else {
+			s.unchanged(again)
 		}
-	},
-	"save of what is there already moves the version too": func(t *testing.T, s *suite) {
-		r := s.create()
-		v := s.save(r, saving)
-		if got := s.load(r.Key); got.Version != v || v == r.Version {
-			t.Errorf("version %d after a save that returned %d, before %d", got.Version, v, r.Version)
-		}
-	},
-	"create never takes a handle that is taken": func(t *testing.T, s *suite) {
-		first, again := s.create(), s.Record()
-		again.Handle = first.Handle
-		s.is(s.store.Create(t.Context(), again, ttl), sessions.ErrExists)
-		s.load(first.Key)
-		s.gone(again.Key)
-	},
-	"rekey keeps a handle that it is given": func(t *testing.T, s *suite) {
-		r, to := s.create(), s.Record()
-		to.Handle, to.Version = r.Handle, r.Version
-		_, err := s.store.Rekey(t.Context(), r.Key, to, saving)
-		s.must(err)
-		if got := s.load(to.Key); got.Handle != r.Handle {
-			t.Errorf("handle %q, want %q", got.Handle, r.Handle)
-		}
-	},
-	"rekey onto a taken handle is ErrExists": func(t *testing.T, s *suite) {
-		r, other, to := s.create(), s.create(), s.Record()
-		to.Handle, to.Version = other.Handle, r.Version
-		_, err := s.store.Rekey(t.Context(), r.Key, to, saving)
-		s.is(err, sessions.ErrExists)
-		s.load(r.Key)
-		s.load(other.Key)
-		s.gone(to.Key)
-	},
-	"handles can be chosen, and are compared byte by byte": func(t *testing.T, s *suite) {
-		for _, handle := range []string{"handle", "Handle", "handlE", "-_h"} {
-			r := s.Record()
-			r.Handle = handle
-			s.must(s.store.Create(t.Context(), r, ttl))
-		}
-		s.is(s.store.DeleteHandle(t.Context(), "HANDLE"), sessions.ErrNotFound)
-		s.is(s.store.DeleteHandle(t.Context(), "handle "), sessions.ErrNotFound)
-		s.must(s.store.DeleteHandle(t.Context(), "Handle"))
-		s.count(3)
-	},
-	"keys can be any bytes": func(t *testing.T, s *suite) {
-		for _, key := range []sessions.RowKey{"\x00", "\x00\x00", "\xff", "\xfe", "\xc3\x28", "\xc3"} {
-			r := s.Record()
-			r.Key += key
-			r.Key = r.Key[len(key):]
-			r.Data = fmt.Appendf(nil, `{"key":"%x"}`, string(key))
-			s.must(s.store.Create(t.Context(), r, ttl))
-			if got := s.load(r.Key); got.Key != r.Key || string(got.Data) != string(r.Data) {
-				t.Errorf("key %x loaded %s", string(r.Key), got.Data)
+	}},
+	{"no two states have one version", func(s *suite) {
+		seen := map[driver.Version]string{}
+		see := func(r driver.Row, what string) {
+			if before := seen[r.Version]; before != "" || r.Version == 0 {
+				s.Fatalf("%s has version %d, as %q had", what, r.Version, before)
 			}
+			seen[r.Version] = what
 		}
-	},
-	"an expiry is exact": func(t *testing.T, s *suite) {
+		for i := range 10 {
+			r := s.create()
+			see(r, fmt.Sprintf("row %d", i))
+			for j := range 3 {
+				r = s.save(r, saving)
+				see(r, fmt.Sprintf("row %d, save %d", i, j))
+				r = s.renew(r, life)
+				see(r, fmt.Sprintf("row %d, verifier %d", i, j))
+			}
+			s.touch(r.Ref, saving)
+			s.unchanged(r)
+		}
+	}},
+	{"a version is no counter, so that a lost write can be told from another's", func(s *suite) {
 		r := s.create()
-		if got := s.load(r.Key).ExpiresIn; got > idle {
-			t.Errorf("expires in %v, want no more than the %v that were asked for", got, idle)
+		seen := map[driver.Version]bool{}
+		for range 10 {
+			was := r.Version
+			if r = s.save(r, saving); seen[r.Version-was] {
+				s.Fatalf("two saves moved the version by %d", r.Version-was)
+			}
+			seen[r.Version-was] = true
+		}
+	}},
+	{"an expiry is exact", func(s *suite) {
+		r := s.create()
+		if got := s.load(r.Ref).ExpiresIn; got > idle {
+			s.Errorf("expires in %v, want no more than the %v that were asked for", got, idle)
 		}
 		s.age(idle)
-		s.gone(r.Key)
+		s.gone(r.Ref)
 		s.count(0)
-		r = s.createAs("", sessions.TTL{Idle: 48 * time.Hour, Absolute: absolute})
+		r = s.createAs("", driver.Life{Idle: 48 * time.Hour, Absolute: absolute})
 		s.age(absolute)
-		s.gone(r.Key)
+		s.gone(r.Ref)
 		s.count(0)
-	},
-	"the absolute limit stands still": func(t *testing.T, s *suite) {
+	}},
+	{"the absolute limit stands still", func(s *suite) {
 		r := s.create()
 		s.age(time.Hour)
-		check := func(doing string, key sessions.RowKey) {
-			t.Helper()
-			if got := s.load(key).AbsoluteIn; !near(got, absolute-time.Hour) {
-				t.Errorf("after %s the limit is in %v", doing, got)
+		check := func(doing string) {
+			s.Helper()
+			if got := s.load(r.Ref).AbsoluteIn; !near(got, absolute-time.Hour) {
+				s.Errorf("after %s the limit is in %v", doing, got)
 			}
 		}
-		check("an hour", r.Key)
-		s.must(s.store.Touch(t.Context(), r.Key, saving))
-		check("touch", r.Key)
-		r.Version = s.save(r, saving)
-		check("save", r.Key)
-		to := s.Record()
-		to.Version = r.Version
-		_, err := s.store.Rekey(t.Context(), r.Key, to, saving)
-		s.must(err)
-		check("rekey", to.Key)
-	},
-	"save stops at the absolute limit": func(t *testing.T, s *suite) {
+		check("an hour")
+		s.touch(r.Ref, saving)
+		check("touch")
+		r = s.save(r, saving)
+		check("save")
+		r = s.renew(r, saving)
+		check("a new verifier")
+	}},
+	{"save stops at the absolute limit", func(s *suite) {
 		r := s.create()
 		s.age(time.Hour)
-		s.save(r, sessions.TTL{Idle: 48 * time.Hour})
-		if got := s.load(r.Key); !near(got.ExpiresIn, absolute-time.Hour) || got.ExpiresIn > got.AbsoluteIn {
-			t.Errorf("expires in %v, limit in %v", got.ExpiresIn, got.AbsoluteIn)
+		for _, save := range []func(driver.Row, driver.Life) driver.Row{s.save, s.renew} {
+			r = save(r, driver.Life{Idle: 48 * time.Hour})
+			if got := s.load(r.Ref); !near(got.ExpiresIn, absolute-time.Hour) || got.ExpiresIn > got.AbsoluteIn {
+				s.Errorf("expires in %v, limit in %v", got.ExpiresIn, got.AbsoluteIn)
+			}
 		}
-	},
-	"touch stops at the absolute limit": func(t *testing.T, s *suite) {
-		r := s.createAs("", sessions.TTL{Idle: 20 * time.Hour, Absolute: absolute})
+	}},
+	{"touch stops at the absolute limit", func(s *suite) {
+		r := s.createAs("", driver.Life{Idle: 20 * time.Hour, Absolute: absolute})
 		s.age(19 * time.Hour)
-		s.must(s.store.Touch(t.Context(), r.Key, sessions.TTL{Idle: 20 * time.Hour}))
-		if got := s.load(r.Key); !near(got.ExpiresIn, 5*time.Hour) || got.ExpiresIn > got.AbsoluteIn {
-			t.Errorf("expires in %v, limit in %v", got.ExpiresIn, got.AbsoluteIn)
+		s.touch(r.Ref, driver.Life{Idle: 20 * time.Hour})
+		if got := s.load(r.Ref); !near(got.ExpiresIn, 5*time.Hour) || got.ExpiresIn > got.AbsoluteIn {
+			s.Errorf("expires in %v, limit in %v", got.ExpiresIn, got.AbsoluteIn)
 		}
-	},
-	"rekey keeps the absolute limit unless a new one is given": func(t *testing.T, s *suite) {
+	}},
+	{"save restarts the absolute limit when it is given one", func(s *suite) {
 		r := s.create()
-		created := s.load(r.Key).CreatedAt
-		s.age(time.Hour)
-		to := s.Record()
-		to.Version = r.Version
-		v, err := s.store.Rekey(t.Context(), r.Key, to, saving)
-		s.must(err)
-		got := s.load(to.Key)
-		if !near(got.ExpiresIn, idle) || !near(got.AbsoluteIn, absolute-time.Hour) || !near(got.CreatedAt.Sub(created), -time.Hour) {
-			t.Errorf("kept: expires in %v and %v, created %v", got.ExpiresIn, got.AbsoluteIn, got.CreatedAt)
-		}
-		anew := s.Record()
-		anew.Version = v
-		_, err = s.store.Rekey(t.Context(), to.Key, anew, sessions.TTL{Idle: idle, Absolute: 3 * time.Hour})
-		s.must(err)
-		got = s.load(anew.Key)
-		if !near(got.ExpiresIn, idle) || !near(got.AbsoluteIn, 3*time.Hour) || !near(time.Since(got.CreatedAt), 0) {
-			t.Errorf("anew: expires in %v and %v, created %v", got.ExpiresIn, got.AbsoluteIn, got.CreatedAt)
-		}
-	},
-	"creation time stands still": func(t *testing.T, s *suite) {
-		r := s.create()
-		before := s.load(r.Key).CreatedAt
-		if !near(time.Since(before), 0) {
-			t.Errorf("created at %v, which is %v ago", before, time.Since(before))
-		}
-		r.Version = s.save(r, saving)
-		s.must(s.store.Touch(t.Context(), r.Key, saving))
-		if after := s.load(r.Key).CreatedAt; !after.Equal(before) {
-			t.Errorf("created at %v, then %v", before, after)
-		}
-	},
-	"a delete by handle ends the row whatever moves it at the same time": func(t *testing.T, s *suite) {
-		for range 20 {
-			r := s.create()
-			rekeyed := make([]sessions.Record, 8)
-			parallel(9, func(i int) {
-				if i == 8 {
-					if err := s.store.DeleteHandle(t.Context(), r.Handle); err != nil {
-						t.Errorf("delete: %v", err)
-					}
-					return
-				}
-				rekeyed[i] = s.Record()
-				rekeyed[i].Handle, rekeyed[i].Version = r.Handle, r.Version
-				_, saveErr := s.store.Save(t.Context(), r, saving)
-				touchErr := s.store.Touch(t.Context(), r.Key, saving)
-				_, rekeyErr := s.store.Rekey(t.Context(), r.Key, rekeyed[i], saving)
-				if touchErr != nil {
-					t.Errorf("touch: %v", touchErr)
-				}
-				for _, err := range []error{saveErr, rekeyErr} {
-					if err != nil && !errors.Is(err, sessions.ErrNotFound) && !errors.Is(err, sessions.ErrConflict) {
-						t.Errorf("save or rekey: %v", err)
-					}
-				}
-			})
-			s.gone(r.Key)
-			for _, to := range rekeyed {
-				s.gone(to.Key)
+		for _, save := range []func(driver.Row, driver.Life) driver.Row{s.save, s.renew} {
+			s.age(time.Hour)
+			r = save(r, driver.Life{Idle: idle, Absolute: 3 * time.Hour})
+			if got := s.load(r.Ref); !near(got.ExpiresIn, idle) || !near(got.AbsoluteIn, 3*time.Hour) {
+				s.Errorf("expires in %v, limit in %v", got.ExpiresIn, got.AbsoluteIn)
+			}
+			s.age(time.Hour)
+			r = save(r, driver.Life{Idle: 20 * time.Hour, Absolute: 10 * time.Hour})
+			if got := s.load(r.Ref); !near(got.ExpiresIn, 10*time.Hour) || !near(got.AbsoluteIn, 10*time.Hour) {
+				s.Errorf("expires in %v, limit in %v", got.ExpiresIn, got.AbsoluteIn)
 			}
 		}
-	},
+	}},
+	{"creation time stands still", func(s *suite) {
+		r := s.create()
+		before := s.load(r.Ref).CreatedAt
+		if !near(time.Since(before), 0) {
+			s.Errorf("created at %v, which is %v ago", before, time.Since(before))
+		}
+		r = s.save(r, saving)
+		s.touch(r.Ref, saving)
+		r = s.renew(r, saving)
+		r = s.save(r, life)
+		r = s.renew(r, life)
+		if after := s.load(r.Ref).CreatedAt; !after.Equal(before) {
+			s.Errorf("created at %v, then %v", before, after)
+		}
+	}},
+	{"authentication time is set by create and save, and otherwise stays", func(s *suite) {
+		check := func(doing string, r driver.Row, ago time.Duration) {
+			s.Helper()
+			at := s.load(r.Ref).AuthenticatedAt
+			if ago < 0 && !at.IsZero() || ago >= 0 && !near(time.Since(at), ago) {
+				s.Errorf("after %s: authenticated at %v, want %v ago (-1ns: never)", doing, at, ago)
+			}
+		}
+		authenticate := func(r driver.Row, to driver.Ref, life driver.Life) driver.Row {
+			s.Helper()
+			result, err := s.store.Save(s.Context(), driver.SaveRequest{
+				From: r.Ref, Version: r.Version, Verifier: to.Verifier, Data: r.Data, Life: life, Authenticated: true,
+			})
+			s.must(err)
+			r.Ref, r.Version = to, result.Version
+			return r
+		}
+		for _, life := range []driver.Life{saving, life} {
+			r := s.create()
+			check("create", r, -1)
+			r = s.renew(s.save(r, life), life)
+			check("save", r, -1)
+			r = authenticate(r, r.Ref, life)
+			check("authentication", r, 0)
+			s.age(time.Hour)
+			s.touch(r.Ref, life)
+			r = s.renew(s.save(r, life), life)
+			check("an hour", r, time.Hour)
+			r = authenticate(r, s.next(r.Ref), life)
+			check("authentication with a new verifier", r, 0)
+		}
+		r := s.row()
+		_, err := s.store.Create(s.Context(), driver.CreateRequest{Ref: r.Ref, Data: r.Data, Life: life, Authenticated: true})
+		s.must(err)
+		check("create with authentication", r, 0)
+	}},
+	{"save replaces the label", func(s *suite) {
+		r := s.row()
+		r.User, r.Label = "alice", "tenant"
+		r = s.insert(r, life)
+		s.unchanged(r)
+		for _, label := range []string{"other", "", "again", "again"} {
+			r.Label = label
+			r = s.save(r, saving)
+			s.unchanged(r)
+			r = s.renew(r, life)
+			s.unchanged(r)
+		}
+		if got := s.list(driver.ListRequest{Label: "tenant", Limit: 10}); len(got) != 0 {
+			s.Errorf("the old label still lists %d rows", len(got))
+		}
+	}},
+	{"labels are compared byte by byte", func(s *suite) {
+		for i, label := range names {
+			r := s.row()
+			r.User, r.Label = names[(i+1)%len(names)], label // no user finds a label
+			s.insert(r, life)
+		}
+		for _, label := range names {
+			list := s.list(driver.ListRequest{Label: label, Limit: 10})
+			if len(list) != 1 || list[0].Label != label {
+				s.Errorf("list of %q has %d rows", label, len(list))
+			}
+		}
+		for i, label := range names {
+			if n := s.endAll(driver.EndAllRequest{Label: label, Limit: 10}); n != 1 {
+				s.Errorf("ended %d rows of %q, want 1", n, label)
+			}
+			s.count(len(names) - i - 1)
+		}
+	}},
+	{"list and end by label go in pages", func(s *suite) {
+		for i := range 10 {
+			r := s.row()
+			r.User, r.Label = "alice", []string{"tenant", "other"}[i%2]
+			s.insert(r, life)
+		}
+		ids := s.pages(driver.ListRequest{Label: "tenant", Limit: 2})
+		if len(ids) != 5 {
+			s.Fatalf("listed %d rows, want 5", len(ids))
+		}
+		for _, want := range []int{3, 1, 0} {
+			if n := s.endAll(driver.EndAllRequest{Label: "tenant", Limit: 3, Except: ids[2:3]}); n != want {
+				s.Errorf("ended %d, want %d", n, want)
+			}
+		}
+		s.count(6)
+	}},
 }

@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"testing"
 	"time"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
 // parallel runs f n times at once and waits.
@@ -20,193 +19,216 @@ func parallel(n int, f func(i int)) {
 	group.Wait()
 }
 
-var parallelTests = map[string]func(*testing.T, *suite){
-	"of many saves of one version exactly one wins": func(t *testing.T, s *suite) {
+// lost reports whether a save may have this error where others write the row too.
+func lost(err error) bool {
+	return errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrConflict)
+}
+
+// endEach calls EndAll until it ends less than the limit.
+func (s *suite) endEach(req driver.EndAllRequest) {
+	req.Limit = 7
+	for {
+		n, err := s.store.EndAll(s.Context(), req)
+		if err != nil {
+			s.Errorf("end all: %v", err)
+		}
+		if n < req.Limit {
+			return
+		}
+	}
+}
+
+var parallelRules = []rule{
+	{"of many saves of one version exactly one wins", func(s *suite) {
 		r := s.create()
-		for range 10 {
-			var won, lost atomic.Int32
+		for round := range 12 {
+			var won, conflicts atomic.Int32
+			var winner atomic.Pointer[driver.Row]
 			parallel(16, func(i int) {
-				r := r
-				r.Data = fmt.Appendf(nil, `{"winner":%d,"of":%d}`, i, r.Version)
-				_, err := s.store.Save(t.Context(), r, saving)
+				r, to := r, r.Ref
+				r.Data = fmt.Appendf(nil, `{"winner":%d,"round":%d}`, i, round)
+				if round%3 == 2 && i%2 == 0 { // half of them with a new verifier
+					to = s.next(r.Ref)
+				}
+				v, err := s.tryRenew(r, to, saving)
 				switch {
 				case err == nil:
 					won.Add(1)
-				case errors.Is(err, sessions.ErrConflict):
-					lost.Add(1)
+					r.Ref, r.Version = to, v
+					winner.Store(&r)
+				case errors.Is(err, driver.ErrConflict), round%3 == 2 && errors.Is(err, driver.ErrNotFound):
+					conflicts.Add(1)
 				default:
-					t.Errorf("save: %v", err)
+					s.Errorf("save: %v", err)
 				}
 			})
-			if won.Load() != 1 || lost.Load() != 15 {
-				t.Fatalf("%d won and %d lost, want 1 and 15", won.Load(), lost.Load())
+			if won.Load() != 1 || conflicts.Load() != 15 {
+				s.Fatalf("%d won and %d lost, want 1 and 15", won.Load(), conflicts.Load())
 			}
-			r.Version = s.load(r.Key).Version
+			r = *winner.Load()
+			s.unchanged(r)
+			s.count(1)
 		}
-	},
-	"of many creates of one key exactly one wins": func(t *testing.T, s *suite) {
+	}},
+	{"of many creates of one name exactly one wins", func(s *suite) {
 		for range 5 {
-			key := s.Record().Key
-			var won atomic.Int32
-			parallel(16, func(int) {
-				r := s.Record()
-				r.Key = key
-				err := s.store.Create(t.Context(), r, ttl)
-				if err == nil {
-					won.Add(1)
-				} else if !errors.Is(err, sessions.ErrExists) {
-					t.Errorf("create: %v", err)
+			r := s.row()
+			var won atomic.Pointer[driver.Row]
+			parallel(16, func(i int) {
+				r := r
+				r.Data = fmt.Appendf(nil, `{"winner":%d}`, i)
+				var err error
+				if r.Version, err = s.tryCreate(r, life); err == nil {
+					if !won.CompareAndSwap(nil, &r) {
+						s.Error("a second one won")
+					}
+				} else if !errors.Is(err, driver.ErrExists) {
+					s.Errorf("create: %v", err)
 				}
 			})
-			if won.Load() != 1 {
-				t.Fatalf("%d won", won.Load())
+			if won.Load() == nil {
+				s.Fatal("none won")
 			}
+			s.unchanged(*won.Load())
 		}
-	},
-	"a delete ends the row whatever writes at the same time": func(t *testing.T, s *suite) {
-		for range 20 {
+	}},
+	{"an end ends the row, whatever writes at the same time", func(s *suite) {
+		for i := 0; i < 20 && !s.Failed(); i++ {
 			r := s.create()
+			var ended atomic.Bool
 			parallel(9, func(i int) {
 				if i == 8 {
-					if err := s.store.Delete(t.Context(), r.Key); err != nil {
-						t.Errorf("delete: %v", err)
+					if err := s.tryEnd(r.ID); err != nil {
+						s.Errorf("end: %v", err)
 					}
+					ended.Store(true)
 					return
 				}
 				r := r
-				r.Data = fmt.Appendf(nil, `{"i":%d}`, i)
-				_, err := s.store.Save(t.Context(), r, saving)
-				if err != nil && !errors.Is(err, sessions.ErrNotFound) && !errors.Is(err, sessions.ErrConflict) {
-					t.Errorf("save: %v", err)
-				}
-				if err := s.store.Touch(t.Context(), r.Key, saving); err != nil {
-					t.Errorf("touch: %v", err)
+				for j, last := 0, false; j < 50 && !last; j++ {
+					last = ended.Load()
+					r.Data = fmt.Appendf(nil, `{"i":%d,"j":%d}`, i, j)
+					v, err := s.trySave(r, saving)
+					if err != nil && !lost(err) || last && !errors.Is(err, driver.ErrNotFound) {
+						s.Errorf("save, after the end %t: %v", last, err)
+					}
+					r.Version = v
+					if now, loadErr := s.store.Load(s.Context(), r.Ref); err != nil && loadErr == nil {
+						r.Version = now.Version
+					}
+					err = s.tryTouch(r.Ref, saving)
+					if err != nil && !errors.Is(err, driver.ErrNotFound) || last && err == nil {
+						s.Errorf("touch, after the end %t: %v", last, err)
+					}
 				}
 			})
-			s.gone(r.Key)
+			s.gone(r.Ref)
 			s.count(0)
 		}
-	},
-	"the end of all sessions is the end of those that renew meanwhile": func(t *testing.T, s *suite) {
-		everyone := func() {
-			for {
-				n, err := s.store.DeleteAll(t.Context(), 7)
-				if err != nil {
-					t.Errorf("delete all: %v", err)
-				}
-				if n < 7 {
-					return
-				}
+	}},
+	{"the end of all sessions is the end of those that get new verifiers at the same time", func(s *suite) {
+		for _, req := range []driver.EndAllRequest{{All: true}, {User: "alice"}, {All: true}, {User: "alice"}, {All: true}, {User: "alice"}} {
+			rows := make([]driver.Row, 24)
+			for i := range rows {
+				rows[i] = s.createAs("alice", life)
 			}
-		}
-		alice := func() {
-			if _, err := s.store.DeleteUser(t.Context(), "alice", nil); err != nil {
-				t.Errorf("delete by user: %v", err)
-			}
-		}
-		for i := range 6 {
-			renewing := make([]sessions.Record, 8)
-			for i := range renewing {
-				renewing[i] = s.createAs("alice", ttl)
-			}
-			leaving := make([]sessions.Record, 16)
-			for i := range leaving {
-				leaving[i] = s.createAs("alice", ttl)
-			}
-			end := []func(){everyone, alice}[i%2]
+			renewing, leaving := rows[:8], rows[8:]
 			var ended atomic.Bool
 			parallel(len(renewing)+2, func(i int) {
 				switch i {
 				case len(renewing):
-					end()
+					s.endEach(req)
 					ended.Store(true)
 				case len(renewing) + 1:
 					for _, r := range leaving {
-						if err := s.store.Delete(t.Context(), r.Key); err != nil {
-							t.Errorf("delete: %v", err)
+						if err := s.tryEnd(r.ID); err != nil && !errors.Is(err, driver.ErrNotFound) {
+							s.Errorf("end: %v", err)
 						}
 					}
 				default:
-					renew(s, renewing[i], &ended)
+					s.tryRenewUntil(&ended, renewing[i])
 				}
 			})
 			s.count(0)
-			if t.Failed() {
+			if s.Failed() {
 				return
 			}
 		}
-	},
-	"two reapers share the work": func(t *testing.T, s *suite) {
+	}},
+	{"two reapers share the work", func(s *suite) {
 		const rows = 60
 		for range rows {
 			s.create()
 		}
-		s.age(idle + 3*3600e9)
+		s.age(idle + 3*time.Hour)
 		live := s.create()
 		var total atomic.Int64
 		parallel(4, func(int) {
 			for {
-				n, more, err := s.store.DeleteExpired(t.Context(), 7)
+				result, err := s.store.Reap(s.Context(), driver.ReapRequest{Limit: 7})
 				if err != nil {
-					t.Errorf("delete expired: %v", err)
+					s.Errorf("reap: %v", err)
 				}
-				if total.Add(int64(n)); !more {
+				if total.Add(int64(result.Deleted)); !result.More {
 					return
 				}
 			}
 		})
-		total.Add(int64(expired(s, rows))) // what one reaper held when the others looked
+		total.Add(int64(s.reap(rows))) // what one reaper held when the others looked
 		if total.Load() != rows {
-			t.Errorf("deleted %d rows in all, want %d, each once", total.Load(), rows)
+			s.Errorf("deleted %d rows in all, want %d, each once", total.Load(), rows)
 		}
-		s.load(live.Key)
-	},
-	"the reaper and traffic do not stop each other": func(t *testing.T, s *suite) {
-		var live []sessions.Record
+		s.unchanged(live)
+	}},
+	{"the reaper and traffic do not stop each other", func(s *suite) {
+		var live []driver.Row
 		for range 8 {
-			live = append(live, s.createAs("alice", ttl))
+			live = append(live, s.createAs("alice", life))
 		}
 		for range 40 {
-			s.createAs("bob", sessions.TTL{Idle: idle / 2, Absolute: absolute})
+			s.createAs("bob", driver.Life{Idle: idle / 2, Absolute: absolute})
 		}
 		s.age(idle/2 + time.Second)
 		parallel(len(live)+2, func(i int) {
 			if i >= len(live) {
 				for range 10 {
-					if _, _, err := s.store.DeleteExpired(t.Context(), 5); err != nil {
-						t.Errorf("delete expired: %v", err)
+					if _, err := s.store.Reap(s.Context(), driver.ReapRequest{Limit: 5}); err != nil {
+						s.Errorf("reap: %v", err)
 					}
 				}
 				return
 			}
 			for range 10 {
-				v, err := s.store.Save(t.Context(), live[i], saving)
-				if err != nil {
-					t.Errorf("save: %v", err)
-					return
-				}
-				live[i].Version = v
-				if err := s.store.Touch(t.Context(), live[i].Key, saving); err != nil {
-					t.Errorf("touch: %v", err)
+				to := s.next(live[i].Ref)
+				for _, to := range []driver.Ref{live[i].Ref, to} {
+					v, err := s.tryRenew(live[i], to, saving)
+					if err != nil {
+						s.Errorf("save: %v", err)
+						return
+					}
+					live[i].Ref, live[i].Version = to, v
+					if err := s.tryTouch(to, saving); err != nil {
+						s.Errorf("touch: %v", err)
+					}
 				}
 			}
 		})
+		s.unchanged(live...)
 		s.count(len(live))
-	},
+	}},
 }
 
-// renew moves a session from key to key until it is gone, or should be.
-func renew(s *suite, r sessions.Record, ended *atomic.Bool) {
+// tryRenewUntil gives a row one verifier after another until it is gone, or should be.
+func (s *suite) tryRenewUntil(ended *atomic.Bool, r driver.Row) {
 	for i, last := 0, false; i < 50 && !last; i++ {
 		last = ended.Load()
-		to := s.Record()
-		to.User, to.Version = r.User, r.Version
-		v, err := s.store.Rekey(s.Context(), r.Key, to, ttl)
-		if errors.Is(err, sessions.ErrNotFound) {
+		to := s.next(r.Ref)
+		v, err := s.tryRenew(r, to, life)
+		if errors.Is(err, driver.ErrNotFound) {
 			return
 		}
 		if err == nil { // or the database gave up on this one, among so many
-			r, r.Version = to, v
+			r.Ref, r.Version = to, v
 		}
 	}
 }

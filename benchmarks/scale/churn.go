@@ -2,13 +2,15 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
 // lifetime is in how many turns a session of churn is there.
@@ -91,23 +93,35 @@ type crowd struct {
 
 	each                            int // how many log in each turn
 	created, reaped, touched, saved int
-	versions                        map[int][]sessions.Version // by turn
+	members                         map[int][]member // by turn
 }
 
-func kind(turn int) string { return fmt.Sprintf("turn%02d-", turn) }
+// A member is one session of a crowd.
+type member struct {
+	driver.Ref
+
+	version driver.Version
+}
 
 func (c *crowd) login(ctx context.Context, turn int) error {
-	if c.versions == nil {
-		c.versions = map[int][]sessions.Version{}
+	if c.members == nil {
+		c.members = map[int][]member{}
 	}
-	c.versions[turn] = make([]sessions.Version, c.each)
+	members := make([]member, c.each)
+	c.members[turn] = members
 	c.created += c.each
 	begin := time.Now()
 	return parallel(ctx, c.each, func(_, i int) error {
 		await(begin, i, pace)
-		c.versions[turn][i] = 1
-		r := sessions.Record{Key: hashed(kind(turn), i), Handle: hex.EncodeToString([]byte(hashed(kind(turn), -i-1)[:16])), User: userOf(i), Data: data(rand.IntN(60))}
-		return c.store.Create(ctx, r, sessions.TTL{Idle: lifetime * time.Hour, Absolute: 720 * time.Hour})
+		id := uuid.Format(uuid.New())
+		proof := sha256.Sum256([]byte(id))
+		at := driver.Ref{ID: driver.ID(id), Verifier: driver.Verifier(proof[:])}
+		created, err := c.store.Create(ctx, driver.CreateRequest{
+			Ref: at, User: userOf(i), Data: data(rand.IntN(60)),
+			Life: driver.Life{Idle: lifetime * time.Hour, Absolute: 720 * time.Hour},
+		})
+		members[i] = member{at, created.Version}
+		return err
 	})
 }
 
@@ -117,23 +131,27 @@ func (c *crowd) hour(ctx context.Context, turn int) error {
 	}
 	oldest := turn - lifetime + 1
 	live := c.each * lifetime
-	ttl := sessions.TTL{Idle: lifetime*time.Hour + time.Duration(turn)*time.Minute}
+	life := driver.Life{Idle: lifetime*time.Hour + time.Duration(turn)*time.Minute}
 	c.touched += live / 2
 	begin := time.Now()
 	if err := parallel(ctx, live/2, func(_, i int) error {
 		await(begin, i, pace)
-		return c.store.Touch(ctx, hashed(kind(oldest+rand.IntN(lifetime)), rand.IntN(c.each)), ttl)
+		m := &c.members[oldest+rand.IntN(lifetime)][rand.IntN(c.each)]
+		_, err := c.store.Touch(ctx, driver.TouchRequest{Ref: m.Ref, Life: life})
+		return err
 	}); err != nil {
 		return err
 	}
 	c.saved += live / 4
 	begin = time.Now()
-	if err := parallel(ctx, live/4, func(_, i int) (err error) {
+	if err := parallel(ctx, live/4, func(_, i int) error {
 		await(begin, i, pace)
-		at, i := oldest+i%lifetime, i/lifetime*2%c.each // each once
-		versions := c.versions[at]
-		r := sessions.Record{Key: hashed(kind(at), i), User: userOf(i), Version: versions[i], Data: data(rand.IntN(60))}
-		versions[i], err = c.store.Save(ctx, r, ttl)
+		at := i / lifetime * 2 % c.each // each once
+		m := &c.members[oldest+i%lifetime][at]
+		saved, err := c.store.Save(ctx, driver.SaveRequest{
+			From: m.Ref, Version: m.version, Verifier: m.Verifier, User: userOf(at), Data: data(rand.IntN(60)), Life: life,
+		})
+		m.version = saved.Version
 		return err
 	}); err != nil {
 		return err
@@ -145,12 +163,12 @@ func (c *crowd) hour(ctx context.Context, turn int) error {
 func (c *crowd) expire(ctx context.Context, turn int) error {
 	if _, err := c.exec(ctx, fmt.Sprintf(c.pick(
 		`UPDATE sessions SET expires_at = now() - interval '2 hours', reap_after = date_trunc('hour', now()) - interval '1 hour'
-			WHERE key IN (SELECT key FROM sessions ORDER BY created_at LIMIT %d)`,
+			WHERE id IN (SELECT id FROM sessions ORDER BY created_at LIMIT %d)`,
 		`UPDATE sessions SET expires_at = UTC_TIMESTAMP(6) - INTERVAL 2 HOUR, reap_after = UTC_TIMESTAMP - INTERVAL 1 HOUR
 			ORDER BY created_at LIMIT %d`), c.each)); err != nil {
 		return err
 	}
-	delete(c.versions, turn)
+	delete(c.members, turn)
 	n, err := (&sessions.Reaper{Store: c.store}).Sweep(ctx)
 	if err == nil && n != c.each {
 		err = fmt.Errorf("the reaper deleted %d rows of %d", n, c.each)
@@ -161,38 +179,30 @@ func (c *crowd) expire(ctx context.Context, turn int) error {
 
 // sizes are bytes of a table and its indexes.
 type sizes struct {
-	table, packed, arrived int64 // as it is; built anew in the order of keys; in that of arrival
+	table, fresh int64 // as it is, and as it would be without churn
 }
 
-// ratio is to what the table would be without churn. Keys are random, and so pages split unless
-// the rows come in the order of their keys.
 func (s sizes) ratio() float64 {
-	return float64(s.table) / float64(max(s.arrived, 1))
+	return float64(s.table) / float64(max(s.fresh, 1))
 }
 
 func (s sizes) String() string {
-	return fmt.Sprintf("%.1f MB, %.2f times the same rows in a new table, inserted in the order of their arrival (%.1f MB), and %.2f times in the order of their keys (%.1f MB)",
-		mb(s.table), s.ratio(), mb(s.arrived), float64(s.table)/float64(s.packed), mb(s.packed))
+	return fmt.Sprintf("%.1f MB, %.2f times the same rows in a new table, inserted in the order of their IDs (%.1f MB)",
+		mb(s.table), s.ratio(), mb(s.fresh))
 }
 
 func mb(n int64) float64 { return float64(n) / (1 << 20) }
 
-// compare builds the live rows anew beside the table.
 func (t *table) compare(ctx context.Context) (s sizes, err error) {
 	if s.table, err = t.bytes(ctx, "sessions"); err != nil {
 		return s, err
 	}
-	if s.packed, err = t.rebuilt(ctx, t.pick("key", "`key`")); err != nil {
-		return s, err
-	}
-	s.arrived, err = t.rebuilt(ctx, "created_at")
+	s.fresh, err = t.rebuilt(ctx)
 	return s, err
 }
 
-// columns are all but the key, whose name has to be quoted.
-const columns = `handle, user_id, data, version, created_at, absolute_expires_at, expires_at, reap_after`
-
-func (t *table) rebuilt(ctx context.Context, order string) (n int64, err error) {
+// rebuilt is the size of the table's rows in a new one beside it.
+func (t *table) rebuilt(ctx context.Context) (n int64, err error) {
 	create := "CREATE TABLE fresh LIKE sessions"
 	if t.postgres() {
 		var options string
@@ -201,7 +211,7 @@ func (t *table) rebuilt(ctx context.Context, order string) (n int64, err error) 
 		}
 		create = "CREATE TABLE fresh (LIKE sessions INCLUDING ALL) WITH (" + options + ")"
 	}
-	for _, statement := range []string{create, "INSERT INTO fresh SELECT " + t.pick("key", "`key`") + ", " + columns + " FROM sessions ORDER BY " + order} {
+	for _, statement := range []string{create, "INSERT INTO fresh SELECT * FROM sessions ORDER BY id"} {
 		if _, err := t.exec(ctx, statement); err != nil {
 			return 0, err
 		}

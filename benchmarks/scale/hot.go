@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
 // loose lets commits not wait for the disk, where only what they leave in the table counts.
@@ -68,7 +69,7 @@ func (t *table) counted(ctx context.Context, want int64) (updates, error) {
 		if time.Now().After(deadline) {
 			return u, fmt.Errorf("the statistics show %d updates of %d", u.all, want)
 		}
-		if err := t.store.Touch(ctx, hashed("none", 0), sessions.TTL{Idle: time.Hour}); err != nil {
+		if _, err := t.store.Load(ctx, ref("none", 0)); !errors.Is(err, driver.ErrNotFound) {
 			return u, err
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -98,7 +99,9 @@ func hot(ctx context.Context, b *bench) (err error) {
 	// What counts is the room on the pages, for the indexed mark is the reaper's to move.
 	// A caller has sessions of its own, because of two touches of one at the same time one does nothing.
 	touch := func(caller, _ int) error {
-		return t.store.Touch(ctx, hashed("live", rand.IntN(n/callers)*callers+caller), sessions.TTL{Idle: longer})
+		at := ref("live", rand.IntN(n/callers)*callers+caller)
+		_, err := t.store.Touch(ctx, driver.TouchRequest{Ref: at, Life: driver.Life{Idle: longer}})
+		return err
 	}
 	// The manager touches a session once a minute at the most.
 	rate := float64(n) / 60
@@ -185,14 +188,17 @@ func (t *table) share(ctx context.Context, n int, run func() error) (s share, er
 
 // hotSaves gives each caller sessions of its own, whose versions it knows.
 func (t *table) hotSaves(ctx context.Context, n int) (share, error) {
-	versions := make([]sessions.Version, n)
+	versions := make([]driver.Version, n)
 	for i := range versions {
 		versions[i] = 1
 	}
-	return t.hotShare(ctx, n, func(caller, _ int) (err error) {
+	return t.hotShare(ctx, n, func(caller, _ int) error {
 		i := rand.IntN(n/callers)*callers + caller
-		r := sessions.Record{Key: hashed("live", i), Version: versions[i], User: userOf(i), Data: data(rand.IntN(60))}
-		versions[i], err = t.store.Save(ctx, r, sessions.TTL{Idle: longer})
+		at := ref("live", i)
+		saved, err := t.store.Save(ctx, driver.SaveRequest{
+			From: at, Version: versions[i], Verifier: at.Verifier, User: userOf(i), Data: data(rand.IntN(60)), Life: driver.Life{Idle: longer},
+		})
+		versions[i] = saved.Version
 		return err
 	})
 }

@@ -2,17 +2,14 @@ package main
 
 import (
 	"context"
-	"crypto/md5"
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/integration_test/servers"
 )
 
@@ -25,7 +22,7 @@ func loads(ctx context.Context, b *bench) (err error) {
 			return err
 		}
 		defer func() { err = joinClose(err, tables[i]) }()
-		if err := tables[i].build(ctx, n); err != nil {
+		if err := tables[i].fill(ctx, "live", n, false); err != nil {
 			return err
 		}
 		if err := tables[i].settle(ctx); err != nil {
@@ -36,20 +33,20 @@ func loads(ctx context.Context, b *bench) (err error) {
 	if err != nil {
 		return err
 	}
-	b.detailf("%d rows take %.1f MB with their indexes (built in the order of the keys)", b.rows, mb(size))
+	b.detailf("%d rows take %.1f MB with their indexes (inserted in the order of their IDs)", b.rows, mb(size))
 	if err := tables[1].warm(ctx); err != nil {
 		return err
 	}
 	for _, how := range []struct {
 		name    string
 		callers int
-		store   func(*table) sessions.Store
+		store   func(*table) driver.Store
 	}{
-		{"1 caller", 1, func(t *table) sessions.Store { return t.store }},
-		{"16 callers", 16, func(t *table) sessions.Store { return t.store }},
-		{"16 callers, OneByOne", 16, func(t *table) sessions.Store { return t.alone }},
-		{"64 callers", 64, func(t *table) sessions.Store { return t.store }},
-		{"64 callers, OneByOne", 64, func(t *table) sessions.Store { return t.alone }},
+		{"1 caller", 1, func(t *table) driver.Store { return t.store }},
+		{"16 callers", 16, func(t *table) driver.Store { return t.store }},
+		{"16 callers, OneByOne", 16, func(t *table) driver.Store { return t.alone }},
+		{"64 callers", 64, func(t *table) driver.Store { return t.store }},
+		{"64 callers, OneByOne", 64, func(t *table) driver.Store { return t.alone }},
 	} {
 		var ratios []float64
 		var rates [2][]float64
@@ -77,45 +74,7 @@ func loads(ctx context.Context, b *bench) (err error) {
 	return nil
 }
 
-// buildChunk is how many rows one statement of build inserts.
-const buildChunk = 200_000
-
-// build inserts n live rows whose keys are even over their range and grow, so that a table larger
-// than the cache is made in minutes. place says which they are.
-func (t *table) build(ctx context.Context, n int) error {
-	for from := 0; from < n; from += buildChunk {
-		if _, err := t.exec(ctx, fmt.Sprintf(t.pick(
-			`INSERT INTO sessions SELECT decode(lpad(to_hex(i * %[3]d::bigint), 16, '0') || md5('a' || i) || substr(md5('b' || i), 1, 16), 'hex'),
-				'h' || lpad(i::text, 10, '0'), CASE i %% 2 WHEN 0 THEN 'user' || lpad(i::text, 10, '0') END, `+document+`, 1,
-				now(), now() + interval '30 days', now() + interval '24 hours' + i %% 24 * interval '1 hour',
-				date_trunc('hour', now()) + interval '25 hours' + i %% 24 * interval '1 hour' FROM generate_series(%[1]d::bigint, %[2]d) AS i`,
-			`INSERT INTO sessions WITH RECURSIVE d AS (SELECT 0 AS i UNION ALL SELECT i + 1 FROM d WHERE i < 999)
-				SELECT UNHEX(CONCAT(LPAD(HEX(i * %[3]d), 16, '0'), MD5(CONCAT('a', i)), SUBSTR(MD5(CONCAT('b', i)), 1, 16))),
-				CONCAT('h', LPAD(i, 10, '0')), CASE i %% 2 WHEN 0 THEN CONCAT('user', LPAD(i, 10, '0')) END, `+documentMySQL+`, 1,
-				UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL 30 DAY, UTC_TIMESTAMP(6) + INTERVAL 24 + i %% 24 HOUR,
-				DATE_FORMAT(UTC_TIMESTAMP(), '%%Y-%%m-%%d %%H:00:00') + INTERVAL 25 + i %% 24 HOUR
-				FROM (SELECT %[1]d + a.i * 1000 + b.i AS i FROM d AS a JOIN d AS b WHERE a.i < 200) AS n WHERE i <= %[2]d ORDER BY i`),
-			from, min(from+buildChunk, n)-1, place(n))); err != nil {
-			return fmt.Errorf("build the table: %w", err)
-		}
-		if done := from + buildChunk; done%1_000_000 == 0 {
-			t.progressf("%d rows", done)
-		}
-	}
-	return nil
-}
-
-// place is how far apart the keys of n rows are.
-func place(n int) int { return (1 << 62) / n }
-
-// built is the key of row i of n.
-func built(i, n int) sessions.RowKey {
-	key := binary.BigEndian.AppendUint64(make([]byte, 0, 32), uint64(i*place(n)))
-	a, b := md5.Sum(fmt.Appendf(nil, "a%d", i)), md5.Sum(fmt.Appendf(nil, "b%d", i))
-	return sessions.RowKey(append(append(key, a[:]...), b[:8]...))
-}
-
-// warm reads all rows once by their keys, so that cache holds what it can.
+// warm reads all rows once by their IDs, so that the cache holds what it can.
 func (t *table) warm(ctx context.Context) error {
 	t.progressf("reads the table once")
 	if t.engine == servers.MySQL {
@@ -132,11 +91,11 @@ func (t *table) warm(ctx context.Context) error {
 		return err
 	}
 	var sum int64
-	return tx.QueryRowContext(ctx, "SELECT sum(length(data::text)) FROM sessions WHERE key >= ''").Scan(&sum)
+	return tx.QueryRowContext(ctx, "SELECT sum(length(data::text)) FROM sessions WHERE id >= '00000000-0000-0000-0000-000000000000'").Scan(&sum)
 }
 
 // loading returns how many random loads a second so many callers get.
-func loading(ctx context.Context, store sessions.Store, n, callers int, span time.Duration) (float64, error) {
+func loading(ctx context.Context, store driver.Store, n, callers int, span time.Duration) (float64, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var done atomic.Int64
@@ -145,7 +104,7 @@ func loading(ctx context.Context, store sessions.Store, n, callers int, span tim
 	for range callers {
 		all.Go(func() {
 			for time.Since(start) < span && ctx.Err() == nil {
-				r, err := store.Load(ctx, built(rand.IntN(n), n))
+				r, err := store.Load(ctx, ref("live", rand.IntN(n)))
 				if err == nil && len(r.Data) < 200 {
 					err = errors.New("a row without its data")
 				}

@@ -1,5 +1,5 @@
 // Command scale measures what grows with the number of sessions: touching, the table's size under
-// churn, reaping a backlog, and loads from a large table.
+// churn, what a row costs, reaping a backlog, and loads from a large table.
 //
 //	go run ./scale -short
 //
@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"os/signal"
 	"slices"
 	"strings"
@@ -46,9 +47,12 @@ var both = []servers.Engine{servers.PostgreSQL, servers.MySQL}
 func measurements() []measurement {
 	return []measurement{
 		{"touches", both, touches},
+		{"row", both, row},
 		{"hot", []servers.Engine{servers.PostgreSQL}, hot},
 		{"churn", both, churn},
 		{"reap", both, reap},
+		{"backlog", both, backlog},
+		{"snapshot", both, snapshot},
 		{"rows", both, loads},
 	}
 }
@@ -62,20 +66,25 @@ type plan struct {
 	scattered bool    // rows that end together are on different pages, for reap
 	batch     int     // rows the reaper deletes at once, 0 for its default
 	where     map[servers.Engine]string
+	against   string   // another build of this command, or ""
+	times     int      // how often each measurement runs
+	args      []string // of the command
 }
 
 func parse(args []string, log io.Writer) (*plan, error) {
-	p := &plan{}
+	p := &plan{args: args}
 	flags := flag.NewFlagSet("scale", flag.ContinueOnError)
 	flags.SetOutput(log)
 	flags.BoolVar(&p.short, "short", false, "fewer rows and shorter rounds: under four minutes")
 	postgres := flags.String("postgres", local, "`URL` of a server, \""+local+"\" to start one, \""+none+"\" for none")
 	mysql := flags.String("mysql", local, "likewise, for MySQL or MariaDB")
-	only := flags.String("only", "", "`names` with commas: touches, hot, churn, reap, rows (default all)")
+	only := flags.String("only", "", "`names` with commas: touches, row, hot, churn, reap, backlog, snapshot, rows (default all)")
 	flags.Float64Var(&p.rate, "rate", 500, "requests a second beside the reaper")
 	flags.IntVar(&p.batch, "batch", 0, "rows of the reaper's batches, for reap (default the library's)")
 	flags.BoolVar(&p.scattered, "scattered", false, "for reap: rows that end together are on different pages")
 	flags.IntVar(&p.rows, "rows", 0, "rows of the large table (default 10000000, short 1000000)")
+	flags.StringVar(&p.against, "against", "", "another build of this `program`, say of an earlier version, to take turns with on the same server")
+	flags.IntVar(&p.times, "times", 1, "how often each measurement runs, in turn with -against")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
@@ -132,14 +141,37 @@ func (p *plan) measure(ctx context.Context, engine servers.Engine, out, log io.W
 			continue
 		}
 		b.name = m.name
-		b.progressf("begins")
-		start := time.Now()
-		if err := m.run(ctx, b); err != nil {
-			return fmt.Errorf("scale: %s: %s: %w", b.product, m.name, err)
+		for range p.times {
+			b.progressf("begins")
+			start := time.Now()
+			if err := m.run(ctx, b); err != nil {
+				return fmt.Errorf("scale: %s: %s: %w", b.product, m.name, err)
+			}
+			b.progressf("took %s; load of the machine %s", time.Since(start).Round(time.Second), load())
+			if err := b.other(ctx); err != nil {
+				return fmt.Errorf("scale: %s: %s: %s: %w", p.against, b.product, m.name, err)
+			}
 		}
-		b.progressf("took %s; load of the machine %s", time.Since(start).Round(time.Second), load())
 	}
 	return nil
+}
+
+// other has the other build do the same measurement, and marks its lines.
+func (b *bench) other(ctx context.Context) error {
+	if b.against == "" {
+		return nil
+	}
+	where := map[servers.Engine]string{servers.PostgreSQL: none, servers.MySQL: none}
+	where[b.engine] = b.url
+	// Of a flag that is given twice the last one counts.
+	cmd := exec.CommandContext(ctx, b.against, append(slices.Clone(b.args), "-against=", "-times=1", "-only="+b.name,
+		"-postgres="+where[servers.PostgreSQL], "-mysql="+where[servers.MySQL])...)
+	cmd.Stderr = b.log
+	text, err := cmd.Output()
+	for line := range strings.Lines(string(text)) {
+		b.printf("against: %s", strings.TrimRight(line, "\n"))
+	}
+	return err
 }
 
 func (p *plan) wants(name string) bool { return len(p.only) == 0 || slices.Contains(p.only, name) }

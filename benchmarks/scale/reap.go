@@ -13,16 +13,17 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
-// reap asks what the reaper costs others, and what its manners cost it.
+// reap asks what the reaper costs others.
 func reap(ctx context.Context, b *bench) error {
 	for _, rate := range []float64{0, b.rate} {
 		if err := b.beside(ctx, rate); err != nil {
 			return err
 		}
 	}
-	return b.backlog(ctx)
+	return nil
 }
 
 // beside compares the foreground's times without and with the reaper. Rate is the foreground's
@@ -145,23 +146,24 @@ func (f *foreground) run(ctx context.Context, span time.Duration) error {
 }
 
 func (f *foreground) request(ctx context.Context, i int) error {
-	key := hashed("live", rand.IntN(f.live))
-	r, err := f.store.Load(ctx, key)
+	at := ref("live", rand.IntN(f.live))
+	row, err := f.store.Load(ctx, at)
 	if err != nil {
 		return err
 	}
-	ttl := sessions.TTL{Idle: r.ExpiresIn + time.Second}
+	life := driver.Life{Idle: row.ExpiresIn + time.Second}
 	switch {
 	case i%20 == 0:
-		_, err = f.store.Save(ctx, r, ttl)
-		if errors.Is(err, sessions.ErrConflict) {
+		_, err = f.store.Save(ctx, driver.SaveRequest{
+			From: at, Version: row.Version, Verifier: at.Verifier, User: row.User, Data: row.Data, Life: life,
+		})
+		if errors.Is(err, driver.ErrConflict) {
 			err = nil // another caller had the same session
 		}
-		return err
 	case i%10 == 5:
-		return f.store.Touch(ctx, key, ttl)
+		_, err = f.store.Touch(ctx, driver.TouchRequest{Ref: at, Life: life})
 	}
-	return nil
+	return err
 }
 
 // reaped is run with the reaper beside it, which stops at the end. ended tells that it stopped before.
@@ -183,56 +185,4 @@ func (f *foreground) reaped(ctx context.Context, span time.Duration) (n int64, e
 		sweepErr = nil // it was stopped
 	}
 	return reaper.Stats().Deleted, early.Load(), errors.Join(err, sweepErr)
-}
-
-// backlog compares the reaper with one DELETE on tables that are alike.
-func (b *bench) backlog(ctx context.Context) error {
-	n, rounds := b.size(1_000_000, 100_000), b.size(2, 1)
-	var ratios []float64
-	var texts []string
-	for round := range rounds {
-		var rate [2]float64
-		for i := range 2 {
-			how := (i + round) % 2 // each comes first in turn
-			took, err := b.emptied(ctx, n, how == 1)
-			if err != nil {
-				return err
-			}
-			rate[how] = float64(n) / took.Seconds()
-			b.progressf("%s: %.0f rows a second", [2]string{"reaper", "one DELETE"}[how], rate[how])
-		}
-		ratios = append(ratios, rate[0]/rate[1])
-		texts = append(texts, fmt.Sprintf("%.0f to %.0f rows a second: %.2f", rate[0], rate[1], rate[0]/rate[1]))
-	}
-	slices.Sort(ratios)
-	middle := ratios[(len(ratios)-1)/2]
-	b.resultf(middle >= 0.5, "0.5 or more", "a backlog of %d rows, nothing beside: the reaper (batches of 10,000, no rest) to one DELETE, %d rounds on new tables: %s; the median %.2f",
-		n, rounds, strings.Join(texts, "; "), middle)
-	return nil
-}
-
-func (b *bench) emptied(ctx context.Context, n int, atOnce bool) (took time.Duration, err error) {
-	t, err := b.table(ctx, "")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = joinClose(err, t) }()
-	if err := errors.Join(t.fill(ctx, "live", n/10, false), t.fill(ctx, "dead", n, true), t.settle(ctx)); err != nil {
-		return 0, err
-	}
-	start := time.Now()
-	var deleted int
-	if atOnce {
-		var many int64
-		many, err = t.exec(ctx, t.pick(`DELETE FROM sessions WHERE expires_at <= now() - interval '1 minute'`,
-			`DELETE FROM sessions WHERE expires_at <= UTC_TIMESTAMP(6) - INTERVAL 1 MINUTE`))
-		deleted = int(many)
-	} else {
-		deleted, err = (&sessions.Reaper{Store: t.store, BatchSize: 10_000, NoRest: true}).Sweep(ctx)
-	}
-	took = time.Since(start)
-	if err == nil && deleted != n {
-		err = fmt.Errorf("%d rows of %d were deleted", deleted, n)
-	}
-	return took, err
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/md5"
 	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -17,8 +19,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/integration_test/servers"
+	"github.com/sqlsessions/sessions/internal/uuid"
 	"github.com/sqlsessions/sessions/migrations"
 	"github.com/sqlsessions/sessions/migrations/migrator"
 	"github.com/sqlsessions/sessions/mysqlstore"
@@ -33,8 +36,8 @@ type table struct {
 	*bench
 	database string
 	db       *sql.DB
-	store    sessions.Store // as it comes
-	alone    sessions.Store // with Options.OneByOne
+	store    driver.Store // as it comes
+	alone    driver.Store // with Options.OneByOne
 	closes   []func() error
 }
 
@@ -154,16 +157,32 @@ func (t *table) int(ctx context.Context, query string) (n int64, err error) {
 	return n, err
 }
 
-// hashed is the key of the row i that fill made: both servers can compute it.
-func hashed(kind string, i int) sessions.RowKey {
-	sum := sha256.Sum256([]byte(kind + strconv.Itoa(i)))
-	return sessions.RowKey(sum[:])
+// born is the first part of the IDs of a kind of rows: the dead were made before the others.
+func born(kind string) string {
+	if kind == "dead" {
+		return "0190"
+	}
+	return "0198"
+}
+
+// ref refers to the row i that fill made, which both servers can compute. As in real traffic, the
+// IDs are of version 7, and grow from row to row.
+func ref(kind string, i int) driver.Ref {
+	name := kind + strconv.Itoa(i)
+	sum := md5.Sum([]byte(name))
+	var digits [2 * uuid.Size]byte
+	hex.Encode(digits[:], sum[:])
+	copy(digits[:], fmt.Appendf(nil, "%s%08x7", born(kind), i))
+	digits[16] = '8'
+	_, _ = hex.Decode(sum[:], digits[:])
+	proof := sha256.Sum256([]byte(name))
+	return driver.Ref{ID: driver.ID(uuid.Format(sum)), Verifier: driver.Verifier(proof[:])}
 }
 
 // chunk is how many rows one statement of fill inserts.
 const chunk = 100_000
 
-// fill inserts n rows with keys by hashed, all of them live for a day or dead for
+// fill inserts n rows with IDs and verifiers by ref, all of them live for a day or dead for
 // hours. All of it happens in the server.
 func (t *table) fill(ctx context.Context, kind string, n int, dead bool) error {
 	times := t.pick(`now() - interval '1 day', now() + interval '29 days', now() + interval '24 hours',
@@ -184,14 +203,20 @@ func (t *table) fill(ctx context.Context, kind string, n int, dead bool) error {
 	}
 	for from := 0; from < n; from += chunk {
 		if _, err := t.exec(ctx, fmt.Sprintf(t.pick(
-			`INSERT INTO sessions SELECT sha256(('%[1]s' || i)::bytea), '%[1]s' || i,
-				CASE i %% 2 WHEN 0 THEN 'user' || i END, `+document+`, 1, %[2]s FROM generate_series(%[3]d, %[4]d) AS i`,
-			`INSERT INTO sessions WITH RECURSIVE d AS (SELECT 0 AS i UNION ALL SELECT i + 1 FROM d WHERE i < 999)
-				SELECT UNHEX(SHA2(CONCAT('%[1]s', i), 256)), CONCAT('%[1]s', i),
-				CASE i %% 2 WHEN 0 THEN CONCAT('user', i) END, `+documentMySQL+`, 1, %[2]s
-				FROM (SELECT %[3]d + a.i * 1000 + b.i AS i FROM d AS a JOIN d AS b WHERE a.i < 100) AS n WHERE i <= %[4]d`),
-			kind, times, from, min(from+chunk, n)-1)); err != nil {
+			`INSERT INTO sessions (id, verifier, user_id, data, version, created_at, absolute_expires_at, expires_at, reap_after)
+				SELECT overlay(overlay(md5('%[1]s' || i) PLACING '%[5]s' || lpad(to_hex(i), 8, '0') || '7' FROM 1) PLACING '8' FROM 17)::uuid,
+				sha256(('%[1]s' || i)::bytea), CASE i %% 2 WHEN 0 THEN 'user' || i END, `+document+`, 1, %[2]s
+				FROM generate_series(%[3]d, %[4]d) AS i`,
+			`INSERT INTO sessions (id, verifier, user_id, data, version, created_at, absolute_expires_at, expires_at, reap_after)
+				WITH RECURSIVE d AS (SELECT 0 AS i UNION ALL SELECT i + 1 FROM d WHERE i < 999)
+				SELECT UNHEX(INSERT(INSERT(MD5(CONCAT('%[1]s', i)), 1, 13, CONCAT('%[5]s', LPAD(HEX(i), 8, '0'), '7')), 17, 1, '8')),
+				UNHEX(SHA2(CONCAT('%[1]s', i), 256)), CASE i %% 2 WHEN 0 THEN CONCAT('user', i) END, `+documentMySQL+`, 1, %[2]s
+				FROM (SELECT %[3]d + a.i * 1000 + b.i AS i FROM d AS a JOIN d AS b WHERE a.i < 100) AS n WHERE i <= %[4]d ORDER BY i`),
+			kind, times, from, min(from+chunk, n)-1, born(kind))); err != nil {
 			return fmt.Errorf("fill the table: %w", err)
+		}
+		if done := from + chunk; done%1_000_000 == 0 {
+			t.progressf("%d rows", done)
 		}
 	}
 	return nil

@@ -2,36 +2,33 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"sync/atomic"
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
 // A counter counts the calls that write.
 type counter struct {
-	sessions.Store
+	driver.Store
 
 	loads, touches, others atomic.Int64
 }
 
-func (c *counter) Load(ctx context.Context, key sessions.RowKey) (sessions.Record, error) {
+func (c *counter) Load(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 	c.loads.Add(1)
-	return c.Store.Load(ctx, key)
+	return c.Store.Load(ctx, ref)
 }
 
-func (c *counter) Touch(ctx context.Context, key sessions.RowKey, ttl sessions.TTL) error {
+func (c *counter) Touch(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
 	c.touches.Add(1)
-	return c.Store.Touch(ctx, key, ttl)
+	return c.Store.Touch(ctx, req)
 }
 
-func (c *counter) Save(ctx context.Context, r sessions.Record, ttl sessions.TTL) (sessions.Version, error) {
+func (c *counter) Save(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 	c.others.Add(1)
-	return c.Store.Save(ctx, r, ttl)
+	return c.Store.Save(ctx, req)
 }
 
 // touches lets a user click each second. A second passes when the row is made one second older.
@@ -52,37 +49,11 @@ func (b *bench) clicks(ctx context.Context, o sessions.Options, minutes int) (er
 	}
 	defer func() { err = joinClose(err, t) }()
 	store := &counter{Store: t.store}
-	o.Secrets = [][]byte{make([]byte, 32)}
-	_, _ = rand.Read(o.Secrets[0]) // never fails
-	manager, err := sessions.New(store, o)
+	user, err := newSite(store, o, 1)
 	if err != nil {
 		return err
 	}
-	key := sessions.NewKey[string]("user_name")
-	page := manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if s := sessions.FromContext(r.Context()); r.URL.Path == "/login" {
-			key.Set(s, "ann")
-		} else {
-			_, _ = key.Get(s)
-		}
-	}))
-	var cookie *http.Cookie
-	click := func(path string) error {
-		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "https://localhost"+path, nil)
-		if cookie != nil {
-			r.AddCookie(cookie)
-		}
-		w := httptest.NewRecorder()
-		page.ServeHTTP(w, r)
-		if w.Code != http.StatusOK {
-			return fmt.Errorf("a click was answered with %d", w.Code)
-		}
-		if set := w.Result().Cookies(); len(set) > 0 {
-			cookie = set[0]
-		}
-		return nil
-	}
-	if err := click("/login"); err != nil {
+	if err := user.click(ctx, 0, "/begin", ""); err != nil {
 		return err
 	}
 	expiry := t.pick("SELECT (extract(epoch FROM expires_at) * 1000000)::bigint FROM sessions",
@@ -99,7 +70,7 @@ func (b *bench) clicks(ctx context.Context, o sessions.Options, minutes int) (er
 		if err != nil {
 			return err
 		}
-		if err := click("/"); err != nil {
+		if err := user.click(ctx, 0, "/", ""); err != nil {
 			return err
 		}
 		after, err := t.int(ctx, expiry)

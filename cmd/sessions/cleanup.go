@@ -101,6 +101,8 @@ func (d *database) fits(ctx context.Context) error {
 	defer cancel()
 	status, err := d.migrator.Status(ctx)
 	switch {
+	case errors.Is(err, migrator.ErrDevelopment):
+		return d.explain(err)
 	case err != nil || status.Version == 0 && !status.Dirty:
 		return nil
 	case status.Dirty:

@@ -65,6 +65,7 @@ const (
 	checkGrants   = "grants"
 	checkWidth    = "width"
 	checkContent  = "content"
+	checkFormat   = "format"
 	checkSize     = "size"
 )
 
@@ -73,13 +74,13 @@ type practice struct {
 	exams  []exam
 	begin  []string          // statements that make a transaction harmless
 	lead   []any             // arguments that the driver wants before those of a query
-	names  *strings.Replacer // $TABLE quoted, $NAME bare, $SCHEMA an expression
+	names  *strings.Replacer // $TABLE quoted, $NAME bare, $SCHEMA an expression, $FORMAT the newest that is known
 	wanted []column          // as the migrations make them
 	sql    tableSQL
 
-	addPrimary, addUnique string // what makes the two keys of step 1
-	indexCost             string // of an index over what moves with each request
-	enable, drop          string // what puts index %s back in use, if it can be, and what drops it
+	addPrimary   string // what to do where the primary key is missing
+	indexCost    string // of an index over what moves with each request
+	enable, drop string // what puts index %s back in use, if it can be, and what drops it
 }
 
 var practices = map[migrations.Dialect]func(*database) practice{
@@ -103,7 +104,8 @@ type doctor struct {
 	practice
 	report findings
 	there  bool  // the table
-	fits   bool  // it has all columns that the store reads
+	fits   bool  // it has all columns
+	old    bool  // a development version made it
 	rows   int64 // about how many
 }
 

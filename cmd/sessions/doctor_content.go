@@ -18,22 +18,23 @@ const (
 // index and a sample in a big one.
 func content(ctx context.Context, x *examination) error {
 	if !x.fits {
-		x.note("content: not examined, for columns are missing", "put the columns right first", nil)
+		x.note("content: not examined while columns are missing", "put the columns right first", nil)
 		return nil
 	}
 	if err := x.get(ctx, x.sql.rows, &x.rows); err != nil {
 		return err
 	}
-	var live, expired, oldest, biggest, huge int64
+	var live, expired, oldest, biggest, huge, later int64
 	var average float64
 	if x.rows < exactBelow {
-		if err := x.get(ctx, x.sql.exact, &live, &expired, &oldest, &average, &biggest, &huge); err != nil {
+		if err := x.get(ctx, x.sql.exact, &live, &expired, &oldest, &average, &biggest, &huge, &later); err != nil {
 			return err
 		}
 		x.name = "live"
 		x.ok(plural(int(live), "live session"), live)
 		x.backlog(expired, oldest, "")
 		x.data(live+expired, average, biggest, huge, "")
+		x.later(later, "")
 		return nil
 	}
 	if err := x.get(ctx, x.sql.due, &expired, &oldest); err != nil {
@@ -53,7 +54,22 @@ func content(ctx context.Context, x *examination) error {
 		return err
 	}
 	x.data(looked, average, biggest, huge, fmt.Sprintf(" in %d rows that were looked at", looked))
+	if err := x.get(ctx, x.sql.later, &later); err != nil {
+		return err
+	}
+	x.later(later, " (of the 10000 newest by ID)")
 	return nil
+}
+
+// later reports live rows in a format that only a later version of the program knows.
+func (x *examination) later(rows int64, where string) {
+	x.name = checkFormat
+	if rows > 0 {
+		x.warn(fmt.Sprintf("%s%s written by a later version of the program; this one answers 503 for them", plural(int(rows), "live row"), where),
+			"update the application wherever an older version still runs, and this program", rows)
+		return
+	}
+	x.ok("no live rows"+where+" were written by a later version of the program", rows)
 }
 
 func (x *examination) backlog(expired, oldestMillis int64, more string) {

@@ -26,7 +26,7 @@ func (i index) keyOn(column string) bool {
 }
 
 // moves are the columns that change with the traffic, which no index should contain.
-var moves = strings.Fields("expires_at version data")
+var moves = strings.Fields("expires_at version data verifier")
 
 // tableIndexes looks for what the statements need, and for what slows them.
 func tableIndexes(ctx context.Context, x *examination) error {
@@ -49,16 +49,18 @@ func tableIndexes(ctx context.Context, x *examination) error {
 		}
 	}
 	some := func(holds func(index) bool) bool { return slices.ContainsFunc(have, holds) }
-	if !some(func(i index) bool { return i.keyOn("key") }) {
-		x.fail("the primary key on key is missing: each request reads the whole table, and an id could be taken twice", "run "+x.names.Replace(x.addPrimary), "key")
+	if !some(func(i index) bool { return i.keyOn("id") }) {
+		x.fail("the primary key on id is missing: each request reads the whole table, and an ID could be taken twice", x.names.Replace(x.addPrimary), "id")
 	}
-	if !some(func(i index) bool { return i.keyOn("handle") }) {
-		x.fail("the unique key on handle is missing: revoking and listing read the whole table", "run "+x.names.Replace(x.addUnique), "handle")
-	}
-	if !some(func(i index) bool {
-		return i.covers("user_id", "handle") && (i.condition == "" || strings.Contains(i.condition, "user_id"))
-	}) {
-		x.missing(have, "user_id_idx", "index sessions user", "listing and revoking the sessions of a user read the whole table")
+	for _, by := range []struct{ column, title, what string }{
+		{"user_id", "index sessions user", "of a user"},
+		{"label", "index sessions label", "with a label"},
+	} {
+		if !some(func(i index) bool {
+			return i.covers(by.column, "id") && (i.condition == "" || strings.Contains(i.condition, by.column))
+		}) {
+			x.missing(have, by.column+"_idx", by.title, "listing and ending the sessions "+by.what+" read the whole table")
+		}
 	}
 	if !some(func(i index) bool { return i.covers("reap_after") && i.condition == "" }) {
 		x.missing(have, "reap_after_idx", "index sessions reap", "cleaning up reads the whole table")
@@ -67,8 +69,11 @@ func tableIndexes(ctx context.Context, x *examination) error {
 		for _, moving := range moves {
 			if slices.Contains(i.touches, moving) {
 				when := "save"
-				if moving == "expires_at" {
+				switch moving {
+				case "expires_at":
 					when = "move of an expiry"
+				case "verifier":
+					when = "new token"
 				}
 				x.warn(fmt.Sprintf("index %s contains %s: each %s %s", i.name, moving, when, x.indexCost), "drop it; the store has no use for it", i.name)
 				break
@@ -76,7 +81,7 @@ func tableIndexes(ctx context.Context, x *examination) error {
 		}
 	}
 	if len(x.report) == before {
-		x.ok("the keys and both indexes are there, and none that slows the store", len(have))
+		x.ok("the primary key and all indexes are there, and none that slows the store", len(have))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sqlsessions/sessions/internal/native"
 	"github.com/sqlsessions/sessions/internal/product"
 )
 
@@ -47,10 +48,9 @@ func newMySQLPractice(d *database) practice {
 			{checkSize, myExamSize, true},
 		},
 		begin:  []string{fmt.Sprintf(myLimit, d.timeout.Milliseconds(), d.timeout.Seconds())},
-		names:  strings.NewReplacer("$TABLE", table, "$NAME", d.table, "$SCHEMA", schema, "$VERSIONS", versions),
+		names:  strings.NewReplacer("$TABLE", table, "$NAME", d.table, "$SCHEMA", schema, "$VERSIONS", versions, "$FORMAT", strconv.Itoa(native.Format)),
 		wanted: myColumns, sql: myTable,
-		addPrimary: "ALTER TABLE $TABLE ADD PRIMARY KEY (`key`)",
-		addUnique:  "ALTER TABLE $TABLE ADD UNIQUE KEY (`handle`)",
+		addPrimary: "run ALTER TABLE $TABLE ADD PRIMARY KEY (`id`)",
 		indexCost:  "then writes that index too",
 		enable:     "ALTER TABLE $TABLE ALTER INDEX `%s` VISIBLE",
 		drop:       "DROP INDEX `%s` ON $TABLE",

@@ -10,10 +10,10 @@ import (
 // myExplain asks whether a statement may be run, without running it.
 // Not in a READ ONLY transaction, which refuses even to explain a change.
 var myExplain = []struct{ privilege, statement string }{
-	{needed[0], "EXPLAIN SELECT `data` FROM $TABLE WHERE `key` = ''"},
-	{needed[1], "EXPLAIN INSERT INTO $TABLE (`key`, `handle`, `user_id`, `data`, `version`, created_at, absolute_expires_at, expires_at, reap_after) VALUES ('', '', '', '{}', 1, 20000101, 20000102, 20000103, 20000104)"},
-	{needed[2], "EXPLAIN UPDATE $TABLE SET `version` = 1 WHERE `key` = ''"},
-	{needed[3], "EXPLAIN DELETE FROM $TABLE WHERE `key` = ''"},
+	{needed[0], "EXPLAIN SELECT `data` FROM $TABLE WHERE `id` = ''"},
+	{needed[1], "EXPLAIN INSERT INTO $TABLE (`id`, `verifier`, `user_id`, `data`, `version`, created_at, absolute_expires_at, expires_at, reap_after) VALUES ('', '', '', '{}', 1, 20000101, 20000102, 20000103, 20000104)"},
+	{needed[2], "EXPLAIN UPDATE $TABLE SET `version` = 1 WHERE `id` = ''"},
+	{needed[3], "EXPLAIN DELETE FROM $TABLE WHERE `id` = ''"},
 }
 
 func myExamGrants(ctx context.Context, x *examination) error {

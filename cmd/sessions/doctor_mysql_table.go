@@ -8,22 +8,35 @@ import (
 )
 
 var myColumns = columnsOf(
-	"key binary(32)",
-	"handle varbinary(64)",
-	"user_id varbinary(255) NULL",
-	"data mediumtext",
+	"id binary(16)",
 	"version bigint",
 	"created_at datetime(6)",
 	"absolute_expires_at datetime(6)",
 	"expires_at datetime(6)",
 	"reap_after datetime",
+	"authenticated_at datetime(6) NULL",
+	"ended_at datetime(6) NULL",
+	"keep_until datetime(6) NULL",
+	"previous_until datetime(6) NULL",
+	"format smallint DEFAULT 0",
+	"pending tinyint(1) DEFAULT 0",
+	"verifier binary(32) NULL",
+	"previous_verifier binary(32) NULL",
+	"user_id varbinary(255) NULL",
+	"label varbinary(255) NULL",
+	"ended_user varbinary(255) NULL",
+	"ended_reason varbinary(255) NULL",
+	"device_key blob NULL",
+	"extra text NULL",
+	"data mediumtext",
 )
 
 var myTable = tableSQL{
-	// MariaDB shows a width of integers, which means nothing. The collation of data is an exam of its own.
-	columns: `SELECT column_name, CONCAT(CASE WHEN column_type LIKE 'bigint(%' THEN REGEXP_REPLACE(column_type, '[(][0-9]+[)]', '') ELSE column_type END,
-				CASE WHEN column_name = 'data' THEN '' ELSE COALESCE(CONCAT(' COLLATE ', collation_name), '') END),
-			is_nullable = 'YES', column_default IS NOT NULL OR extra LIKE '%auto_increment%' OR extra LIKE '%generated%'
+	// MariaDB shows a width of integers, which means nothing. The collation of data is an
+	// exam of its own, and that of extra does not matter.
+	columns: `SELECT column_name, CONCAT(CASE WHEN column_type REGEXP '^(big|small)int[(]' THEN REGEXP_REPLACE(column_type, '[(][0-9]+[)]', '') ELSE column_type END,
+				CASE WHEN column_name IN ('data', 'extra') THEN '' ELSE COALESCE(CONCAT(' COLLATE ', collation_name), '') END),
+			is_nullable = 'YES', column_default IS NOT NULL OR extra LIKE '%auto_increment%' OR extra LIKE '%generated%', COALESCE(column_default, '')
 		FROM information_schema.columns WHERE table_schema = $SCHEMA AND table_name = '$NAME' ORDER BY ordinal_position`,
 	// Executable comments again: what is not used is invisible on MySQL and ignored on
 	// MariaDB. A column of which only the beginning is in the index is shown with its length.
@@ -35,12 +48,16 @@ var myTable = tableSQL{
 	rows: `SELECT COALESCE(table_rows, 0) FROM information_schema.tables WHERE table_schema = $SCHEMA AND table_name = '$NAME'`,
 	exact: `SELECT COUNT(IF(expires_at > UTC_TIMESTAMP(6), 1, NULL)), COUNT(IF(expires_at <= UTC_TIMESTAMP(6), 1, NULL)),
 			COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(IF(expires_at <= UTC_TIMESTAMP(6), expires_at, NULL)), UTC_TIMESTAMP(6)) DIV 1000, 0),
-			COALESCE(AVG(LENGTH(data)), 0), COALESCE(MAX(LENGTH(data)), 0), COUNT(IF(LENGTH(data) > 1048576, 1, NULL))
+			COALESCE(AVG(LENGTH(data)), 0), COALESCE(MAX(LENGTH(data)), 0), COUNT(IF(LENGTH(data) > 1048576, 1, NULL)),
+			COUNT(IF(format > $FORMAT AND expires_at > UTC_TIMESTAMP(6), 1, NULL))
 		FROM $TABLE`,
 	due: `SELECT COUNT(*), COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(expires_at), UTC_TIMESTAMP(6)) DIV 1000, 0)
 		FROM (SELECT expires_at FROM $TABLE WHERE reap_after <= UTC_TIMESTAMP() AND expires_at <= UTC_TIMESTAMP(6) ORDER BY reap_after LIMIT 100001) AS due`,
 	sample: `SELECT COUNT(*), COALESCE(AVG(LENGTH(data)), 0), COALESCE(MAX(LENGTH(data)), 0), COUNT(IF(LENGTH(data) > 1048576, 1, NULL))
 		FROM (SELECT data FROM $TABLE LIMIT 10000) AS looked`,
+	later: `SELECT COUNT(*)
+		FROM (SELECT format, expires_at FROM $TABLE ORDER BY id DESC LIMIT 10000) AS looked
+		WHERE format > $FORMAT AND expires_at > UTC_TIMESTAMP(6)`,
 }
 
 const (

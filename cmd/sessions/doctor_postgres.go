@@ -4,10 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sqlsessions/sessions/internal/native"
 	"github.com/sqlsessions/sessions/internal/product"
 )
 
@@ -34,6 +36,8 @@ func newPostgresPractice(d *database) practice {
 		// Not to_regclass, which fails without USAGE on the schema.
 		oid = `(SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = '` + d.schema + `' AND c.relname = '` + d.table + `')`
 	}
+	// The table itself and what is below it, by partitioning or inheritance.
+	tree := `(WITH RECURSIVE tree (oid) AS (SELECT ` + oid + `::oid UNION ALL SELECT i.inhrelid FROM pg_inherits AS i JOIN tree ON i.inhparent = tree.oid) SELECT oid FROM tree)`
 	return practice{
 		exams: []exam{
 			{checkServer, pgExamServer, false},
@@ -44,6 +48,7 @@ func newPostgresPractice(d *database) practice {
 			{"pooler", pgExamPooler, false},
 			{checkColumns, tableColumns, false},
 			{checkSchema, schemaVersion, false},
+			{"layout", pgExamLayout, true},
 			{checkIndexes, tableIndexes, true},
 			{checkStorage, pgExamStorage, true},
 			{checkGrants, pgExamGrants, true},
@@ -56,10 +61,9 @@ func newPostgresPractice(d *database) practice {
 		begin: []string{fmt.Sprintf("SET LOCAL statement_timeout = %d", d.timeout.Milliseconds())},
 		// Leaves no prepared statement behind, which a pooler might hand to somebody else.
 		lead:   []any{pgx.QueryExecModeExec},
-		names:  strings.NewReplacer("$TABLE", table, "$OID", oid, "$VERSIONS", versions),
+		names:  strings.NewReplacer("$TABLE", table, "$OID", oid, "$TREE", tree, "$VERSIONS", versions, "$FORMAT", strconv.Itoa(native.Format)),
 		wanted: pgColumns, sql: pgTable,
-		addPrimary: `ALTER TABLE $TABLE ADD PRIMARY KEY ("key")`,
-		addUnique:  `ALTER TABLE $TABLE ADD UNIQUE ("handle")`,
+		addPrimary: `run ALTER TABLE $TABLE ADD PRIMARY KEY ("id")`,
 		indexCost:  "then writes all indexes, for it can't be a HOT update",
 		drop:       "DROP INDEX " + inSchema + `"%s"`,
 	}

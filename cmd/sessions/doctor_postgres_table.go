@@ -3,29 +3,39 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 )
 
 var pgColumns = columnsOf(
-	"key bytea",
-	`handle text COLLATE "C"`,
-	`user_id text COLLATE "C" NULL`,
-	"data json",
+	"id uuid",
 	"version bigint",
 	"created_at timestamp with time zone",
 	"absolute_expires_at timestamp with time zone",
 	"expires_at timestamp with time zone",
 	"reap_after timestamp with time zone",
+	"authenticated_at timestamp with time zone NULL",
+	"ended_at timestamp with time zone NULL",
+	"keep_until timestamp with time zone NULL",
+	"previous_until timestamp with time zone NULL",
+	"format smallint DEFAULT 0",
+	"pending boolean DEFAULT false",
+	"verifier bytea NULL",
+	"previous_verifier bytea NULL",
+	`user_id text COLLATE "C" NULL`,
+	`label text COLLATE "C" NULL`,
+	`ended_user text COLLATE "C" NULL`,
+	`ended_reason text COLLATE "C" NULL`,
+	"device_key bytea NULL",
+	"extra text NULL",
+	"data json",
 )
 
 // The catalog may be read by everybody; of the rest each is an exam of its own.
 var pgTable = tableSQL{
 	columns: `SELECT a.attname, format_type(a.atttypid, a.atttypmod) ||
 			CASE WHEN c.collname IS NULL OR c.collname = 'default' THEN '' ELSE ' COLLATE ' || quote_ident(c.collname) END,
-			NOT a.attnotnull, a.atthasdef OR a.attidentity <> ''
+			NOT a.attnotnull, a.atthasdef OR a.attidentity <> '', coalesce(pg_get_expr(f.adbin, f.adrelid), '')
 		FROM pg_attribute a LEFT JOIN pg_collation c ON c.oid = a.attcollation
+			LEFT JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
 		WHERE a.attrelid = $OID AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
 	// Of an expression or a condition pg_depend knows the columns, of a key of a
 	// constraint it knows the constraint.
@@ -40,20 +50,26 @@ var pgTable = tableSQL{
 			coalesce(pg_get_expr(i.indpred, i.indrelid), '')
 		FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = $OID ORDER BY c.relname`,
 	// Before the first ANALYZE there is only the size; no row is under 150 bytes.
-	rows: `SELECT greatest(CASE WHEN c.reltuples < 0 THEN pg_relation_size(c.oid) / 150 ELSE c.reltuples::bigint END, coalesce(s.n_live_tup, 0))
-		FROM pg_class c LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid WHERE c.oid = $OID`,
+	rows: `SELECT coalesce(sum(greatest(CASE WHEN c.reltuples < 0 THEN pg_relation_size(c.oid) / 150 ELSE c.reltuples::bigint END, coalesce(s.n_live_tup, 0))), 0)::bigint
+		FROM pg_class c LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid WHERE c.oid IN $TREE AND c.relkind <> 'p'`,
 	exact: `SELECT count(*) FILTER (WHERE expires_at > now()), count(*) FILTER (WHERE expires_at <= now()),
 			coalesce((extract(epoch FROM now() - min(expires_at) FILTER (WHERE expires_at <= now())) * 1000)::bigint, 0),
-			coalesce(avg(octet_length(data::text)), 0)::float8, coalesce(max(octet_length(data::text)), 0), count(*) FILTER (WHERE octet_length(data::text) > 1048576)
+			coalesce(avg(octet_length(data::text)), 0)::float8, coalesce(max(octet_length(data::text)), 0), count(*) FILTER (WHERE octet_length(data::text) > 1048576),
+			count(*) FILTER (WHERE format > $FORMAT AND expires_at > now())
 		FROM $TABLE`,
 	due: `SELECT count(*), coalesce((extract(epoch FROM now() - min(expires_at)) * 1000)::bigint, 0)
 		FROM (SELECT expires_at FROM $TABLE WHERE reap_after <= now() AND expires_at <= now() ORDER BY reap_after LIMIT 100001) AS due`,
 	sample: `SELECT count(*), coalesce(avg(octet_length(data::text)), 0)::float8, coalesce(max(octet_length(data::text)), 0), count(*) FILTER (WHERE octet_length(data::text) > 1048576)
 		FROM (SELECT data FROM $TABLE LIMIT 10000) AS looked`,
+	later: `SELECT count(*)
+		FROM (SELECT format, expires_at FROM $TABLE ORDER BY id DESC LIMIT 10000) AS looked
+		WHERE format > $FORMAT AND expires_at > now()`,
 }
 
 const (
-	pgStorage = `SELECT relpersistence = 'u', coalesce(array_to_string(reloptions, ','), '') FROM pg_class WHERE oid = $OID`
+	// Where the rows are: a partitioned table has no storage of its own.
+	pgStorage = `SELECT CASE WHEN oid = $OID THEN '$TABLE' ELSE oid::regclass::text END, relpersistence = 'u', coalesce(array_to_string(reloptions, ','), '')
+		FROM pg_class WHERE oid IN $TREE AND relkind = 'r' ORDER BY 1`
 	// By catalog functions, which answer about any table.
 	pgGrants = `SELECT quote_ident(n.nspname), has_schema_privilege(n.oid, 'USAGE'), has_table_privilege(c.oid, 'SELECT'),
 			has_table_privilege(c.oid, 'INSERT'), has_table_privilege(c.oid, 'UPDATE'), has_table_privilege(c.oid, 'DELETE'),
@@ -62,53 +78,10 @@ const (
 	pgWidth = `SELECT r.rolsuper, pg_has_role(c.relowner, 'USAGE'), has_schema_privilege(c.relnamespace, 'CREATE'),
 			has_table_privilege(c.oid, 'TRUNCATE') OR has_table_privilege(c.oid, 'TRIGGER') OR has_table_privilege(c.oid, 'REFERENCES')
 		FROM pg_class c, pg_roles r WHERE c.oid = $OID AND r.rolname = current_user`
-	pgUpdates = `SELECT coalesce(max(n_tup_upd), 0), coalesce(max(n_tup_hot_upd), 0), coalesce(max(n_dead_tup), 0), coalesce(max(n_live_tup), 0)
-		FROM pg_stat_user_tables WHERE relid = $OID`
-	pgSize = `SELECT pg_table_size($OID), pg_indexes_size($OID)`
+	pgUpdates = `SELECT coalesce(sum(n_tup_upd), 0)::bigint, coalesce(sum(n_tup_hot_upd), 0)::bigint, coalesce(sum(n_dead_tup), 0)::bigint, coalesce(sum(n_live_tup), 0)::bigint
+		FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid WHERE c.oid IN $TREE AND c.relkind <> 'p'`
+	pgSize = `SELECT coalesce(sum(pg_table_size(oid)), 0)::bigint, coalesce(sum(pg_indexes_size(oid)), 0)::bigint FROM pg_class WHERE oid IN $TREE`
 )
-
-// pgOptions are the storage parameters that step 1 sets.
-var pgOptions = map[string]string{
-	"fillfactor":                            "80",
-	"autovacuum_vacuum_scale_factor":        "0.05",
-	"autovacuum_vacuum_insert_scale_factor": "0.1",
-}
-
-func pgExamStorage(ctx context.Context, x *examination) error {
-	var unlogged bool
-	var options string
-	if err := x.get(ctx, pgStorage, &unlogged, &options); err != nil {
-		return err
-	}
-	if unlogged {
-		x.warn("the table is UNLOGGED: a crash of the server logs everybody out, and a standby has no sessions", x.names.Replace("run ALTER TABLE $TABLE SET LOGGED"), true)
-	}
-	have := map[string]string{}
-	for pair := range strings.SplitSeq(options, ",") {
-		key, value, _ := strings.Cut(pair, "=")
-		have[key] = value
-	}
-	if enabled, set := have["autovacuum_enabled"]; set && (enabled == "false" || enabled == "off") {
-		x.warn("autovacuum is off for the table, which grows with each update", x.names.Replace("run ALTER TABLE $TABLE RESET (autovacuum_enabled)"), false)
-	}
-	var differ, set []string
-	for _, key := range slices.Sorted(maps.Keys(pgOptions)) {
-		if have[key] != pgOptions[key] {
-			value := have[key]
-			if value == "" {
-				value = "the default"
-			}
-			differ, set = append(differ, fmt.Sprintf("%s is %s", key, value)), append(set, key+" = "+pgOptions[key])
-		}
-	}
-	if len(differ) > 0 {
-		x.note("storage parameters differ from those of the migration: "+strings.Join(differ, ", "),
-			x.names.Replace("unless that is on purpose, run ALTER TABLE $TABLE SET ("+strings.Join(set, ", ")+")"), differ)
-	} else if !unlogged {
-		x.ok("fillfactor and autovacuum are as the migration sets them", nil)
-	}
-	return nil
-}
 
 func pgExamGrants(ctx context.Context, x *examination) error {
 	var schema string

@@ -6,25 +6,39 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 
+	"github.com/sqlsessions/sessions/internal/native"
 	"github.com/sqlsessions/sessions/internal/product"
 )
 
 var sqliteColumns = columnsOf(
-	"key BLOB",
-	"handle TEXT",
-	"user_id TEXT NULL",
-	"data TEXT",
+	"id BLOB",
 	"version INTEGER",
 	"created_at INTEGER",
 	"absolute_expires_at INTEGER",
 	"expires_at INTEGER",
 	"reap_after INTEGER",
+	"authenticated_at INTEGER NULL",
+	"ended_at INTEGER NULL",
+	"keep_until INTEGER NULL",
+	"previous_until INTEGER NULL",
+	"format INTEGER DEFAULT 0",
+	"pending INTEGER DEFAULT 0",
+	"verifier BLOB NULL",
+	"previous_verifier BLOB NULL",
+	"user_id TEXT NULL",
+	"label TEXT NULL",
+	"ended_user TEXT NULL",
+	"ended_reason TEXT NULL",
+	"device_key BLOB NULL",
+	"extra TEXT NULL",
+	"data TEXT",
 )
 
 var sqliteTable = tableSQL{
-	columns: `SELECT name, upper(type), NOT "notnull", dflt_value IS NOT NULL FROM pragma_table_info('$NAME') ORDER BY cid`,
+	columns: `SELECT name, upper(type), NOT "notnull", dflt_value IS NOT NULL, coalesce(dflt_value, '') FROM pragma_table_info('$NAME') ORDER BY cid`,
 	// Columns of expressions and conditions are in the statement alone.
 	indexes: `SELECT l.name, l."unique", l.origin = 'pk', true,
 			coalesce((SELECT group_concat(coalesce(name, '(expression)'), ',') FROM (SELECT name FROM pragma_index_info(l.name) ORDER BY seqno)), ''),
@@ -37,12 +51,16 @@ var sqliteTable = tableSQL{
 	rows: `SELECT coalesce((SELECT max(rowid) FROM $TABLE) - (SELECT min(rowid) FROM $TABLE) + 1, 0)`,
 	exact: `SELECT count(*) FILTER (WHERE expires_at > now), count(*) FILTER (WHERE expires_at <= now),
 			CAST(coalesce(now - min(expires_at) FILTER (WHERE expires_at <= now), 0) AS INTEGER),
-			coalesce(avg(octet_length(data)), 0.0), coalesce(max(octet_length(data)), 0), count(*) FILTER (WHERE octet_length(data) > 1048576)
+			coalesce(avg(octet_length(data)), 0.0), coalesce(max(octet_length(data)), 0), count(*) FILTER (WHERE octet_length(data) > 1048576),
+			count(*) FILTER (WHERE format > $FORMAT AND expires_at > now)
 		FROM $TABLE, (SELECT CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) AS now)`,
 	due: `SELECT count(*), coalesce(CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) - min(expires_at), 0)
 		FROM (SELECT expires_at FROM $TABLE WHERE reap_after <= unixepoch('now', 'subsec') * 1000 AND expires_at <= unixepoch('now', 'subsec') * 1000 ORDER BY reap_after LIMIT 100001)`,
 	sample: `SELECT count(*), coalesce(avg(octet_length(data)), 0.0), coalesce(max(octet_length(data)), 0), count(*) FILTER (WHERE octet_length(data) > 1048576)
 		FROM (SELECT data FROM $TABLE LIMIT 10000)`,
+	later: `SELECT count(*)
+		FROM (SELECT format, expires_at FROM $TABLE ORDER BY id DESC LIMIT 10000)
+		WHERE format > $FORMAT AND expires_at > unixepoch('now', 'subsec') * 1000`,
 }
 
 const (
@@ -68,10 +86,9 @@ func newSQLitePractice(d *database) practice {
 			{checkSize, sqliteExamSize, true},
 		},
 		begin:  []string{"PRAGMA query_only = 1"},
-		names:  strings.NewReplacer("$TABLE", `"`+d.table+`"`, "$NAME", d.table, "$VERSIONS", `"`+d.table+`_schema_migrations"`),
+		names:  strings.NewReplacer("$TABLE", `"`+d.table+`"`, "$NAME", d.table, "$VERSIONS", `"`+d.table+`_schema_migrations"`, "$FORMAT", strconv.Itoa(native.Format)),
 		wanted: sqliteColumns, sql: sqliteTable,
-		addPrimary: `CREATE UNIQUE INDEX "` + d.table + `_key_key" ON $TABLE ("key")`,
-		addUnique:  `CREATE UNIQUE INDEX "` + d.table + `_handle_key" ON $TABLE ("handle")`,
+		addPrimary: `run CREATE UNIQUE INDEX "` + d.table + `_id_key" ON $TABLE ("id")`,
 		indexCost:  "then writes that index too",
 		drop:       `DROP INDEX "%s"`,
 	}

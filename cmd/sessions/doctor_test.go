@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sqlsessions/sessions/migrations"
 )
 
 // A diagnosis is what doctor --json prints.
@@ -114,30 +116,29 @@ func TestDoctorText(t *testing.T) {
 
 // Each row spoils a healthy database in one way, and has one finding.
 func TestDoctorSpoiled(t *testing.T) {
-	const anew = `CREATE TABLE sessions ("key" BLOB, handle TEXT, user_id TEXT, data TEXT NOT NULL, version TEXT NOT NULL,
-		created_at INTEGER NOT NULL, absolute_expires_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, reap_after INTEGER NOT NULL)`
 	for _, test := range []struct {
 		statement     string
 		code, count   int
 		check, status string
 		texts         []string
 	}{
-		{"DROP INDEX sessions_user_id_idx", 5, 1, "indexes", statusWarning, []string{"user_id_idx is missing", `CREATE INDEX "sessions_user_id_idx" ON "sessions" ("user_id", "handle") WHERE "user_id" IS NOT NULL`}},
+		{"DROP INDEX sessions_user_id_idx", 5, 1, "indexes", statusWarning, []string{"user_id_idx is missing", `CREATE INDEX "sessions_user_id_idx" ON "sessions" ("user_id", "id") WHERE "user_id" IS NOT NULL`}},
+		{"DROP INDEX sessions_label_idx", 5, 1, "indexes", statusWarning, []string{"label_idx is missing", `CREATE INDEX "sessions_label_idx" ON "sessions" ("label", "id") WHERE "label" IS NOT NULL`}},
+		{"CREATE INDEX extra ON sessions (verifier)", 5, 1, "indexes", statusWarning, []string{"extra contains verifier: each new token"}},
 		{"CREATE INDEX extra ON sessions (expires_at)", 5, 1, "indexes", statusWarning, []string{"extra contains expires_at"}},
 		{"CREATE INDEX extra ON sessions (created_at) WHERE version > 1", 5, 1, "indexes", statusWarning, []string{"extra contains version"}},
 		{"CREATE INDEX extra ON sessions (data ->> 'x')", 5, 1, "indexes", statusWarning, []string{"extra contains data"}},
 		{"CREATE INDEX extra ON sessions (created_at)", 0, 0, "indexes", statusOK, nil},
 		{"UPDATE sessions_schema_migrations SET version = 9", 6, 1, "schema", statusError, []string{"9 is newer", "newer `sessions` program"}},
-		{"UPDATE sessions_schema_migrations SET version = 2", 6, 1, "schema", statusError, []string{"1 step pending", "`sessions migrate up`"}},
+		{"UPDATE sessions_schema_migrations SET version = 3", 6, 1, "schema", statusError, []string{"1 step pending", "`sessions migrate up`"}},
 		{"UPDATE sessions_schema_migrations SET version = 2, dirty = true", 6, 1, "schema", statusError, []string{"dirty", "`sessions migrate force VERSION`"}},
-		{"DROP TABLE sessions_schema_migrations", 5, 1, "schema", statusWarning, []string{"by other means", "`sessions migrate force 3`"}},
+		{"DROP TABLE sessions_schema_migrations", 5, 1, "schema", statusWarning, []string{"by other means", "`sessions migrate force 4`"}},
 		{"ALTER TABLE sessions_schema_migrations RENAME COLUMN dirty TO d", 5, 1, "schema", statusWarning, []string{"can't be read", "dirty"}},
 		{"DROP TABLE sessions", 6, 1, "columns", statusError, []string{"table sessions is missing", "`sessions migrate up`"}},
 		{"ALTER TABLE sessions RENAME COLUMN expires_at TO e", 6, 3, "columns", statusError, []string{"column expires_at is missing"}},
 		{"ALTER TABLE sessions ADD COLUMN mine TEXT", 0, 1, "columns", statusNote, []string{"column mine"}},
-		{"DROP TABLE sessions; " + anew, 6, 7, "columns", statusError, []string{"column version is TEXT, and should be INTEGER"}},
-		{"DROP TABLE sessions; " + anew, 6, 7, "columns", statusWarning, []string{"column handle takes NULL"}},
-		{"DROP TABLE sessions; " + anew, 6, 7, "indexes", statusError, []string{"primary key on key is missing", `CREATE UNIQUE INDEX "sessions_key_key"`}},
+		{"ALTER TABLE sessions ADD COLUMN mine TEXT NOT NULL DEFAULT ''", 0, 1, "columns", statusNote, []string{"column mine"}},
+		{"ALTER TABLE sessions DROP COLUMN extra", 6, 2, "columns", statusError, []string{"column extra is missing"}},
 		{"PRAGMA journal_mode = delete", 5, 1, "journal", statusWarning, []string{"journal mode delete", "journal_mode(WAL)"}},
 	} {
 		t.Run(test.statement, func(t *testing.T) {
@@ -148,6 +149,47 @@ func TestDoctorSpoiled(t *testing.T) {
 			d.want(t, test.check, test.status, test.texts...)
 		})
 	}
+}
+
+// A column that is not as the first step makes it.
+func TestDoctorColumns(t *testing.T) {
+	steps, err := migrations.Steps(migrations.SQLite, "", "")
+	check(t, err)
+	for _, test := range []struct {
+		old, changed  string
+		code, count   int
+		check, status string
+		texts         []string
+	}{
+		{`"version"             INTEGER NOT NULL`, "version TEXT NOT NULL", 6, 1, "columns", statusError, []string{"column version is TEXT, and should be INTEGER"}},
+		{`"created_at"          INTEGER NOT NULL`, "created_at INTEGER", 5, 1, "columns", statusWarning, []string{"column created_at takes NULL"}},
+		{`"verifier"            BLOB`, "verifier BLOB NOT NULL", 6, 1, "columns", statusError, []string{"column verifier takes no NULL"}},
+		{`"format"              INTEGER NOT NULL DEFAULT 0`, "format INTEGER NOT NULL", 6, 1, "columns", statusError, []string{"column format has no default, and should have 0"}},
+		{`"format"              INTEGER NOT NULL DEFAULT 0`, "format INTEGER NOT NULL DEFAULT 7", 6, 1, "columns", statusError, []string{"column format has the default 7, and should have 0"}},
+		{`"pending"             INTEGER NOT NULL DEFAULT 0`, "pending INTEGER NOT NULL DEFAULT FALSE", 0, 0, "columns", statusOK, nil},
+		{`"extra"               TEXT`, "extra TEXT, mine TEXT NOT NULL", 6, 1, "columns", statusError, []string{"column mine is not the store's, and takes neither NULL nor a default"}},
+		{" NOT NULL PRIMARY KEY", " NOT NULL", 6, 1, "indexes", statusError, []string{"primary key on id is missing", `CREATE UNIQUE INDEX "sessions_id_key" ON "sessions" ("id")`}},
+	} {
+		t.Run(test.changed, func(t *testing.T) {
+			db, url := migrated(t)
+			spoil(t, db, "DROP TABLE sessions")
+			for _, step := range steps {
+				spoil(t, db, strings.Replace(step.Up, test.old, test.changed, 1))
+			}
+			d := diagnose(t, url, test.code)
+			d.alone(t, test.count)
+			d.want(t, test.check, test.status, test.texts...)
+		})
+	}
+}
+
+// A table that another program made.
+func TestDoctorForeignTable(t *testing.T) {
+	db, url := migrated(t)
+	spoil(t, db, "DROP TABLE sessions", "CREATE TABLE sessions (session_id TEXT NOT NULL, data TEXT)")
+	d := diagnose(t, url, exitErrors)
+	d.want(t, "columns", statusError, "columns id, version, created_at, ", " are missing")
+	d.want(t, "columns", statusError, "column session_id is not the store's")
 }
 
 func TestDoctorContent(t *testing.T) {
@@ -172,6 +214,16 @@ func TestDoctorContent(t *testing.T) {
 	diagnose(t, url, 0).want(t, "data", statusNote, "78.1 KiB", "default limit")
 	spoil(t, db, `UPDATE sessions SET data = '"' || hex(zeroblob(1000000)) || '"' WHERE rowid = 1`)
 	diagnose(t, url, exitWarnings).want(t, "data", statusWarning, "in 1 row it is over 1 MiB")
+
+	spoil(t, db, "DELETE FROM sessions")
+	insert(t, db, 3, time.Hour)
+	insert(t, db, 1, -time.Hour)
+	spoil(t, db, "UPDATE sessions SET format = 9 WHERE rowid <> 1") // one of them is dead
+	d = diagnose(t, url, exitWarnings)
+	d.alone(t, 1)
+	d.want(t, "format", statusWarning, "2 live rows written by a later version of the program; this one answers 503 for them", "update the application")
+	spoil(t, db, "UPDATE sessions SET rowid = 9000000 WHERE rowid = 2")
+	diagnose(t, url, exitWarnings).want(t, "format", statusWarning, "2 live rows (of the 10000 newest by ID) written by a later version")
 }
 
 func TestDoctorFile(t *testing.T) {

@@ -107,8 +107,8 @@ func (d *database) before(ctx context.Context) (status migrator.Status, live int
 	if err != nil || status.Version == 0 || status.Dirty {
 		return status, 0, err
 	}
-	live, err = d.store.Count(ctx)
-	return status, live, err
+	stats, err := d.store.Stats(ctx)
+	return status, stats.Live, err
 }
 
 // confirm has somebody type yes on a terminal.

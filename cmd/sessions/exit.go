@@ -63,7 +63,7 @@ func asFailure(run runner) func(*cobra.Command, []string) error {
 		switch {
 		case err == nil, errors.As(err, &exit), errors.As(err, &usage):
 			return err
-		case errors.Is(err, sessions.ErrOptions): // the only options are flags
+		case errors.Is(err, sessions.ErrInvalid): // the only options are flags
 			return usageError{err}
 		case errors.As(context.Cause(ctx), &by):
 			return &exitError{by.exitCode(), by}
@@ -108,7 +108,7 @@ func oneLine(err error) string {
 	for {
 		short := text
 		for _, prefix := range []string{
-			"sessions: ", "options: ", "reaper: ", "migrator: ", "migrations: ",
+			"sessions: ", "invalid option or argument: ", "reaper: ", "migrator: ", "migrations: ",
 			"pgstore: ", "mysqlstore: ", "sqlitestore: ",
 		} {
 			short = strings.TrimPrefix(short, prefix)

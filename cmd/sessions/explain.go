@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/go-sql-driver/mysql"
-	"github.com/golang-migrate/migrate/v4"
 	"github.com/jackc/pgx/v5/pgconn"
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -30,9 +29,14 @@ func (d *database) explain(err error) error {
 			d.tableName(), d.again("migrate status"))
 	case errors.Is(err, migrator.ErrTaken):
 		return d.taken(err)
+	case errors.Is(err, migrator.ErrDevelopment):
+		return errors.New(d.developmentTable() + ": " + d.beginAgain())
 	case errors.Is(err, migrator.ErrServer):
 		return fmt.Errorf("%s: %w", d.where, cause(err))
-	case errors.Is(err, migrate.ErrLockTimeout), strings.HasSuffix(err.Error(), "another migration is running"):
+	case strings.Contains(err.Error(), "another migration is running"):
+		if d.file != "" { // where it may be any other writer
+			return d.locked()
+		}
 		return fmt.Errorf("another migration of table %s is running: wait until it is done, and try again", d.tableName())
 	case errors.Is(err, sessions.ErrSchema):
 		return fmt.Errorf("table %s is missing, or its columns do not fit: run %s (%w)", d.tableName(), d.again("migrate up"), cause(err))
@@ -112,6 +116,15 @@ func (d *database) explainCode(err error) error {
 func (d *database) taken(err error) error {
 	return fmt.Errorf("something that a migration makes exists already: if table %s is another program's, as Express's is, choose another name with --table; if it was made for this one by other means, note its version with %s (%w)",
 		d.tableName(), d.again("migrate force VERSION"), cause(err))
+}
+
+func (d *database) developmentTable() string {
+	return fmt.Sprintf("table %s was made by a development version of this program, and no migration leads on from it", d.tableName())
+}
+
+func (d *database) beginAgain() string {
+	return fmt.Sprintf("run DROP TABLE %s; DROP TABLE IF EXISTS %s, which ends its sessions, and then %s; or leave it there and choose another name with --table",
+		d.quoted(d.table), d.quoted(d.table+"_schema_migrations"), d.again("migrate up"))
 }
 
 func (d *database) readOnly(err error) error {

@@ -92,9 +92,9 @@ func TestUsageErrors(t *testing.T) {
 		"migrate down 0":      `"0"`,
 		"migrate down x":      `"x"`,
 		"migrate down 1 2":    "one number",
-		"migrate force":       "sessions migrate force 3",
+		"migrate force":       "sessions migrate force 4",
 		"migrate force x":     `"x"`,
-		"migrate force 1 2":   "sessions migrate force 3",
+		"migrate force 1 2":   "sessions migrate force 4",
 		"cleanup --every x":   "--every",
 		"migrate up --yes":    "--yes",
 		"help bogus":          `"bogus"`,
@@ -113,7 +113,7 @@ func TestUsageErrors(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	r := run(t, "", "version")
-	for _, text := range []string{"version   ", "revision  ", "go        go1.", "schema    3\n"} {
+	for _, text := range []string{"version   ", "revision  ", "go        go1.", "schema    4\n"} {
 		if r.code != 0 || r.err != "" || !strings.Contains(r.out, text) {
 			t.Errorf("no %q in %+v", text, r)
 		}

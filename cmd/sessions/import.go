@@ -137,7 +137,7 @@ func (s *source) manager(ctx context.Context, to, from *database, log *slog.Logg
 	if err != nil {
 		return nil, 0, err
 	}
-	total, err := store.Count(open)
+	stats, err := store.Stats(open)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -151,7 +151,7 @@ func (s *source) manager(ctx context.Context, to, from *database, log *slog.Logg
 		Lifetime: s.lifetime, IdleTimeout: min(s.lifetime, 24*time.Hour),
 		Predecessor: &sessions.Predecessor{Manager: old, Until: time.Now().Add(24 * time.Hour), UserKey: s.userKey},
 	})
-	return m, total, err
+	return m, stats.Live, err
 }
 
 func (s *source) progress(w io.Writer, total int) *progress {

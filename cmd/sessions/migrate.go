@@ -82,7 +82,8 @@ everything as it was.`,
 
 // migrationFailed adds what became of the steps that were printed before.
 func (d *database) migrationFailed(err error) error {
-	if d.dialect == migrations.MySQL && !errors.Is(err, migrator.ErrServer) && !errors.Is(err, migrator.ErrTaken) {
+	refused := errors.Is(err, migrator.ErrServer) || errors.Is(err, migrator.ErrTaken) || errors.Is(err, migrator.ErrDevelopment)
+	if d.dialect == migrations.MySQL && !refused {
 		return d.explain(err)
 	}
 	return fmt.Errorf("%w; nothing was changed", d.explain(err))
@@ -153,10 +154,10 @@ func newForce(a *app) *cobra.Command {
 
 For after a step stopped half-way, once the table was put right by hand; and for
 a table that was made by other means, such as from the output of migrate print.`,
-		Example: `  sessions migrate force 3`,
+		Example: `  sessions migrate force 4`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usagef("force needs the version that the database is at, as in `sessions migrate force 3`")
+				return usagef("force needs the version that the database is at, as in `sessions migrate force 4`")
 			}
 			_, err := number(args[0])
 			return err

@@ -12,29 +12,29 @@ import (
 )
 
 const (
-	applied = "applied 1: create sessions\napplied 2: index sessions user\napplied 3: index sessions reap\n"
-	table   = "VERSION  STEP                 STATE\n1        create sessions      applied\n2        index sessions user  applied\n3        index sessions reap  "
+	applied = "applied 1: create sessions\napplied 2: index sessions user\napplied 3: index sessions reap\napplied 4: index sessions label\n"
+	table   = "VERSION  STEP                  STATE\n1        create sessions       applied\n2        index sessions user   applied\n3        index sessions reap   applied\n4        index sessions label  "
 )
 
 func TestLifeOfATable(t *testing.T) {
 	path, url := newFile(t)
-	run(t, url, "migrate", "up").want(t, 0, applied+"sessions is at version 3\n")
-	run(t, url, "migrate", "up").want(t, 0, "nothing to do: version 3 is the latest\n")
-	run(t, url, "migrate", "version").want(t, 0, "3\n")
-	run(t, url, "migrate", "status").want(t, 0, table+"applied\n\nup to date: sessions is at version 3.\n")
+	run(t, url, "migrate", "up").want(t, 0, applied+"sessions is at version 4\n")
+	run(t, url, "migrate", "up").want(t, 0, "nothing to do: version 4 is the latest\n")
+	run(t, url, "migrate", "version").want(t, 0, "4\n")
+	run(t, url, "migrate", "status").want(t, 0, table+"applied\n\nup to date: sessions is at version 4.\n")
 	db := open(t, path)
 	if mode := query[string](t, db, "PRAGMA journal_mode"); mode != "wal" {
 		t.Errorf("journal mode %s", mode)
 	}
 
-	run(t, url, "migrate", "down").want(t, 0, "took back 3: index sessions reap\nsessions is at version 2\n")
+	run(t, url, "migrate", "down").want(t, 0, "took back 4: index sessions label\nsessions is at version 3\n")
 	run(t, url, "migrate", "status").want(t, exitPending, table+"pending\n\n1 step pending: run `sessions migrate up`.\n")
-	run(t, url, "cleanup", "--once").wantError(t, exitFailure, "version 2", "needs 3", "`sessions migrate up`")
-	run(t, url, "migrate", "up").want(t, 0, "applied 3: index sessions reap\nsessions is at version 3\n")
+	run(t, url, "cleanup", "--once").wantError(t, exitFailure, "version 3", "needs 4", "`sessions migrate up`")
+	run(t, url, "migrate", "up").want(t, 0, "applied 4: index sessions label\nsessions is at version 4\n")
 
 	insert(t, db, 2, time.Hour)
 	insert(t, db, 3, -time.Hour)
-	run(t, url, "migrate", "down", "2").want(t, 0, "took back 3: index sessions reap\ntook back 2: index sessions user\nsessions is at version 1\n")
+	run(t, url, "migrate", "down", "3").want(t, 0, "took back 4: index sessions label\ntook back 3: index sessions reap\ntook back 2: index sessions user\nsessions is at version 1\n")
 	for _, n := range []string{"1", "5"} {
 		run(t, url, "migrate", "down", n).wantError(t, exitUsage, "drops table sessions with 2 live sessions", "--yes")
 	}
@@ -45,12 +45,12 @@ func TestLifeOfATable(t *testing.T) {
 	run(t, url, "migrate", "version").want(t, 0, "0\n")
 	run(t, url, "migrate", "down").want(t, 0, "nothing to take back: no step has run\n")
 	run(t, url, "cleanup", "--once").wantError(t, exitFailure, "table sessions is missing", "`sessions migrate up`")
-	run(t, url, "migrate", "up", "--quiet").want(t, 0, applied+"sessions is at version 3\n")
+	run(t, url, "migrate", "up", "--quiet").want(t, 0, applied+"sessions is at version 4\n")
 }
 
 func TestOtherTable(t *testing.T) {
 	path, url := newFile(t)
-	run(t, url, "migrate", "up", "--table", "web").want(t, 0, applied+"web is at version 3\n")
+	run(t, url, "migrate", "up", "--table", "web").want(t, 0, applied+"web is at version 4\n")
 	run(t, url, "cleanup", "--once", "--table", "web").want(t, 0, "deleted 0 expired sessions\n")
 	if r := run(t, url, "migrate", "status"); r.code != exitPending {
 		t.Errorf("the default table: exit code %d\n%s", r.code, r.out)
@@ -72,17 +72,17 @@ func TestDirtyAndNewer(t *testing.T) {
 	}
 	set("version = 2, dirty = true")
 	r := run(t, url, "migrate", "status")
-	if r.code != exitBroken || !strings.Contains(r.out, "2        index sessions user  dirty") || !strings.Contains(r.out, "`sessions migrate force VERSION`") {
+	if r.code != exitBroken || !strings.Contains(r.out, "2        index sessions user   dirty") || !strings.Contains(r.out, "`sessions migrate force VERSION`") {
 		t.Errorf("%+v", r)
 	}
-	for _, args := range [][]string{{"migrate", "up"}, {"migrate", "down"}, {"migrate", "down", "3"}, {"cleanup", "--once"}} {
+	for _, args := range [][]string{{"migrate", "up"}, {"migrate", "down"}, {"migrate", "down", "4"}, {"cleanup", "--once"}} {
 		run(t, url, args...).wantError(t, exitFailure, "half-way", "`sessions migrate force VERSION`")
 	}
 	if r := run(t, url, "migrate", "version"); r.out != "2\n" || r.code != 0 || !strings.Contains(r.err, "half-way") {
 		t.Errorf("%+v", r)
 	}
-	run(t, url, "migrate", "force", "3").want(t, 0, "noted that sessions is at version 3; before it was 2 (dirty)\n")
-	run(t, url, "migrate", "force", "4").wantError(t, exitUsage, "no version 4", "latest is 3")
+	run(t, url, "migrate", "force", "4").want(t, 0, "noted that sessions is at version 4; before it was 2 (dirty)\n")
+	run(t, url, "migrate", "force", "5").wantError(t, exitUsage, "no version 5", "latest is 4")
 
 	set("version = 9")
 	if r := run(t, url, "migrate", "status"); r.code != exitBroken || !strings.Contains(r.out, "newer") || !strings.Contains(r.out, "version 9") {
@@ -128,7 +128,7 @@ func TestMigrateUpFiveAtOnce(t *testing.T) {
 			t.Errorf("step %d is not in the schema", step.Version)
 		}
 	}
-	run(t, url, "migrate", "status").want(t, 0, table+"applied\n\nup to date: sessions is at version 3.\n")
+	run(t, url, "migrate", "status").want(t, 0, table+"applied\n\nup to date: sessions is at version 4.\n")
 }
 
 // What print prints makes a table that works, and unmakes it.
@@ -149,7 +149,7 @@ func TestPrint(t *testing.T) {
 
 	for dialect, text := range map[string]string{"postgres": `CREATE TABLE "auth"."web" (`, "mysql": "CREATE TABLE `auth`.`web` ("} {
 		r := run(t, "", "migrate", "print", "--dialect", dialect, "--schema", "auth", "--table", "web")
-		for _, text := range []string{text, "-- The key is the SHA-256", ");\n", "-- Step 3: index sessions reap.", "sessions migrate force 3 --table web --schema auth."} {
+		for _, text := range []string{text, "The verifier is the SHA-256", ");\n", "-- Step 4: index sessions label.", "sessions migrate force 4 --table web --schema auth."} {
 			if r.code != 0 || !strings.Contains(r.out, text) {
 				t.Errorf("%s: no %q in\n%s%s", dialect, text, r.out, r.err)
 			}
@@ -196,4 +196,41 @@ func TestConfirmation(t *testing.T) {
 	if _, err := readLine(ctx, silent); err == nil {
 		t.Error("a signal does not end the question")
 	}
+}
+
+// Nothing was released with it, so a development version's table is refused, and nothing is changed.
+func TestDevelopmentTable(t *testing.T) {
+	db, url := migrated(t)
+	spoil(
+		t, db, "DROP TABLE sessions", "UPDATE sessions_schema_migrations SET version = 3",
+		`CREATE TABLE sessions ("key" BLOB NOT NULL PRIMARY KEY, handle TEXT NOT NULL UNIQUE, user_id TEXT, data TEXT NOT NULL, version INTEGER NOT NULL,
+			created_at INTEGER NOT NULL, absolute_expires_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, reap_after INTEGER NOT NULL)`,
+		"CREATE INDEX sessions_user_id_idx ON sessions (user_id, handle)", "CREATE INDEX sessions_reap_after_idx ON sessions (reap_after)",
+	)
+	const schema = "SELECT group_concat(sql, ';') FROM sqlite_master"
+	before := query[string](t, db, schema)
+	advice := []string{
+		"table sessions was made by a development version", `run DROP TABLE "sessions"; DROP TABLE IF EXISTS "sessions_schema_migrations"`,
+		"`sessions migrate up`", "--table",
+	}
+	for _, version := range []string{"3", "4", "0"} {
+		_, err := db.ExecContext(t.Context(), "UPDATE sessions_schema_migrations SET version = "+version)
+		check(t, err)
+		for _, args := range [][]string{{"migrate", "down", "9", "--yes"}, {"migrate", "status"}, {"migrate", "version"}, {"migrate", "force", "4"}, {"cleanup", "--once"}} {
+			run(t, url, args...).wantError(t, exitFailure, advice...)
+		}
+		run(t, url, "migrate", "up").wantError(t, exitFailure, append(advice, "nothing was changed")...)
+		d := diagnose(t, url, exitErrors)
+		d.alone(t, 1)
+		d.want(t, "columns", statusError, advice...)
+		if after, noted := query[string](t, db, schema), query[string](t, db, "SELECT version FROM sessions_schema_migrations"); after != before || noted != version {
+			t.Errorf("version %s, and the schema is now %s", noted, after)
+		}
+	}
+	spoil(t, db, `DROP TABLE "sessions"; DROP TABLE IF EXISTS "sessions_schema_migrations"`)
+	run(t, url, "migrate", "up").want(t, 0, applied+"sessions is at version 4\n")
+
+	// The columns of its owner are no reason to refuse a table.
+	spoil(t, db, `ALTER TABLE sessions ADD COLUMN "key" TEXT`, "ALTER TABLE sessions ADD COLUMN handle TEXT")
+	run(t, url, "migrate", "up").want(t, 0, "nothing to do: version 4 is the latest\n")
 }

@@ -60,7 +60,7 @@ func (d *database) next(status migrator.Status) (text string, code int) {
 
 // forceFailed keeps the one mistake that is the user's a mistake of usage.
 func (d *database) forceFailed(err error) error {
-	if errors.Is(err, sessions.ErrOptions) {
+	if errors.Is(err, sessions.ErrInvalid) {
 		return err
 	}
 	return d.explain(err)

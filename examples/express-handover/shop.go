@@ -21,7 +21,7 @@ func newShop() http.Handler {
 	mux.HandleFunc("GET /account", func(w http.ResponseWriter, r *http.Request) { view(w, sessions.FromContext(r.Context())) })
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
 		s := sessions.FromContext(r.Context())
-		s.Regenerate() // another id; the cart stays
+		s.Regenerate() // another token; the cart stays
 		userKey.Set(s, r.FormValue("user"))
 		answersKey.Update(s, plusOne("Go"))
 		view(w, s)
@@ -57,11 +57,11 @@ func view(w http.ResponseWriter, s *sessions.Session) {
 		User    string         `json:"user"`
 		Cart    map[string]int `json:"cart"`
 		Answers map[string]int `json:"answers"`
-		Handle  string         `json:"handle"`
+		ID      sessions.ID    `json:"id"`
 	}{Runtime: "Go", Cart: map[string]int{}, Answers: map[string]int{}}
 	answer.User, _ = userKey.Get(s)
 	if !s.IsNew() {
-		answer.Handle = s.Handle() // not secret, unlike the cookie
+		answer.ID = s.ID() // not secret, unlike the cookie
 	}
 	if cart, ok := cartKey.Get(s); ok {
 		answer.Cart = cart

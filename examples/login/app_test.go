@@ -136,14 +136,14 @@ func (b *browser) cookie() string {
 	return ""
 }
 
-var handlePattern = regexp.MustCompile(`<code>([^<]+)</code>`)
+var idPattern = regexp.MustCompile(`<code>([^<]+)</code>`)
 
-// handle returns the handle of the session of a browser that is signed in.
-func (b *browser) handle() string {
+// id returns the ID of the session of a browser that is signed in.
+func (b *browser) id() string {
 	b.t.Helper()
-	found := handlePattern.FindStringSubmatch(b.home())
+	found := idPattern.FindStringSubmatch(b.home())
 	if found == nil {
-		b.t.Fatal("the page shows no handle")
+		b.t.Fatal("the page shows no ID")
 	}
 	return found[1]
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -30,8 +29,8 @@ func (s *server) login(w http.ResponseWriter, r *http.Request) {
 	case !passwordFits(name, r.PostFormValue("password")):
 		flash.Set(session, notice{Error: true, Text: "Name and password do not fit together."})
 	default:
-		// A new id, so that whoever planted the old one in this browser gains
-		// nothing. SetUser sees to that by itself; here it can be read.
+		// A new token, so that an attacker who planted the old one in this browser
+		// gains nothing. SetUser sees to that by itself; here it can be read.
 		session.Regenerate()
 		session.SetUser(name)
 		device.Set(session, deviceName(r.UserAgent()))
@@ -75,7 +74,7 @@ func (s *server) logoutEverywhere(w http.ResponseWriter, r *http.Request) {
 // logoutOthers ends all sessions of the user but this one.
 func (s *server) logoutOthers(w http.ResponseWriter, r *http.Request) {
 	session := sessions.FromContext(r.Context())
-	ended, err := s.manager.RevokeUser(r.Context(), session.User(), session.Handle())
+	ended, err := s.manager.RevokeUser(r.Context(), session.User(), session.ID())
 	if err != nil {
 		failed(w, r, err)
 		return
@@ -84,13 +83,14 @@ func (s *server) logoutOthers(w http.ResponseWriter, r *http.Request) {
 	redirectHome(w, r)
 }
 
-// endSession ends one other session of the same user.
+// endSession ends one other session of the same user. An ID is no secret, and
+// the form may send any: Revoke ends no session of another user.
 func (s *server) endSession(w http.ResponseWriter, r *http.Request) {
 	session := sessions.FromContext(r.Context())
-	handle := r.PostFormValue("handle")
-	other, err := s.findOther(r.Context(), session, handle)
-	if err == nil {
-		err = s.manager.Revoke(r.Context(), handle)
+	id := sessions.ID(r.PostFormValue("id"))
+	err := sessions.ErrNotFound
+	if id != session.ID() { // for this one there is another button
+		err = s.manager.Revoke(r.Context(), session.User(), id)
 	}
 	switch {
 	case errors.Is(err, sessions.ErrNotFound):
@@ -99,24 +99,9 @@ func (s *server) endSession(w http.ResponseWriter, r *http.Request) {
 		failed(w, r, err)
 		return
 	default:
-		flash.Set(session, notice{Text: "Logged out on " + nameOf(other) + "."})
+		flash.Set(session, notice{Text: "That device is logged out."})
 	}
 	redirectHome(w, r)
-}
-
-// findOther returns the session with this handle if it is one of the user's
-// other sessions, else ErrNotFound. Handles are no secret: that somebody knows
-// one does not mean that they may end the session.
-func (s *server) findOther(ctx context.Context, session *sessions.Session, handle string) (*sessions.Session, error) {
-	for other, err := range s.manager.SessionsOf(ctx, session.User()) {
-		if err != nil {
-			return nil, err
-		}
-		if other.Handle() == handle && handle != session.Handle() {
-			return other, nil
-		}
-	}
-	return nil, sessions.ErrNotFound
 }
 
 // addNote. Update, not Get and Set: two tabs that add a note at the same moment

@@ -112,11 +112,11 @@ func TestEndOtherSession(t *testing.T) {
 	here, there := a.browser(t), a.browser(t)
 	here.login("alice")
 	there.login("alice")
-	handle := there.handle()
-	contains(t, here.home(), `value="`+handle+`"`)
-	contains(t, here.post("/sessions/end", "handle", handle), "Logged out on Firefox on Linux.")
+	id := there.id()
+	contains(t, here.home(), `value="`+id+`"`)
+	contains(t, here.post("/sessions/end", "id", id), "That device is logged out.")
 	there.isSignedIn(false)
-	contains(t, here.post("/sessions/end", "handle", handle), "has ended already.")
+	contains(t, here.post("/sessions/end", "id", id), "has ended already.")
 	here.isSignedIn(true)
 }
 
@@ -125,14 +125,14 @@ func TestEndSessionRefused(t *testing.T) {
 	alice, bob := a.browser(t), a.browser(t)
 	alice.login("alice")
 	bob.login("bob")
-	for _, handle := range []string{bob.handle(), alice.handle(), "", "no handle"} {
-		contains(t, alice.post("/sessions/end", "handle", handle), "That is no other session of yours")
+	for _, id := range []string{bob.id(), alice.id(), "", "no ID"} {
+		contains(t, alice.post("/sessions/end", "id", id), "That is no other session of yours")
 	}
 	bob.isSignedIn(true)
 	alice.isSignedIn(true)
 
 	visitor := a.browser(t)
-	contains(t, visitor.post("/sessions/end", "handle", bob.handle()), "You are signed out here.")
+	contains(t, visitor.post("/sessions/end", "id", bob.id()), "You are signed out here.")
 	bob.isSignedIn(true)
 }
 

@@ -22,7 +22,8 @@ type homePage struct {
 	Remember time.Duration // what the box on the login form offers
 
 	User       string // the rest is for those who signed in
-	Handle     string
+	ID         sessions.ID
+	SignedIn   time.Time
 	Expires    time.Time
 	Remembered bool
 	Sessions   []sessionRow
@@ -30,10 +31,10 @@ type homePage struct {
 
 // A sessionRow is one line of the table "where you are signed in".
 type sessionRow struct {
-	Handle           string
-	Device           string
-	Created, Expires time.Time
-	Current          bool
+	ID                sessions.ID
+	Device            string
+	SignedIn, Expires time.Time
+	Current           bool
 }
 
 func (s *server) home(w http.ResponseWriter, r *http.Request) {
@@ -55,7 +56,8 @@ func (s *server) home(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	page.Handle = session.Handle()
+	page.ID = session.ID()
+	page.SignedIn = session.AuthenticatedAt()
 	page.Expires = session.ExpiresAt()
 	page.Remembered = session.Cookie().MaxAge() > 0
 	for other, err := range s.manager.SessionsOf(r.Context(), page.User) {
@@ -64,9 +66,9 @@ func (s *server) home(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		page.Sessions = append(page.Sessions, sessionRow{
-			Handle: other.Handle(), Device: nameOf(other),
-			Created: other.CreatedAt(), Expires: other.ExpiresAt(),
-			Current: other.Handle() == page.Handle,
+			ID: other.ID(), Device: nameOf(other),
+			SignedIn: other.AuthenticatedAt(), Expires: other.ExpiresAt(),
+			Current: other.ID() == page.ID,
 		})
 	}
 	slices.SortFunc(page.Sessions, func(a, b sessionRow) int {
@@ -76,7 +78,7 @@ func (s *server) home(w http.ResponseWriter, r *http.Request) {
 			}
 			return 1
 		}
-		return b.Created.Compare(a.Created)
+		return b.SignedIn.Compare(a.SignedIn)
 	})
 	render(w, http.StatusOK, "signedin", page)
 }

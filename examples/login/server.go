@@ -13,7 +13,7 @@ const (
 	// rememberFor is how long a browser that was told to stays signed in, unused.
 	rememberFor = 30 * 24 * time.Hour
 	// lifetime ends even a session that is used every day. It counts from the
-	// first visit, so it has to leave room for rememberFor.
+	// sign-in, so it has to leave room for rememberFor.
 	lifetime = 90 * 24 * time.Hour
 
 	maxForm = 16 << 10 // bytes of a request's body

@@ -4,180 +4,168 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"slices"
 	"strings"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/express/internal/row"
 	"github.com/sqlsessions/sessions/internal/retry"
-	"github.com/sqlsessions/sessions/internal/stmt"
 )
 
-// DeleteHandle implements [sessions.Store].
-func (s *Store) DeleteHandle(ctx context.Context, handle string) error {
-	id := row.HandleBytes(handle)
-	if id == nil {
-		return sessions.ErrNotFound
+// End implements [driver.Store]. It reads the whole table.
+func (s *Store) End(ctx context.Context, req driver.EndRequest) error {
+	found, text, err := s.byID(ctx, req.ID)
+	if err == nil && req.User != nil {
+		found.Version, err = row.Owned(text, *req.User)
 	}
-	var sid []byte
-	err := s.db.QueryRow(ctx, s.sql.selectHandle, []any{id}, &sid)
-	if errors.Is(err, sql.ErrNoRows) {
-		return sessions.ErrNotFound
-	}
-	var n int64
 	if err == nil {
-		n, err = s.exec(ctx, s.sql.deleteLive, sid, sid)
+		err = s.end(ctx, found, req.User)
 	}
-	if err == nil && n == 0 {
-		return sessions.ErrNotFound
-	}
-	return s.wrap("delete by handle", err)
+	return s.wrap("end", err)
 }
 
-// DeleteUser implements [sessions.Store].
-func (s *Store) DeleteUser(ctx context.Context, user string, except []string) (total int, err error) {
-	err = row.UntilNone(func() (bool, error) {
-		sids, err := s.sidsOf(ctx, user, except)
-		if err != nil {
-			return false, err
+// EndRef is like End, for a caller that has the session's token: it finds the row by
+// its primary key. ErrNotFound: there is no live row, or ref names another.
+func (s *Store) EndRef(ctx context.Context, ref driver.Ref) error {
+	if !s.names(ref) {
+		return s.wrap("end", driver.ErrNotFound)
+	}
+	return s.wrap("end", s.end(ctx, row.Found{Sid: string(ref.Verifier)}, nil))
+}
+
+// byID returns the row with a derived ID, dead or alive, and its text.
+func (s *Store) byID(ctx context.Context, id driver.ID) (found row.Found, text []byte, err error) {
+	if !id.Valid() {
+		return found, nil, driver.ErrNotFound
+	}
+	err = s.queryRow(ctx, s.sql.byID, []any{string(id)}, &found.Sid, &text)
+	return found, text, err
+}
+
+// end deletes a row, dead or alive. With a user it must have the version at which
+// it was found to be that user's; if it has changed since, it is read again.
+func (s *Store) end(ctx context.Context, found row.Found, user *string) error {
+	sid := []byte(found.Sid)
+	return row.Until(func() (bool, error) {
+		var version any
+		if user != nil {
+			version = int64(found.Version)
 		}
-		for _, sid := range sids {
-			n, err := s.exec(ctx, s.sql.deleteUser, sid, sid, row.Quote(user))
-			if err != nil {
-				return false, err
+		n, err := affected(s.exec(ctx, s.sql.endLive, sid, sid, version, version))
+		if err != nil || n > 0 {
+			return true, err
+		}
+		n, err = affected(s.exec(ctx, s.sql.endDead, sid, sid, version, version))
+		switch {
+		case err != nil:
+			return true, err
+		case n > 0:
+			return true, driver.ErrNotFound
+		}
+		var text []byte
+		err = s.queryRow(ctx, s.sql.data, []any{sid, sid}, &text)
+		if err == nil && user != nil {
+			found.Version, err = row.Owned(text, *user)
+		}
+		return false, err
+	})
+}
+
+// EndAll implements [driver.Store].
+func (s *Store) EndAll(ctx context.Context, req driver.EndAllRequest) (ended int, err error) {
+	err = req.Check()
+	switch {
+	case err != nil || req.Label != "":
+	case req.All:
+		err = row.Answer(ctx, retry.Do(ctx, retry.Many, undone, func() error {
+			ended, err = s.endAllOnce(ctx, req.Except, req.Limit)
+			return err
+		}))
+	default:
+		ended, err = row.EndUser(req, func(each func(string, []byte)) error {
+			return s.query(ctx, s.sql.byUser, []any{row.Quote(req.User)}, func(from func(...any) error) error {
+				var sid string
+				var text []byte
+				err := from(&sid, &text)
+				if err == nil {
+					each(sid, text)
+				}
+				return err
+			})
+		}, func(found row.Found) error { return s.end(ctx, found, &req.User) })
+	}
+	return ended, s.wrap("end all", err)
+}
+
+// endAllOnce runs in REPEATABLE READ, which locks the gaps between rows too.
+// Without, a row whose sid changes meanwhile could move to where the statements have
+// already been.
+func (s *Store) endAllOnce(ctx context.Context, except []driver.ID, limit int) (ended int, err error) {
+	ids := make([]string, len(except))
+	for i, id := range except {
+		ids[i] = string(id)
+	}
+	list := strings.Join(ids, ",")
+	err = s.inTx(ctx, sql.LevelRepeatableRead, func(tx *sql.Tx) error {
+		ended, err = affected(tx.ExecContext(ctx, s.sql.endAll, list, limit))
+		if err != nil || ended == limit {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, s.sql.endRest, list)
+		return err
+	})
+	return ended, err
+}
+
+// List implements [driver.Store].
+func (s *Store) List(ctx context.Context, req driver.ListRequest) (rows []driver.Row, err error) {
+	err = req.Check()
+	switch {
+	case err != nil || req.Label != "":
+	case req.ID != "":
+		if req.ID > req.After {
+			rows, err = s.listOne(ctx, req.ID)
+		}
+	default:
+		rows, err = row.List(req, func(after driver.ID) ([]driver.Row, error) {
+			if req.User != "" {
+				return s.read(ctx, s.sql.listUser, row.Quote(req.User), string(after), req.Limit)
 			}
-			total += int(n)
-		}
-		return len(sids) == 0, nil
-	})
-	return total, s.wrap("delete by user", err)
+			return s.read(ctx, s.sql.list, string(after), req.Limit)
+		})
+	}
+	return rows, s.wrap("list", err)
 }
 
-// sidsOf returns the ids of a user's sessions, dead or alive, but for those with
-// the handles given.
-func (s *Store) sidsOf(ctx context.Context, user string, except []string) (sids [][]byte, err error) {
-	err = s.db.Query(ctx, s.sql.selectUser, []any{row.Quote(user)}, func(from func(...any) error) error {
-		var sid, text []byte
-		err := from(&sid, &text)
-		if _, owner := row.Decode(text); owner == user && !slices.Contains(except, row.Handle(string(sid))) {
-			sids = append(sids, sid)
-		}
+func (s *Store) listOne(ctx context.Context, id driver.ID) ([]driver.Row, error) {
+	found, _, err := s.byID(ctx, id)
+	var rows []driver.Row
+	if err == nil {
+		rows, err = s.read(ctx, s.sql.load, []byte(found.Sid), []byte(found.Sid))
+	}
+	if errors.Is(err, driver.ErrNotFound) {
+		return nil, nil
+	}
+	return rows, err
+}
+
+// Page returns up to limit live rows whose sids are larger than after, in the order
+// that the column of sids has. It reads them by the index of the primary key.
+func (s *Store) Page(ctx context.Context, after driver.Verifier, limit int) ([]driver.Row, error) {
+	rows, err := s.read(ctx, s.sql.inOrder, []byte(after), limit)
+	return rows, s.wrap("page", err)
+}
+
+func (s *Store) read(ctx context.Context, query string, args ...any) (rows []driver.Row, err error) {
+	err = s.query(ctx, query, args, func(from func(...any) error) error {
+		r, err := scan(from)
+		rows = append(rows, r)
 		return err
 	})
-	return sids, err
+	return rows, err
 }
 
-// DeleteAll implements [sessions.Store].
-func (s *Store) DeleteAll(ctx context.Context, limit int) (deleted int, err error) {
-	err = retry.Do(ctx, retry.Many, undone, func() error {
-		deleted, err = stmt.Sweep(ctx, s.db.DB, s.sql.deleteAll, limit)
-		return err
-	})
-	return deleted, s.wrap("delete all", err)
-}
-
-// DeleteExpired implements [sessions.Store]. What it deletes, upstream's own
-// clearing would delete too.
-func (s *Store) DeleteExpired(ctx context.Context, limit int) (deleted int, more bool, err error) {
-	err = retry.Do(ctx, retry.Few, transient, func() error {
-		deleted, err = s.deleteExpiredOnce(ctx, limit)
-		return err
-	})
-	return deleted, err == nil && deleted == limit, s.wrap("delete expired", err)
-}
-
-// deleteExpiredOnce needs two statements, and so a transaction: MySQL has no
-// DELETE with SKIP LOCKED. READ COMMITTED takes no locks on the gaps between rows, nor
-// keeps them on the rows that are not expired.
-func (s *Store) deleteExpiredOnce(ctx context.Context, limit int) (int, error) {
-	tx, err := s.db.DB.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = tx.Rollback() }() // no-op after Commit
-	keys, err := selectKeys(ctx, tx, s.sql.selectExpired, limit)
-	if err != nil || len(keys) == 0 {
-		return 0, err
-	}
-	texts := strings.Repeat(s.sql.text+",", len(keys))
-	result, err := tx.ExecContext(ctx, strings.Replace(s.sql.deleteSelected, "{ids}", texts[:len(texts)-1], 1), keys...)
-	if err != nil {
-		return 0, err
-	}
-	n, err := result.RowsAffected()
-	if err != nil {
-		return 0, err
-	}
-	return int(n), tx.Commit()
-}
-
-func selectKeys(ctx context.Context, tx *sql.Tx, query string, limit int) (keys []any, err error) {
-	rows, err := tx.QueryContext(ctx, query, limit)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var key []byte
-		if err := rows.Scan(&key); err != nil {
-			return nil, err
-		}
-		keys = append(keys, key)
-	}
-	return keys, rows.Err()
-}
-
-// CountExpired implements [sessions.Store].
-func (s *Store) CountExpired(ctx context.Context) (n int, err error) {
-	err = s.db.QueryRow(ctx, s.sql.countExpired, nil, &n)
-	return n, s.wrap("count expired", err)
-}
-
-// Count implements [sessions.Store].
-func (s *Store) Count(ctx context.Context) (n int, err error) {
-	err = s.db.QueryRow(ctx, s.sql.count, nil, &n)
-	return n, s.wrap("count", err)
-}
-
-// List implements [sessions.Store].
-func (s *Store) List(ctx context.Context, user, after string, limit int) (records []sessions.Record, err error) {
-	for len(records) < limit { // again where rows were read that are not the user's after all
-		page, err := s.page(ctx, user, after, limit)
-		if err != nil {
-			return nil, s.wrap("list", err)
-		}
-		for _, r := range page {
-			if after = r.Handle; user == "" || r.User == user {
-				records = append(records, r)
-			}
-		}
-		if len(page) < limit {
-			break
-		}
-	}
-	return records[:min(len(records), limit)], nil
-}
-
-func (s *Store) page(ctx context.Context, user, after string, limit int) (records []sessions.Record, err error) {
-	query, args := s.sql.list, []any{after, limit}
-	if user != "" {
-		query, args = s.sql.listUser, []any{row.Quote(user), after, limit}
-	}
-	return s.read(ctx, query, args)
-}
-
-// Page implements [sessions.Pager], by the index of the primary key.
-func (s *Store) Page(ctx context.Context, after sessions.RowKey, limit int) ([]sessions.Record, error) {
-	records, err := s.read(ctx, s.sql.inOrder, []any{[]byte(after), limit})
-	return records, s.wrap("page", err)
-}
-
-func (s *Store) read(ctx context.Context, query string, args []any) (records []sessions.Record, err error) {
-	err = s.db.Query(ctx, query, args, func(from func(...any) error) error {
-		var r sessions.Record
-		err := scan(&r, from)
-		records = append(records, r)
-		return err
-	})
-	return records, err
+// Stats implements [driver.Store].
+func (s *Store) Stats(ctx context.Context) (stats driver.Stats, err error) {
+	err = s.queryRow(ctx, s.sql.stats, nil, &stats.Live, &stats.Dead)
+	return stats, s.wrap("stats", err)
 }

@@ -6,7 +6,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
 func number(err error) uint16 {
@@ -17,10 +17,10 @@ func number(err error) uint16 {
 	return 0
 }
 
-// transient holds for errors after which the statement has certainly been undone.
+// transient reports whether the database has certainly undone the statement.
 func transient(err error) bool { return undone(err) || number(err) == 1205 } // lock wait timeout
 
-// undone holds for those of them that come at once.
+// undone reports whether it has, and at once.
 func undone(err error) bool {
 	switch number(err) {
 	case 1213, 1020: // deadlock, MariaDB: record has changed since last read
@@ -48,21 +48,20 @@ func advice(err error) string {
 	return ""
 }
 
-// wrap says what was being done, and gives errors that callers tell apart
-// their sentinel.
+// wrap adds what was being done, and the sentinel to errors that callers tell apart.
 func (s *Store) wrap(doing string, err error) error {
-	switch number(err) {
-	case 1062: // duplicate entry; the text would show the id
-		return fmt.Errorf("mysqlsession: %s: %w", doing, sessions.ErrExists)
-	case 1146, 1054, 1049, 1364: // unknown table, column, database; a column more, without default
-		return fmt.Errorf("mysqlsession: %s: %w: table %s is not as it was when it was opened: %w", doing, sessions.ErrSchema, s.table, err)
-	case 3140, 3141, 3819, 4025, 1366, 1048, 1300: // not JSON, check violated (MySQL, MariaDB), not text of the column
-		return fmt.Errorf("mysqlsession: %s: %w: error %d", doing, sessions.ErrValue, number(err))
-	case 1153: // packet too large
-		return fmt.Errorf("mysqlsession: %s: %w: raise the server's max_allowed_packet well above Options.MaxBytes: %w", doing, sessions.ErrTooLarge, err)
-	}
 	if err == nil {
 		return nil
+	}
+	switch number(err) {
+	case 1062: // duplicate entry; the text would show the id
+		return fmt.Errorf("mysqlsession: %s: %w", doing, driver.ErrExists)
+	case 1146, 1054, 1049, 1364: // unknown table, column, database; a column more, without default
+		return fmt.Errorf("mysqlsession: %s: %w: table %s is not as it was when it was opened: %w", doing, driver.ErrSchema, s.table, err)
+	case 3140, 3141, 3819, 4025, 1366, 1048, 1300: // not JSON, check violated (MySQL, MariaDB), not text of the column
+		return fmt.Errorf("mysqlsession: %s: %w: error %d", doing, driver.ErrValue, number(err))
+	case 1153: // packet too large
+		return fmt.Errorf("mysqlsession: %s: %w: raise the server's max_allowed_packet well above Options.MaxBytes: %w", doing, driver.ErrTooLarge, err)
 	}
 	return fmt.Errorf("mysqlsession: %s: %s%w", doing, advice(err), err)
 }

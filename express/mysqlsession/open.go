@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/express/internal/row"
 	"github.com/sqlsessions/sessions/internal/stmt"
 )
@@ -34,7 +34,7 @@ const maxName = 64
 
 // Open returns a store on a table that is there already. It looks at the table and
 // changes nothing. Where sessions would be lost or mixed up, it fails with an error that
-// wraps [sessions.ErrSchema] or [sessions.ErrOptions].
+// wraps [driver.ErrSchema] or [driver.ErrInvalid].
 func Open(ctx context.Context, db *sql.DB, o Options) (*Store, error) {
 	o.Table = cmp.Or(o.Table, "sessions")
 	o.SessionID, o.Expires, o.Data = cmp.Or(o.SessionID, "session_id"), cmp.Or(o.Expires, "expires"), cmp.Or(o.Data, "data")
@@ -89,12 +89,12 @@ func commits(ctx context.Context, db *sql.DB) error {
 func (s *shape) check(table string, o Options) error {
 	if len(s.columns) == 0 {
 		return fmt.Errorf("%w: there is no table %s that this user can see; "+
-			"the Express application makes it, from express-mysql-session's schema.sql or with createDatabaseTable", sessions.ErrSchema, table)
+			"the Express application makes it, from express-mysql-session's schema.sql or with createDatabaseTable", driver.ErrSchema, table)
 	}
 	id, expires, data := s.id, s.expires, s.data
 	var errs []error
 	bad := func(column, what, instead string) {
-		errs = append(errs, fmt.Errorf("%w: column %s of table %s %s; express-mysql-session's schema.sql has %s", sessions.ErrSchema, column, table, what, instead))
+		errs = append(errs, fmt.Errorf("%w: column %s of table %s %s; express-mysql-session's schema.sql has %s", driver.ErrSchema, column, table, what, instead))
 	}
 	switch {
 	case id.Type != "varchar" && id.Type != "varbinary":

@@ -6,99 +6,162 @@ import (
 	"github.com/sqlsessions/sessions/express/internal/row"
 )
 
+// tokens stand in the statements for what several of them share. Each may use those
+// after it. Some stand for what depends on the table, and are shape's: $SID, $EXPIRES and
+// $DATA are the columns, $TEXT and $DOCUMENT take a sid and a session as they are
+// compared and stored there, $LATEST is the last expiry and $PRIMARY the index.
+//
 // An expiry is a second of Unix time, so no time zone matters. Times come from the
 // database's clock and are rounded as upstream rounds its own. Durations go in and come
-// out in microseconds. Where a $NAME stands for more than a name, it is one of shape's.
-const (
-	micros = `TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6))`
-
-	// Whole numbers only: how exact a quotient is depends on the session's settings.
-	now    = `((` + micros + ` + 500000) DIV 1000000)`
-	live   = "$DATA IS NOT NULL AND $EXPIRES >= " + now
-	dead   = "$EXPIRES < " + now
-	expiry = `LEAST(GREATEST((` + micros + ` + CAST(? AS SIGNED) + 500000) DIV 1000000, 0), $LATEST)` // takes the idle timeout
-
-	// The column's collation finds the row by the index, and takes "a " for "a" too. Takes the id twice.
-	matches = `$SID = $TEXT AND CAST($SID AS BINARY) = CAST(? AS BINARY)`
+// out in microseconds.
+var tokens = [][2]string{
+	// A row is dead half a second after its expiry, and no expiry is further away than
+	// a duration can be.
+	{"$COLUMNS", `CAST($SID AS BINARY), CAST($DATA AS BINARY), $VERSION,
+				(CAST(LEAST($EXPIRES, 10000000000) AS SIGNED) * 1000000 + 500000 - $MICROS)`},
 
 	// Upstream has no counter, so a row's version is a digest of its text: row.Version.
-	version = `(CAST(CONV(LEFT(SHA2(CAST($DATA AS BINARY), 256), 15), 16, 10) AS SIGNED) + 1)`
-	// What the version will be with a text, for a column that does not keep it as it is.
-	versionOf = `SELECT CAST(CONV(LEFT(SHA2(CAST(CAST($DOCUMENT AS JSON) AS BINARY), 256), 15), 16, 10) AS SIGNED) + 1`
+	{"$VERSION", `(CAST(CONV(LEFT(SHA2(CAST($DATA AS BINARY), 256), 15), 16, 10) AS SIGNED) + 1)`},
 
-	// A row is dead half a second behind its expiry, and no expiry is further
-	// away than a duration can be.
-	columns = `CAST($SID AS BINARY), CAST($DATA AS BINARY), ` + version + `,
-	(CAST(LEAST($EXPIRES, 10000000000) AS SIGNED) * 1000000 + 500000 - ` + micros + `)`
+	// row.ID. No index can serve it, so a statement with it reads the whole table.
+	{"$ID", `CAST(CONCAT(LEFT($HASH, 8), '-', SUBSTR($HASH, 9, 4), '-8', SUBSTR($HASH, 14, 3), '-',
+				SUBSTR('89ab', (CONV(SUBSTR($HASH, 17, 1), 16, 10) & 3) + 1, 1), SUBSTR($HASH, 18, 3), '-', SUBSTR($HASH, 21, 12)) AS BINARY)`},
+	{"$HASH", `SHA2(CAST($SID AS BINARY), 256)`},
 
-	load = `SELECT ` + columns + ` FROM $TABLE WHERE ` + matches + ` AND ` + live
+	// The column's collation finds the row by the index, and takes "a " for "a" too.
+	// Takes the sid twice.
+	{"$FOUND", `$SID = $TEXT AND CAST($SID AS BINARY) = CAST(? AS BINARY)`},
 
-	create = `INSERT INTO $TABLE ($SID, $EXPIRES, $DATA) VALUES ($TEXT, ` + expiry + `, $DOCUMENT)`
+	// LastInsertId tells whether an UPDATE with this found a row. MySQL counts those that
+	// it changed or, with clientFoundRows, those that it found.
+	{"$MARK", `0 * LAST_INSERT_ID(1)`},
 
-	// The version keeps it from overwriting somebody's change, the expiry from
-	// bringing back a dead row, and an UPDATE never inserts.
-	save = `UPDATE $TABLE SET $EXPIRES = ` + expiry + `, $DATA = $DOCUMENT WHERE ` + matches + ` AND ` + version + ` = ? AND ` + live
+	{"$LIVE", `$DATA IS NOT NULL AND $EXPIRES >= $NOW`},
+	{"$DEAD", `$EXPIRES < $NOW`},
 
-	// One statement, so that exactly one of the two ids is live at any moment.
-	rekey = `UPDATE $TABLE SET $SID = $TEXT, $EXPIRES = ` + expiry + `, $DATA = $DOCUMENT WHERE ` + matches + ` AND ` + version + ` = ? AND ` + live
+	// Whole numbers only, because how exact a quotient is depends on the session's settings.
+	{"$EXPIRY", `LEAST(GREATEST(($MICROS + CAST(? AS SIGNED) + 500000) DIV 1000000, 0), $LATEST)`},
+	{"$NOW", `(($MICROS + 500000) DIV 1000000)`},
+	{"$MICROS", `TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6))`},
 
-	// Whether a save changed nothing because the row moved on, is gone, or was so already.
-	current = `SELECT ` + version + ` FROM $TABLE WHERE ` + matches + ` AND ` + live
-
-	// The throttle is in the condition, so that of many parallel requests, on
-	// however many machines, one writes; and it is what makes the move monotone.
-	touch = `UPDATE $TABLE SET $EXPIRES = ` + expiry + ` WHERE ` + matches + ` AND ` + live + `
-	AND $EXPIRES < ` + expiry + ` AND $EXPIRES <= ` + expiry
-
-	deleteKey = `DELETE FROM $TABLE WHERE ` + matches
-
-	// row.Handle, as bytes and as text. No index can serve them: these statements
-	// read the whole table.
-	handleBytes = `LEFT(UNHEX(SHA2(CAST($SID AS BINARY), 256)), 16)`
-	handle      = `CAST(REPLACE(REPLACE(TRIM(TRAILING '=' FROM TO_BASE64(` + handleBytes + `)), '+', '-'), '/', '_') AS BINARY)`
-
-	// Read first: a DELETE that reads the whole table locks all of it.
-	selectHandle = `SELECT CAST($SID AS BINARY) FROM $TABLE WHERE ` + handleBytes + ` = CAST(? AS BINARY) AND ` + live
-	deleteLive   = `DELETE FROM $TABLE WHERE ` + matches + ` AND ` + live
-
-	// Rows that may be a user's; only the JSON tells. They are found by their text
-	// because JSON_EXTRACT is an error for the whole statement when any row is no JSON.
-	mayBe      = `LOCATE(CAST('` + row.QuotedMember + `' AS BINARY), CAST($DATA AS BINARY)) > 0 AND LOCATE(CAST(? AS BINARY), CAST($DATA AS BINARY)) > 0`
-	selectUser = `SELECT CAST($SID AS BINARY), CAST($DATA AS BINARY) FROM $TABLE WHERE ` + mayBe
-	deleteUser = `DELETE FROM $TABLE WHERE ` + matches + ` AND ` + mayBe
-	// The condition holds for all rows and is for sql_safe_updates.
-	deleteAll = `DELETE FROM $TABLE WHERE $SID >= '' ORDER BY $SID LIMIT ?`
-
-	// A DELETE over an index on the expiry would take its locks in the reverse order
-	// of a request's update and deadlock with it, so the rows are locked first, passing
-	// over those that anybody holds, and then deleted by their ids.
-	selectExpired  = `SELECT CAST($SID AS BINARY) FROM $TABLE WHERE ` + dead + ` ORDER BY $EXPIRES LIMIT ? FOR UPDATE SKIP LOCKED`
-	deleteSelected = `DELETE s FROM $TABLE AS s FORCE INDEX ($PRIMARY) WHERE s.$SID IN ({ids}) AND s.` + dead
-	countExpired   = `SELECT COUNT(*) FROM $TABLE WHERE ` + dead
-
-	count    = `SELECT COUNT(*) FROM $TABLE WHERE ` + live
-	inOrder  = `SELECT ` + columns + ` FROM $TABLE WHERE $SID > $TEXT AND ` + live + ` ORDER BY $SID LIMIT ?`
-	list     = `SELECT ` + columns + ` FROM $TABLE WHERE ` + handle + ` > CAST(? AS BINARY) AND ` + live + ` ORDER BY ` + handle + ` LIMIT ?`
-	listUser = `SELECT ` + columns + ` FROM $TABLE WHERE ` + mayBe + ` AND ` + handle + ` > CAST(? AS BINARY) AND ` + live + ` ORDER BY ` + handle + ` LIMIT ?`
-)
-
-// queries are the statements with one table's names and types in them.
-type queries struct {
-	load, create, save, rekey, current, touch, versionOf string
-
-	deleteKey, selectHandle, deleteLive, selectUser, deleteUser, deleteAll, selectExpired, deleteSelected, text string
-
-	countExpired, count, list, listUser, inOrder string
+	// Rows that may be a user's. Only the JSON tells for certain, but JSON_EXTRACT is an
+	// error for the whole statement when any row is not JSON.
+	{"$OWNED", `LOCATE(CAST('` + row.QuotedMember + `' AS BINARY), CAST($DATA AS BINARY)) > 0
+				AND LOCATE(CAST(? AS BINARY), CAST($DATA AS BINARY)) > 0`},
 }
 
-// newQueries takes pairs of a $NAME and what it stands for.
-func newQueries(names ...string) *queries {
-	on := strings.NewReplacer(names...).Replace
+// queries are the statements for one table. {sids} is left for as many places as
+// there are sids.
+type queries struct {
+	load, create, save, current, touch, versionOf          string
+	endLive, endDead, data, byID, byUser, endAll, endRest  string
+	list, listUser, inOrder, stats, selectDead, deleteDead string
+	text                                                   string
+}
+
+// newQueries takes pairs of a token of shape's and what it stands for.
+func newQueries(shape ...string) *queries {
+	names := strings.NewReplacer(shape...)
+	q := func(statement string) string {
+		for _, token := range tokens {
+			statement = strings.ReplaceAll(statement, token[0], token[1])
+		}
+		return names.Replace(statement) // last, because a name may look like a token
+	}
 	return &queries{
-		load: on(load), create: on(create), save: on(save), rekey: on(rekey), current: on(current), touch: on(touch),
-		versionOf: on(versionOf),
-		deleteKey: on(deleteKey), selectHandle: on(selectHandle), deleteLive: on(deleteLive), selectUser: on(selectUser), deleteUser: on(deleteUser),
-		deleteAll: on(deleteAll), selectExpired: on(selectExpired), deleteSelected: on(deleteSelected), text: on(`$TEXT`),
-		countExpired: on(countExpired), count: on(count), list: on(list), listUser: on(listUser), inOrder: on(inOrder),
+		load: q(`SELECT $COLUMNS
+			FROM $TABLE
+			WHERE $FOUND AND $LIVE`),
+
+		create: q(`INSERT INTO $TABLE ($SID, $EXPIRES, $DATA)
+			VALUES ($TEXT, $EXPIRY, $DOCUMENT)`),
+
+		// The version keeps it from overwriting another request's change, the expiry from
+		// bringing back a dead row, and an UPDATE never inserts. With another sid, it is
+		// one statement, so exactly one of the two is live at any moment.
+		save: q(`UPDATE $TABLE
+			SET $SID = $TEXT, $EXPIRES = $EXPIRY + $MARK, $DATA = $DOCUMENT
+			WHERE $FOUND AND $VERSION = ? AND $LIVE`),
+
+		current: q(`SELECT TRUE
+			FROM $TABLE
+			WHERE $FOUND AND $LIVE`),
+
+		// The throttle is in the statement, so that of many parallel requests, on however
+		// many machines, one writes. It also keeps an expiry from moving back.
+		touch: q(`UPDATE $TABLE
+			SET $EXPIRES = IF($EXPIRES < $EXPIRY AND $EXPIRES <= $EXPIRY, $EXPIRY, $EXPIRES) + $MARK
+			WHERE $FOUND AND $LIVE`),
+
+		// What the version will be with a text, for a column that does not keep it as it is.
+		versionOf: q(`SELECT CAST(CONV(LEFT(SHA2(CAST(CAST($DOCUMENT AS JSON) AS BINARY), 256), 15), 16, 10) AS SIGNED) + 1`),
+
+		// With a version or, for NULL, whatever it is.
+		endLive: q(`DELETE FROM $TABLE
+			WHERE $FOUND AND $LIVE AND (? IS NULL OR $VERSION = ?)`),
+
+		endDead: q(`DELETE FROM $TABLE
+			WHERE $FOUND AND $DATA IS NOT NULL AND $DEAD AND (? IS NULL OR $VERSION = ?)`),
+
+		data: q(`SELECT CAST($DATA AS BINARY)
+			FROM $TABLE
+			WHERE $FOUND AND $DATA IS NOT NULL`),
+
+		// Read first, because a DELETE that reads the whole table locks all of it.
+		byID: q(`SELECT CAST($SID AS BINARY), CAST($DATA AS BINARY)
+			FROM $TABLE
+			WHERE $ID = CAST(? AS BINARY) AND $DATA IS NOT NULL
+			LIMIT 1`),
+
+		byUser: q(`SELECT CAST($SID AS BINARY), CAST($DATA AS BINARY)
+			FROM $TABLE
+			WHERE $OWNED`),
+
+		// The condition on the sid is true of all rows and satisfies sql_safe_updates.
+		endAll: q(`DELETE FROM $TABLE
+			WHERE $SID >= '' AND $LIVE AND NOT FIND_IN_SET($ID, CAST(? AS BINARY))
+			ORDER BY $SID
+			LIMIT ?`),
+
+		// What is dead, because Node can bring a dead row back to life.
+		endRest: q(`DELETE FROM $TABLE
+			WHERE $SID >= '' AND NOT FIND_IN_SET($ID, CAST(? AS BINARY))`),
+
+		list: q(`SELECT $COLUMNS
+			FROM $TABLE
+			WHERE $LIVE AND $ID > CAST(? AS BINARY)
+			ORDER BY $ID
+			LIMIT ?`),
+
+		listUser: q(`SELECT $COLUMNS
+			FROM $TABLE
+			WHERE $OWNED AND $LIVE AND $ID > CAST(? AS BINARY)
+			ORDER BY $ID
+			LIMIT ?`),
+
+		inOrder: q(`SELECT $COLUMNS
+			FROM $TABLE
+			WHERE $SID > $TEXT AND $LIVE
+			ORDER BY $SID
+			LIMIT ?`),
+
+		stats: q(`SELECT COUNT(CASE WHEN $LIVE THEN 1 END), COUNT(CASE WHEN $DEAD THEN 1 END)
+			FROM $TABLE`),
+
+		// A DELETE over an index on the expiry would take its locks in the reverse order of
+		// a request's update and deadlock with it. So the rows are locked first, without
+		// those that another connection has locked, and then deleted by their sids.
+		selectDead: q(`SELECT CAST($SID AS BINARY)
+			FROM $TABLE
+			WHERE $DEAD
+			ORDER BY $EXPIRES
+			LIMIT ?
+			FOR UPDATE SKIP LOCKED`),
+
+		deleteDead: q(`DELETE s
+			FROM $TABLE AS s FORCE INDEX ($PRIMARY)
+			WHERE s.$SID IN ({sids}) AND s.$DEAD`),
+
+		text: q(`$TEXT`),
 	}
 }

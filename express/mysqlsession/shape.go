@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/express/internal/row"
 )
 
@@ -106,8 +106,10 @@ func (c column) holds(text string) bool {
 	return true
 }
 
-func (s *shape) takesKey(key sessions.RowKey) bool {
-	return row.Usable(key) && int64(utf8.RuneCountInString(string(key))) <= s.id.Length && s.id.holds(string(key))
+// takesSid reports whether the column can hold a sid as it is.
+func (s *shape) takesSid(sid driver.Verifier) bool {
+	return row.Usable(sid) && s.id.holds(string(sid)) &&
+		int64(utf8.RuneCountInString(string(sid))) <= s.id.Length && int64(len(sid)) <= s.id.Bytes
 }
 
 // checkText returns why the column can't hold a session: a server that is not in
@@ -115,14 +117,14 @@ func (s *shape) takesKey(key sessions.RowKey) bool {
 func (s *shape) checkText(text []byte) error {
 	switch {
 	case !utf8.Valid(text):
-		return fmt.Errorf("%w: not UTF-8", sessions.ErrValue)
+		return fmt.Errorf("%w: not UTF-8", driver.ErrValue)
 	case s.json:
 		return nil
 	case int64(len(text)) > s.data.Bytes:
 		return fmt.Errorf("%w: %d bytes of JSON, and the column %s holds %d; express-mysql-session has mediumtext since version 2.1.2",
-			sessions.ErrTooLarge, len(text), s.data.Type, s.data.Bytes)
+			driver.ErrTooLarge, len(text), s.data.Type, s.data.Bytes)
 	case !s.data.holds(string(text)):
-		return fmt.Errorf("%w: not text of the column's character set, %s", sessions.ErrValue, s.data.Charset)
+		return fmt.Errorf("%w: not text of the column's character set, %s", driver.ErrValue, s.data.Charset)
 	}
 	return nil
 }

@@ -3,13 +3,17 @@
 // 10.6 or later, through a [database/sql.DB] of the driver github.com/go-sql-driver/mysql.
 //
 // The table belongs to the Express application, which makes it and may go on using
-// it. What it has no column for is computed: a handle from the id, a version from
-// the text. A session's user is kept as the member "$user" of the JSON. There is
-// no absolute limit and no time of creation, and an expiry is a whole second.
+// it. A row is found by its sid, which is the verifier. What the table has no column
+// for is computed: the ID from the sid, so a session that gets a new sid gets a new ID
+// too, and the version from the text. A session's user is kept as the member "$user" of
+// the JSON. There are no labels, no absolute limit and no times but the expiry, which is a
+// whole second.
 //
-// List, DeleteHandle and DeleteUser read the whole table, for no index can serve
-// them: a second or two for each million rows. Logging a user out everywhere is such a statement.
-// Other statements, and so requests, find their row by its primary key.
+// A request's statements find their row by the primary key, and so does EndRef, for a
+// logout. List, End and EndAll read the whole table, because no index can serve
+// them: a few seconds for each million rows. Logging a user out everywhere is such a
+// statement. EndAll keeps no order: it ends rows as it finds them. It removes dead
+// rows too, because Node's touch would bring them back to life.
 package mysqlsession
 
 import (
@@ -19,13 +23,13 @@ import (
 	"math"
 	"time"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/express/internal/row"
 	"github.com/sqlsessions/sessions/internal/retry"
 	"github.com/sqlsessions/sessions/internal/stmt"
 )
 
-// A Store is a [sessions.Store] on one table. It holds no connection between
+// A Store is a [driver.Store] on one table. It holds no connection between
 // calls, needs no closing, and is safe for concurrent use. It keeps about a
 // dozen statements prepared on each connection of the pool.
 type Store struct {
@@ -35,149 +39,138 @@ type Store struct {
 	sql   *queries
 }
 
-var _ sessions.Store = (*Store)(nil)
+var _ driver.Store = (*Store)(nil)
 
-// Load implements [sessions.Store].
-func (s *Store) Load(ctx context.Context, key sessions.RowKey) (r sessions.Record, err error) {
-	if !s.shape.takesKey(key) {
-		return r, sessions.ErrNotFound
+// Load implements [driver.Store].
+func (s *Store) Load(ctx context.Context, ref driver.Ref) (r driver.Row, err error) {
+	if !s.names(ref) {
+		return r, s.wrap("load", driver.ErrNotFound)
 	}
-	err = scan(&r, func(dest ...any) error {
-		return s.db.QueryRow(ctx, s.sql.load, []any{[]byte(key), []byte(key)}, dest...)
+	sid := []byte(ref.Verifier)
+	r, err = scan(func(dest ...any) error {
+		return s.queryRow(ctx, s.sql.load, []any{sid, sid}, dest...)
 	})
-	if errors.Is(err, sql.ErrNoRows) {
-		return r, sessions.ErrNotFound
-	}
 	return r, s.wrap("load", err)
 }
 
-func scan(r *sessions.Record, from func(dest ...any) error) error {
-	var sid, text []byte
-	var v sql.NullInt64
-	var left int64
-	err := from(&sid, &text, &v, &left)
-	if err == nil && (text == nil || !v.Valid) { // no row without data is live, but MariaDB's CAST makes it so
-		err = errors.New("the session is larger than the server's max_allowed_packet, which was larger when it was saved")
-	}
-	r.Key, r.Handle = sessions.RowKey(sid), row.Handle(string(sid))
-	r.Data, r.User = row.Decode(text)
-	r.Version = sessions.Version(v.Int64)
-	r.ExpiresIn = time.Duration(left) * time.Microsecond
-	r.AbsoluteIn = math.MaxInt64
-	return err
+// names reports whether there can be a row that ref names.
+func (s *Store) names(ref driver.Ref) bool {
+	return s.shape.takesSid(ref.Verifier) && row.Names(ref)
 }
 
-// encode returns the text to store, if the columns can hold it and the key.
-func (s *Store) encode(r sessions.Record) (string, error) {
-	if !s.shape.takesKey(r.Key) {
-		return "", row.ErrKey
+func scan(from func(dest ...any) error) (r driver.Row, err error) {
+	var sid, text []byte
+	var version sql.NullInt64
+	var left int64
+	if err := from(&sid, &text, &version, &left); err != nil {
+		return driver.Row{}, err
 	}
-	text, err := row.Encode(r.Data, r.User)
+	if text == nil || !version.Valid { // no row without data is live, but MariaDB's CAST makes it so
+		return driver.Row{}, errors.New("the session is larger than the server's max_allowed_packet, which was larger when it was saved")
+	}
+	r.Ref = driver.Ref{ID: row.ID(string(sid)), Verifier: driver.Verifier(sid)}
+	r.Version = driver.Version(version.Int64)
+	r.Data, r.User = row.Decode(text)
+	r.ExpiresIn = time.Duration(left) * time.Microsecond
+	r.AbsoluteIn = math.MaxInt64
+	return r, nil
+}
+
+// Create implements [driver.Store].
+func (s *Store) Create(ctx context.Context, req driver.CreateRequest) (result driver.SaveResult, err error) {
+	if !row.Names(req.Ref) {
+		return result, s.wrap("create", row.ErrID)
+	}
+	text, version, err := s.encode(ctx, req.Verifier, req.User, req.Label, req.Data)
+	if err == nil {
+		_, err = s.exec(ctx, s.sql.create, []byte(req.Verifier), row.Idle(req.Life), text)
+	}
+	if err != nil {
+		return result, s.wrap("create", err)
+	}
+	return driver.SaveResult{Version: version}, nil
+}
+
+// encode returns the text to store, if the columns can hold it and the sid, and
+// the version of a row with it. The row can't be asked for that when it is written:
+// by then another request may have written it again.
+func (s *Store) encode(ctx context.Context, sid driver.Verifier, user, label string, data []byte) (_ string, version driver.Version, err error) {
+	if !s.shape.takesSid(sid) {
+		return "", 0, row.ErrSid
+	}
+	text, err := row.Encode(data, user, label)
 	if err == nil {
 		err = s.shape.checkText(text)
 	}
-	return string(text), err
-}
-
-// Create implements [sessions.Store].
-func (s *Store) Create(ctx context.Context, r sessions.Record, ttl sessions.TTL) error {
-	text, err := s.encode(r)
-	if err != nil {
-		return s.wrap("create", err)
-	}
-	_, err = s.exec(ctx, s.sql.create, []byte(r.Key), min(ttl.Idle, ttl.Absolute).Microseconds(), text)
-	return s.wrap("create", err)
-}
-
-// Save implements [sessions.Store].
-func (s *Store) Save(ctx context.Context, r sessions.Record, ttl sessions.TTL) (sessions.Version, error) {
-	text, err := s.encode(r)
-	if err != nil {
-		return 0, s.wrap("save", err)
-	}
-	return s.replace(ctx, "save", r.Key, r.Version, text, func() (int64, error) {
-		return s.exec(ctx, s.sql.save, ttl.Idle.Microseconds(), text, []byte(r.Key), []byte(r.Key), int64(r.Version))
-	})
-}
-
-// Rekey implements [sessions.Store].
-func (s *Store) Rekey(ctx context.Context, from sessions.RowKey, r sessions.Record, ttl sessions.TTL) (sessions.Version, error) {
-	text, err := s.encode(r)
-	if err != nil {
-		return 0, s.wrap("rekey", err)
-	}
-	if !s.shape.takesKey(from) {
-		return 0, sessions.ErrNotFound
-	}
-	if ttl.Absolute > 0 {
-		ttl.Idle = min(ttl.Idle, ttl.Absolute)
-	}
-	return s.replace(ctx, "rekey", from, r.Version, text, func() (int64, error) {
-		return s.exec(ctx, s.sql.rekey, []byte(r.Key), ttl.Idle.Microseconds(), text, []byte(from), []byte(from), int64(r.Version))
-	})
-}
-
-// replace runs a conditional update and turns the number of rows that it changed
-// into an answer.
-func (s *Store) replace(ctx context.Context, doing string, key sessions.RowKey, was sessions.Version, text string, update func() (int64, error)) (sessions.Version, error) {
-	now, err := s.versionOf(ctx, text)
-	if err != nil {
-		return 0, s.wrap(doing, err)
-	}
-	n, err := update()
-	if err != nil {
-		return 0, s.wrap(doing, err)
-	}
-	if n == 1 {
-		return now, nil
-	}
-	var found int64
-	err = s.db.QueryRow(ctx, s.sql.current, []any{[]byte(key), []byte(key)}, &found)
 	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return 0, sessions.ErrNotFound
 	case err != nil:
-		return 0, s.wrap(doing, err)
-	case now == was && sessions.Version(found) == was:
-		return now, nil // MySQL counts the rows that changed, and this one was so already
+	case s.shape.json:
+		err = s.queryRow(ctx, s.sql.versionOf, []any{string(text)}, &version)
+	default:
+		version = row.Version(text)
 	}
-	return 0, sessions.ErrConflict
+	return string(text), version, err
 }
 
-// versionOf returns the version of a row with this text. A row can't be asked when it
-// is written: by then it may be somebody else's.
-func (s *Store) versionOf(ctx context.Context, text string) (v sessions.Version, err error) {
-	if !s.shape.json {
-		return row.Version([]byte(text)), nil
+// Save implements [driver.Store].
+func (s *Store) Save(ctx context.Context, req driver.SaveRequest) (result driver.SaveResult, err error) {
+	text, version, err := s.encode(ctx, req.Verifier, req.User, req.Label, req.Data)
+	switch {
+	case err != nil:
+		return result, s.wrap("save", err)
+	case !s.names(req.From):
+		return result, s.wrap("save", driver.ErrNotFound)
 	}
-	err = s.db.QueryRow(ctx, s.sql.versionOf, []any{text}, &v)
-	return v, err
+	sid := []byte(req.From.Verifier)
+	err = s.update(ctx, s.sql.save, []byte(req.Verifier), row.Idle(req.Life), text, sid, sid, int64(req.Version))
+	if errors.Is(err, driver.ErrNotFound) {
+		var live bool
+		if err = s.queryRow(ctx, s.sql.current, []any{sid, sid}, &live); err == nil {
+			err = driver.ErrConflict
+		}
+	}
+	if err != nil {
+		return result, s.wrap("save", err)
+	}
+	return driver.SaveResult{Version: version}, nil
 }
 
-// Touch implements [sessions.Store].
-func (s *Store) Touch(ctx context.Context, key sessions.RowKey, ttl sessions.TTL) error {
-	if !s.shape.takesKey(key) {
-		return nil
+// Touch implements [driver.Store].
+func (s *Store) Touch(ctx context.Context, req driver.TouchRequest) (result driver.SaveResult, err error) {
+	if !s.names(req.Ref) {
+		return result, s.wrap("touch", driver.ErrNotFound)
 	}
-	idle := ttl.Idle.Microseconds()
-	_, err := s.exec(ctx, s.sql.touch, idle, []byte(key), []byte(key), idle, idle-ttl.Throttle.Microseconds())
-	return s.wrap("touch", err)
+	sid, idle := []byte(req.Verifier), req.Life.Idle.Microseconds()
+	err = s.update(ctx, s.sql.touch, idle, idle-req.Life.Throttle.Microseconds(), idle, sid, sid)
+	return result, s.wrap("touch", err)
 }
 
-// Delete implements [sessions.Store].
-func (s *Store) Delete(ctx context.Context, key sessions.RowKey) error {
-	if !s.shape.takesKey(key) {
-		return nil
+// update runs an UPDATE with $MARK, and returns driver.ErrNotFound if it found no row.
+func (s *Store) update(ctx context.Context, query string, args ...any) error {
+	result, err := s.exec(ctx, query, args...)
+	if err != nil {
+		return err
 	}
-	_, err := s.exec(ctx, s.sql.deleteKey, []byte(key), []byte(key))
-	return s.wrap("delete", err)
+	mark, err := result.LastInsertId()
+	if err == nil && mark == 0 {
+		err = driver.ErrNotFound
+	}
+	return err
 }
 
-// exec runs a statement that may be run again where the database undid it.
-func (s *Store) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
+// exec runs a statement that is tried again where the database rolled it back.
+func (s *Store) exec(ctx context.Context, query string, args ...any) (result sql.Result, err error) {
 	err = retry.Do(ctx, retry.Few, transient, func() error {
-		n, err = s.db.Exec(ctx, query, args...)
+		result, err = s.db.Run(ctx, query, args...)
 		return err
 	})
-	return n, err
+	return result, row.Answer(ctx, err)
+}
+
+func (s *Store) queryRow(ctx context.Context, query string, args []any, dest ...any) error {
+	return row.Answer(ctx, s.db.QueryRow(ctx, query, args, dest...))
+}
+
+func (s *Store) query(ctx context.Context, query string, args []any, each func(from func(...any) error) error) error {
+	return row.Answer(ctx, s.db.Query(ctx, query, args, each))
 }

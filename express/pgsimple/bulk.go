@@ -3,139 +3,170 @@ package pgsimple
 import (
 	"context"
 	"encoding/json"
-	"slices"
+	"errors"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/express/internal/row"
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
-// DeleteHandle implements [sessions.Store].
-func (s *Store) DeleteHandle(ctx context.Context, handle string) error {
-	id := row.HandleBytes(handle)
-	if id == nil {
-		return sessions.ErrNotFound
+// End implements [driver.Store]. It reads the whole table.
+func (s *Store) End(ctx context.Context, req driver.EndRequest) error {
+	found, text, err := s.byID(ctx, req.ID)
+	if err == nil && req.User != nil {
+		found.Version, err = row.Owned(text, *req.User)
 	}
-	n, err := s.exec(ctx, s.sql.deleteHandle, id)
-	if err == nil && n == 0 {
-		return sessions.ErrNotFound
+	if err == nil {
+		err = s.end(ctx, found, req.User)
 	}
-	return s.wrap("delete by handle", err)
+	return s.wrap("end", err)
 }
 
-// DeleteUser implements [sessions.Store].
-func (s *Store) DeleteUser(ctx context.Context, user string, except []string) (total int, err error) {
-	err = row.UntilNone(func() (bool, error) {
-		sids, err := s.sidsOf(ctx, user, except)
-		if err != nil || len(sids) == 0 {
+// EndRef is like End, for a caller that has the session's token: it finds the row by
+// its primary key. ErrNotFound: there is no live row, or ref names another.
+func (s *Store) EndRef(ctx context.Context, ref driver.Ref) error {
+	if !names(ref) {
+		return s.wrap("end", driver.ErrNotFound)
+	}
+	return s.wrap("end", s.end(ctx, row.Found{Sid: string(ref.Verifier)}, nil))
+}
+
+// byID returns the row with a derived ID, dead or alive, and its text.
+func (s *Store) byID(ctx context.Context, id driver.ID) (found row.Found, text []byte, err error) {
+	if !id.Valid() {
+		return found, nil, driver.ErrNotFound
+	}
+	err = s.get(ctx, 1, []any{&found.Sid, &text}, s.sql.byID, string(id))
+	return found, text, err
+}
+
+// end deletes a row, dead or alive. With a user it must have the version at which
+// it was found to be that user's; if it has changed since, it is read again.
+func (s *Store) end(ctx context.Context, found row.Found, user *string) error {
+	return row.Until(func() (bool, error) {
+		var version any
+		if user != nil {
+			version = int64(found.Version)
+		}
+		var live bool
+		err := s.get(ctx, retry.Few, []any{&live}, s.sql.end, found.Sid, version)
+		switch {
+		case err == nil && !live:
+			return true, driver.ErrNotFound
+		case !errors.Is(err, driver.ErrNotFound) || user == nil:
 			return true, err
 		}
-		list, err := json.Marshal(sids)
-		if err != nil {
+		var text []byte
+		if err := s.get(ctx, 1, []any{&text}, s.sql.text, found.Sid); err != nil {
 			return false, err
 		}
-		n, err := s.execUpTo(ctx, retry.Many, s.sql.deleteUser, row.Quote(user), string(list))
-		total += int(n)
+		found.Version, err = row.Owned(text, *user)
 		return false, err
 	})
-	return total, s.wrap("delete by user", err)
 }
 
-// sidsOf returns the ids of a user's sessions, dead or alive, but for those with
-// the handles given.
-func (s *Store) sidsOf(ctx context.Context, user string, except []string) (sids []string, err error) {
-	found, err := s.db.QueryContext(ctx, s.sql.selectUser, row.Quote(user))
+// EndAll implements [driver.Store].
+func (s *Store) EndAll(ctx context.Context, req driver.EndAllRequest) (ended int, err error) {
+	err = req.Check()
+	switch {
+	case err != nil || req.Label != "":
+	case req.All:
+		ended, err = s.endAll(ctx, req.Except, req.Limit)
+	default:
+		ended, err = row.EndUser(req, func(each func(string, []byte)) error {
+			return s.query(ctx, s.sql.byUser, []any{row.Quote(req.User)}, func(from func(...any) error) error {
+				var sid string
+				var text []byte
+				err := from(&sid, &text)
+				if err == nil {
+					each(sid, text)
+				}
+				return err
+			})
+		}, func(found row.Found) error { return s.end(ctx, found, &req.User) })
+	}
+	return ended, s.wrap("end all", err)
+}
+
+func (s *Store) endAll(ctx context.Context, except []driver.ID, limit int) (ended int, err error) {
+	list, err := json.Marshal(append([]driver.ID{}, except...)) // [], not null
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	defer found.Close()
-	for found.Next() {
-		var sid string
-		var text []byte
-		if err := found.Scan(&sid, &text); err != nil {
-			return nil, err
-		}
-		if _, owner := row.Decode(text); owner == user && !slices.Contains(except, row.Handle(sid)) {
-			sids = append(sids, sid)
-		}
+	err = s.get(ctx, retry.Many, []any{&ended}, s.sql.endAll, string(list), limit)
+	if err != nil || ended == limit {
+		return ended, err
 	}
-	return sids, found.Err()
+	var rest int
+	err = s.get(ctx, retry.Many, []any{&rest}, s.sql.endRest, string(list))
+	return min(ended+rest, limit), err // more than that only where rows came or moved while it ran
 }
 
-// DeleteAll implements [sessions.Store].
-func (s *Store) DeleteAll(ctx context.Context, limit int) (int, error) {
-	n, err := s.execUpTo(ctx, retry.Many, s.sql.deleteAll, limit)
-	if err != nil || int(n) == limit {
-		return int(n), s.wrap("delete all", err)
-	}
-	rest, err := s.execUpTo(ctx, retry.Many, s.sql.deleteRest)
-	return int(n + rest), s.wrap("delete all", err)
-}
-
-// DeleteExpired implements [sessions.Store]. What it deletes, upstream's own
-// pruning would delete too.
-func (s *Store) DeleteExpired(ctx context.Context, limit int) (deleted int, more bool, err error) {
-	n, err := s.exec(ctx, s.sql.deleteExpired, limit)
-	return int(n), err == nil && int(n) == limit, s.wrap("delete expired", err)
-}
-
-// CountExpired implements [sessions.Store].
-func (s *Store) CountExpired(ctx context.Context) (n int, err error) {
-	err = s.db.QueryRowContext(ctx, s.sql.countExpired).Scan(&n)
-	return n, s.wrap("count expired", err)
-}
-
-// Count implements [sessions.Store].
-func (s *Store) Count(ctx context.Context) (n int, err error) {
-	err = s.db.QueryRowContext(ctx, s.sql.count).Scan(&n)
-	return n, s.wrap("count", err)
-}
-
-// List implements [sessions.Store].
-func (s *Store) List(ctx context.Context, user, after string, limit int) (records []sessions.Record, err error) {
-	for len(records) < limit { // again where rows were read that are not the user's after all
-		page, err := s.page(ctx, user, after, limit)
-		if err != nil {
-			return nil, s.wrap("list", err)
+// List implements [driver.Store].
+func (s *Store) List(ctx context.Context, req driver.ListRequest) (rows []driver.Row, err error) {
+	err = req.Check()
+	switch {
+	case err != nil || req.Label != "":
+	case req.ID != "":
+		if req.ID > req.After {
+			rows, err = s.listOne(ctx, req.ID)
 		}
-		for _, r := range page {
-			if after = r.Handle; user == "" || r.User == user {
-				records = append(records, r)
+	default:
+		rows, err = row.List(req, func(after driver.ID) ([]driver.Row, error) {
+			if req.User != "" {
+				return s.read(ctx, s.sql.listUser, string(after), req.Limit, row.Quote(req.User))
 			}
-		}
-		if len(page) < limit {
-			break
-		}
+			return s.read(ctx, s.sql.list, string(after), req.Limit)
+		})
 	}
-	return records[:min(len(records), limit)], nil
+	return rows, s.wrap("list", err)
 }
 
-func (s *Store) page(ctx context.Context, user, after string, limit int) (records []sessions.Record, err error) {
-	query, args := s.sql.list, []any{after, limit}
-	if user != "" {
-		query, args = s.sql.listUser, append(args, row.Quote(user))
+func (s *Store) listOne(ctx context.Context, id driver.ID) ([]driver.Row, error) {
+	found, _, err := s.byID(ctx, id)
+	var rows []driver.Row
+	if err == nil {
+		rows, err = s.read(ctx, s.sql.load, found.Sid)
 	}
-	return s.read(ctx, query, args...)
+	if errors.Is(err, driver.ErrNotFound) {
+		return nil, nil
+	}
+	return rows, err
 }
 
-// Page implements [sessions.Pager], by the index of the primary key.
-func (s *Store) Page(ctx context.Context, after sessions.RowKey, limit int) ([]sessions.Record, error) {
-	records, err := s.read(ctx, s.sql.inOrder, string(after), limit)
-	return records, s.wrap("page", err)
+// Page returns up to limit live rows whose sids are larger than after, in the order
+// that the column sid has. It reads them by the index of the primary key.
+func (s *Store) Page(ctx context.Context, after driver.Verifier, limit int) ([]driver.Row, error) {
+	rows, err := s.read(ctx, s.sql.inOrder, string(after), limit)
+	return rows, s.wrap("page", err)
 }
 
-func (s *Store) read(ctx context.Context, query string, args ...any) (records []sessions.Record, err error) {
+func (s *Store) read(ctx context.Context, query string, args ...any) (rows []driver.Row, err error) {
+	err = s.query(ctx, query, args, func(from func(...any) error) error {
+		r, err := scan(from)
+		rows = append(rows, r)
+		return err
+	})
+	return rows, err
+}
+
+// query calls each for every row that a statement returns.
+func (s *Store) query(ctx context.Context, query string, args []any, each func(from func(...any) error) error) error {
 	found, err := s.db.QueryContext(ctx, query, args...)
 	if err != nil {
-		return nil, err
+		return row.Answer(ctx, err)
 	}
 	defer found.Close()
 	for found.Next() {
-		r, err := scan(found.Scan)
-		if err != nil {
-			return nil, err
+		if err := each(found.Scan); err != nil {
+			return row.Answer(ctx, err)
 		}
-		records = append(records, r)
 	}
-	return records, found.Err()
+	return row.Answer(ctx, found.Err())
+}
+
+// Stats implements [driver.Store].
+func (s *Store) Stats(ctx context.Context) (stats driver.Stats, err error) {
+	err = s.get(ctx, 1, []any{&stats.Live, &stats.Dead}, s.sql.stats)
+	return stats, s.wrap("stats", err)
 }

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
 // sqlState returns PostgreSQL's error code. pgx and lib/pq both have the method.
@@ -16,7 +16,7 @@ func sqlState(err error) string {
 	return ""
 }
 
-// transient holds for errors after which the statement has certainly been undone.
+// transient reports whether the database has certainly undone the statement.
 func transient(err error) bool {
 	switch sqlState(err) {
 	case "40001", "40P01": // serialization_failure, deadlock_detected
@@ -44,20 +44,19 @@ func advice(err error) string {
 	return ""
 }
 
-// wrap says what was being done, and gives errors that callers tell apart
-// their sentinel.
+// wrap adds what was being done, and the sentinel to errors that callers tell apart.
 func (s *Store) wrap(doing string, err error) error {
 	if err == nil {
 		return nil
 	}
 	switch sqlState(err) {
 	case "23505": // unique_violation; the text would show the id
-		return fmt.Errorf("pgsimple: %s: %w", doing, sessions.ErrExists)
+		return fmt.Errorf("pgsimple: %s: %w", doing, driver.ErrExists)
 	case "42P01", "42703", "3F000", // undefined table, column, schema
 		"42883", "42804", "23502": // a column of another type, one more that is NOT NULL
-		return fmt.Errorf("pgsimple: %s: %w: table %s is not as it was when it was opened: %w", doing, sessions.ErrSchema, s.table, err)
+		return fmt.Errorf("pgsimple: %s: %w: table %s is not as it was when it was opened: %w", doing, driver.ErrSchema, s.table, err)
 	case "22P02", "22P05", "22021", "54001", "22001": // text that json does not take; an id longer than the column
-		return fmt.Errorf("pgsimple: %s: %w: error %s", doing, sessions.ErrValue, sqlState(err))
+		return fmt.Errorf("pgsimple: %s: %w: error %s", doing, driver.ErrValue, sqlState(err))
 	}
 	return fmt.Errorf("pgsimple: %s: %s%w", doing, advice(err), err)
 }

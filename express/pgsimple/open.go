@@ -9,7 +9,7 @@ import (
 	"log/slog"
 	"slices"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/express/internal/row"
 )
 
@@ -28,7 +28,7 @@ type Options struct {
 
 // Open returns a store on a table that is there already. It looks at the table and at
 // the time zone of the connection, and changes nothing. Where sessions would be lost or
-// mixed up, it fails with an error that wraps [sessions.ErrSchema] or [sessions.ErrOptions].
+// mixed up, it fails with an error that wraps [driver.ErrSchema] or [driver.ErrInvalid].
 func Open(ctx context.Context, db *sql.DB, o Options) (*Store, error) {
 	table, err := row.Name("table", cmp.Or(o.Table, "session"), `"`, maxName)
 	if err == nil && o.Schema != "" {
@@ -91,7 +91,7 @@ func (s *Store) inspect(ctx context.Context) (found shape, err error) {
 func (found *shape) check(table string) error {
 	if *found == (shape{}) {
 		return fmt.Errorf("%w: there is no table %s with the columns sid, sess and expire that this role can see; "+
-			"the Express application makes it, from connect-pg-simple's table.sql or with createTableIfMissing", sessions.ErrSchema, table)
+			"the Express application makes it, from connect-pg-simple's table.sql or with createTableIfMissing", driver.ErrSchema, table)
 	}
 	var errs []error
 	for _, column := range []struct {
@@ -104,16 +104,16 @@ func (found *shape) check(table string) error {
 	} {
 		if !slices.Contains(column.usable, column.typ) {
 			errs = append(errs, fmt.Errorf("%w: column %s of table %s is of type %q; use one of %v as connect-pg-simple's table.sql does",
-				sessions.ErrSchema, column.name, table, column.typ, column.usable))
+				driver.ErrSchema, column.name, table, column.typ, column.usable))
 		}
 	}
 	if !found.exact {
 		errs = append(errs, fmt.Errorf("%w: the collation of column sid of table %s takes some different ids for the same; "+
-			"connect-pg-simple's table.sql has COLLATE \"default\"", sessions.ErrSchema, table))
+			"connect-pg-simple's table.sql has COLLATE \"default\"", driver.ErrSchema, table))
 	}
 	if !found.unique {
 		errs = append(errs, fmt.Errorf("%w: table %s has no primary key on sid; add it: ALTER TABLE %[2]s ADD PRIMARY KEY (sid)",
-			sessions.ErrSchema, table))
+			driver.ErrSchema, table))
 	}
 	return errors.Join(errs...)
 }

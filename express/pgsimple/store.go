@@ -4,13 +4,17 @@
 // pgxpool.Pool, pass stdlib.OpenDBFromPool(pool).
 //
 // The table belongs to the Express application, which makes it and may go on using
-// it. What it has no column for is computed: a handle from the id, a version from
-// the text. A session's user is kept as the member "$user" of the JSON. There is
-// no absolute limit and no time of creation, and an expiry is a whole second.
+// it. A row is found by its sid, which is the verifier. What the table has no column
+// for is computed: the ID from the sid, so a session that gets a new sid gets a new ID
+// too, and the version from the text. A session's user is kept as the member "$user" of
+// the JSON. There are no labels, no absolute limit and no times but the expiry, which is a
+// whole second.
 //
-// List, DeleteHandle and DeleteUser read the whole table, for no index can serve
-// them: a second or two for each million rows. Logging a user out everywhere is such a statement.
-// Other statements, and so requests, find their row by its primary key.
+// A request's statements find their row by the primary key, and so does EndRef, for a
+// logout. List, End and EndAll read the whole table, because no index can serve
+// them: a few seconds for each million rows. Logging a user out everywhere is such a
+// statement. EndAll keeps no order: it ends rows as it finds them. It removes dead
+// rows too, because Node's touch would bring them back to life.
 package pgsimple
 
 import (
@@ -20,12 +24,12 @@ import (
 	"math"
 	"time"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/express/internal/row"
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
-// A Store is a [sessions.Store] on one table. It holds no connection between
+// A Store is a [driver.Store] on one table. It holds no connection between
 // calls, needs no closing, and is safe for concurrent use.
 type Store struct {
 	db    *sql.DB
@@ -33,126 +37,102 @@ type Store struct {
 	sql   *queries
 }
 
-var _ sessions.Store = (*Store)(nil)
+var _ driver.Store = (*Store)(nil)
 
-// Load implements [sessions.Store].
-func (s *Store) Load(ctx context.Context, key sessions.RowKey) (r sessions.Record, err error) {
-	if !row.Usable(key) {
-		return r, sessions.ErrNotFound
+// Load implements [driver.Store].
+func (s *Store) Load(ctx context.Context, ref driver.Ref) (r driver.Row, err error) {
+	if !names(ref) {
+		return r, s.wrap("load", driver.ErrNotFound)
 	}
-	r, err = scan(s.db.QueryRowContext(ctx, s.sql.load, string(key)).Scan)
-	if errors.Is(err, sql.ErrNoRows) {
-		return r, sessions.ErrNotFound
-	}
+	r, err = scan(func(dest ...any) error {
+		return s.get(ctx, 1, dest, s.sql.load, string(ref.Verifier))
+	})
 	return r, s.wrap("load", err)
 }
 
-func scan(from func(dest ...any) error) (r sessions.Record, err error) {
+// names reports whether there can be a row that ref names.
+func names(ref driver.Ref) bool { return row.Usable(ref.Verifier) && row.Names(ref) }
+
+func scan(from func(dest ...any) error) (r driver.Row, err error) {
 	var sid string
 	var text []byte
 	var left int64
-	err = from(&sid, &text, &r.Version, &left)
-	r.Key, r.Handle = sessions.RowKey(sid), row.Handle(sid)
+	if err := from(&sid, &text, &r.Version, &left); err != nil {
+		return driver.Row{}, err
+	}
+	r.Ref = driver.Ref{ID: row.ID(sid), Verifier: driver.Verifier(sid)}
 	r.Data, r.User = row.Decode(text)
 	r.ExpiresIn = time.Duration(max(left, 1)) * time.Microsecond // a row lives to the end of that microsecond
 	r.AbsoluteIn = math.MaxInt64
-	return r, err
+	return r, nil
 }
 
-// Create implements [sessions.Store].
-func (s *Store) Create(ctx context.Context, r sessions.Record, ttl sessions.TTL) error {
-	text, err := encode(r)
-	if err != nil {
-		return s.wrap("create", err)
+// Create implements [driver.Store].
+func (s *Store) Create(ctx context.Context, req driver.CreateRequest) (result driver.SaveResult, err error) {
+	if !row.Names(req.Ref) {
+		return result, s.wrap("create", row.ErrID)
 	}
-	n, err := s.exec(ctx, s.sql.create, string(r.Key), min(ttl.Idle, ttl.Absolute).Microseconds(), text)
-	if err == nil && n == 0 {
-		return sessions.ErrExists
+	text, err := encode(req.Verifier, req.User, req.Label, req.Data)
+	if err == nil {
+		err = s.get(ctx, retry.Few, []any{&result.Version}, s.sql.create, string(req.Verifier), row.Idle(req.Life), text)
 	}
-	return s.wrap("create", err)
+	if errors.Is(err, driver.ErrNotFound) {
+		err = driver.ErrExists
+	}
+	return result, s.wrap("create", err)
 }
 
-func encode(r sessions.Record) (string, error) {
-	if !row.Usable(r.Key) {
-		return "", row.ErrKey
+// encode returns the text to store, if the columns can hold it and the sid.
+func encode(sid driver.Verifier, user, label string, data []byte) (string, error) {
+	if !row.Usable(sid) {
+		return "", row.ErrSid
 	}
-	text, err := row.Encode(r.Data, r.User)
+	text, err := row.Encode(data, user, label)
 	return string(text), err
 }
 
-// Save implements [sessions.Store].
-func (s *Store) Save(ctx context.Context, r sessions.Record, ttl sessions.TTL) (sessions.Version, error) {
-	text, err := encode(r)
-	if err != nil {
-		return 0, s.wrap("save", err)
-	}
-	return s.replace(ctx, "save", s.sql.save, r.Key, ttl.Idle.Microseconds(), int64(r.Version), text)
-}
-
-// replace runs a conditional update and turns what it changed into an answer.
-func (s *Store) replace(ctx context.Context, doing, query string, key sessions.RowKey, args ...any) (v sessions.Version, err error) {
-	if !row.Usable(key) {
-		return 0, sessions.ErrNotFound
-	}
-	err = retry.Do(ctx, retry.Few, transient, func() error {
-		return s.db.QueryRowContext(ctx, query, append([]any{string(key)}, args...)...).Scan(&v)
-	})
-	if !errors.Is(err, sql.ErrNoRows) {
-		return v, s.wrap(doing, err)
-	}
-	var one int
-	err = s.db.QueryRowContext(ctx, s.sql.exists, string(key)).Scan(&one)
+// Save implements [driver.Store].
+func (s *Store) Save(ctx context.Context, req driver.SaveRequest) (result driver.SaveResult, err error) {
+	text, err := encode(req.Verifier, req.User, req.Label, req.Data)
 	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return 0, sessions.ErrNotFound
 	case err != nil:
-		return 0, s.wrap(doing, err)
+		return result, s.wrap("save", err)
+	case !names(req.From):
+		return result, s.wrap("save", driver.ErrNotFound)
 	}
-	return 0, sessions.ErrConflict
-}
-
-// Touch implements [sessions.Store].
-func (s *Store) Touch(ctx context.Context, key sessions.RowKey, ttl sessions.TTL) error {
-	if !row.Usable(key) {
-		return nil
-	}
-	_, err := s.exec(ctx, s.sql.touch, string(key), ttl.Idle.Microseconds(), ttl.Throttle.Microseconds())
-	return s.wrap("touch", err)
-}
-
-// Rekey implements [sessions.Store].
-func (s *Store) Rekey(ctx context.Context, from sessions.RowKey, r sessions.Record, ttl sessions.TTL) (sessions.Version, error) {
-	text, err := encode(r)
-	if err != nil {
-		return 0, s.wrap("rekey", err)
-	}
-	if ttl.Absolute > 0 {
-		ttl.Idle = min(ttl.Idle, ttl.Absolute)
-	}
-	return s.replace(ctx, "rekey", s.sql.rekey, from, ttl.Idle.Microseconds(), int64(r.Version), text, string(r.Key))
-}
-
-// Delete implements [sessions.Store].
-func (s *Store) Delete(ctx context.Context, key sessions.RowKey) error {
-	if !row.Usable(key) {
-		return nil
-	}
-	_, err := s.exec(ctx, s.sql.deleteKey, string(key))
-	return s.wrap("delete", err)
-}
-
-// exec runs a statement that may be run again where PostgreSQL undid it.
-func (s *Store) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
-	return s.execUpTo(ctx, retry.Few, query, args...)
-}
-
-func (s *Store) execUpTo(ctx context.Context, tries int, query string, args ...any) (n int64, err error) {
-	err = retry.Do(ctx, tries, transient, func() error {
-		result, err := s.db.ExecContext(ctx, query, args...)
-		if err == nil {
-			n, err = result.RowsAffected()
+	err = s.get(ctx, retry.Few, []any{&result.Version}, s.sql.save,
+		string(req.From.Verifier), row.Idle(req.Life), int64(req.Version), text, string(req.Verifier))
+	if errors.Is(err, driver.ErrNotFound) {
+		if err = s.exists(ctx, req.From); err == nil {
+			err = driver.ErrConflict
 		}
-		return err
-	})
-	return n, err
+	}
+	return result, s.wrap("save", err)
+}
+
+// Touch implements [driver.Store].
+func (s *Store) Touch(ctx context.Context, req driver.TouchRequest) (result driver.SaveResult, err error) {
+	if !names(req.Ref) {
+		return result, s.wrap("touch", driver.ErrNotFound)
+	}
+	var certain bool
+	err = s.get(ctx, retry.Few, []any{&certain}, s.sql.touch,
+		string(req.Verifier), req.Life.Idle.Microseconds(), req.Life.Throttle.Microseconds())
+	if err == nil && !certain {
+		err = s.exists(ctx, req.Ref)
+	}
+	return result, s.wrap("touch", err)
+}
+
+func (s *Store) exists(ctx context.Context, ref driver.Ref) error {
+	var yes bool
+	return s.get(ctx, 1, []any{&yes}, s.sql.exists, string(ref.Verifier))
+}
+
+// get runs a statement that returns one row. It is tried again where PostgreSQL
+// rolled it back.
+func (s *Store) get(ctx context.Context, tries int, dest []any, query string, args ...any) error {
+	return row.Answer(ctx, retry.Do(ctx, tries, transient, func() error {
+		return s.db.QueryRowContext(ctx, query, args...).Scan(dest...)
+	}))
 }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
 // zones is what the connection has, and what a connection has that asks for nothing, as those
@@ -58,7 +58,7 @@ func checkZone(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 		}
 		return fmt.Errorf("%w: this connection asks for the time zone %s%s. The column expire has no time zone, and node-postgres asks for none, "+
 			"so sessions would end hours too early or too late: remove TimeZone from the DSN, the variable PGTZ from the environment, "+
-			"and any SET TimeZone; or make the column a timestamptz", sessions.ErrOptions, ours, instead)
+			"and any SET TimeZone; or make the column a timestamptz", driver.ErrInvalid, ours, instead)
 	}
 	if ofRole || otherRoles != "" {
 		log.Warn("pgsimple: the time zone is set for single roles; connect with the role of the Express application, "+

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/integration_test/servers"
 	"github.com/sqlsessions/sessions/migrations"
 	"github.com/sqlsessions/sessions/migrations/migrator"
@@ -136,9 +137,9 @@ func TestStandbyAlone(t *testing.T) {
 	a := newApp(t, "standby", store)
 	await(t, "the standby has replayed the login", func() bool { return a.get(t, "/user", user).body == "alice" })
 	const advice = "use the primary's address"
-	err := store.Delete(t.Context(), sessions.RowKey(make([]byte, 32)))
+	err := store.End(t.Context(), driver.EndRequest{ID: "00000000-0000-0000-0000-000000000000"})
 	if err == nil || !strings.Contains(err.Error(), advice) {
-		t.Errorf("a delete on the standby: %v", err)
+		t.Errorf("an end on the standby: %v", err)
 	}
 	if got := a.get(t, "/logout", user); got.status != http.StatusServiceUnavailable || got.set || !a.failedWith(advice) {
 		t.Errorf("a logout on the standby: %d, Set-Cookie %v, %v", got.status, got.set, a.errors)

@@ -103,7 +103,7 @@ func (r *run) tryRow(bad badRow, sid string) {
 	if what := values(got.End.Data).differs(want); what != "" {
 		r.Errorf("Go reads that %.200s", what)
 	}
-	if usable := got.End.Handle == handleOf(sid); usable != (bad.data != "") {
+	if usable := got.End.ID == idOf(sid); usable != (bad.data != "") {
 		r.Errorf("Go takes it for usable: %v", usable)
 	}
 	r.unchanged(sid, before)
@@ -151,7 +151,7 @@ func (r *run) nodeReads(bad badRow, sid, header string, want values) {
 	for _, name := range bad.taken {
 		delete(want, name)
 	}
-	if what := values(got.End.Data).differs(want.rounded()); what != "" || got.End.Handle != handleOf(sid) {
+	if what := values(got.End.Data).differs(want.rounded()); what != "" || got.End.ID != idOf(sid) {
 		r.Errorf("Node reads that %.200s", what)
 	}
 }

@@ -21,10 +21,12 @@ func (t *turn) kept() bool {
 		return false
 	case t.dropped():
 		return t.loaded || t.inGo && t.options.SaveUninitialized
+	case t.inGo && t.regenerated:
+		return len(t.data) > 0 || t.stored
 	case t.loaded || len(t.data) > 0 || t.stored || t.options.SaveUninitialized:
 		return true
 	}
-	return t.regenerated && !t.inGo
+	return t.regenerated
 }
 
 // renamed: the session has another id than the cookie that was sent.
@@ -48,8 +50,8 @@ func (t *turn) checkAnswer() {
 			t.Fatalf("view %d: %s", i, what)
 		}
 	}
-	if t.loaded && t.reply.Views[0].Handle != handleOf(t.sid) {
-		t.Fatalf("it saw the session %s, want %s", t.reply.Views[0].Handle, handleOf(t.sid))
+	if t.loaded && t.reply.Views[0].ID != idOf(t.sid) {
+		t.Fatalf("it saw the session %s, want %s", t.reply.Views[0].ID, idOf(t.sid))
 	}
 }
 
@@ -201,6 +203,13 @@ func (t *turn) expect(node *line) *line {
 			return nil
 		}
 		return t.lineOf(t.shadow.Views[0])
+	}
+	if !t.kept() && t.regenerated {
+		t.met.add(emptyStays)
+		if t.request.cookie == "" {
+			return nil
+		}
+		return t.deletion()
 	}
 	if !t.kept() {
 		if node != nil || len(t.shadowed) > 0 && t.shadowed[t.sid].text == "" {

@@ -96,7 +96,7 @@ type difference string
 const (
 	destroyClears   difference = "Destroy tells a browser that came with a cookie to drop it: what it names is gone"
 	attributesCount difference = "a change of nothing but the cookie's attributes is saved and sent: Express forgets it without a word"
-	emptyStays      difference = "Save or Regenerate of a new and empty session makes no row and no cookie: nobody would miss it"
+	emptyStays      difference = "Save of a new and empty session makes no row and no cookie, nor does Destroy, which stands for regenerate, when nothing is stored after it: nobody would miss them"
 	bytesDecide     difference = "a session is modified if a value's JSON is other text, in whatever order: " +
 		"to Express, which compares the whole text of what it parsed, order counts, and 2^53+1 is 2^53"
 	lazyTouch    difference = "the expiry in the table may lag by a TouchInterval: Express writes it with every request"

@@ -36,10 +36,12 @@ func readCookie(value string, secrets []string) (sid, secret string) {
 	return "", ""
 }
 
-// handleOf returns the public name of a session.
-func handleOf(sid string) string {
-	sum := sha256.Sum256([]byte(sid))
-	return base64.RawURLEncoding.EncodeToString(sum[:16])
+// idOf returns the public name of a session: the beginning of the sid's SHA-256
+// as a UUID of version 8.
+func idOf(sid string) string {
+	b := sha256.Sum256([]byte(sid))
+	b[6], b[8] = b[6]&0x0f|0x80, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:16])
 }
 
 // A line is a Set-Cookie line, taken apart.

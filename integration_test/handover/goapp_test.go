@@ -118,7 +118,7 @@ func (a *goApp) do(ctx context.Context, s *sessions.Session, o op) error {
 	case "reload":
 		return s.Reload(ctx)
 	case "regenerate":
-		s.RegenerateEmpty()
+		s.Destroy() // what is stored then begins a new session
 	case "user":
 		s.SetUser(o.Key)
 	case "destroy":
@@ -195,7 +195,7 @@ func look(s *sessions.Session, gone bool) view {
 	if gone {
 		return view{}
 	}
-	v := view{Present: true, Handle: s.Handle(), Cookie: s.Cookie().Attributes(), Data: map[string]json.RawMessage{}}
+	v := view{Present: true, ID: string(s.ID()), Cookie: s.Cookie().Attributes(), Data: map[string]json.RawMessage{}}
 	for _, name := range s.Keys() {
 		v.Data[name], _ = sessions.NewKey[json.RawMessage](name).Get(s)
 	}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+
+	"github.com/sqlsessions/sessions/driver"
 )
 
 // newPair starts both applications on a table of the test's own.
@@ -119,7 +121,7 @@ func TestParallelGoRequestsWhileNodeReads(t *testing.T) {
 		reading.Go(func() {
 			for {
 				reply, err := r.nodeApp.send(t.Context(), "live", request{cookie: header})
-				if err != nil || reply.End.Handle != handleOf(sid) || string(reply.End.Data["who"]) != `"someone"` {
+				if err != nil || reply.End.ID != idOf(sid) || string(reply.End.Data["who"]) != `"someone"` {
 					t.Errorf("Node reads %+v: %v", reply, err)
 					return
 				}
@@ -236,15 +238,15 @@ func TestUserSurvivesNode(t *testing.T) {
 			t.Errorf("Node sees the user %s", got)
 		}
 		store := r.live.store(t)
-		found, err := store.List(t.Context(), `ann "😀" o'neil`, "", 10)
+		found, err := store.List(t.Context(), driver.ListRequest{User: `ann "😀" o'neil`, Limit: 10})
 		check(t, err)
-		if len(found) != 1 || found[0].Handle != handleOf(sid) {
+		if len(found) != 1 || string(found[0].ID) != idOf(sid) {
 			t.Errorf("the user has the sessions %v, want one", found)
 		}
-		if n, err := store.DeleteUser(t.Context(), `ann "😀" o'neil`, nil); n != 1 || err != nil {
-			t.Errorf("DeleteUser: %d, %v", n, err)
+		if n, err := store.EndAll(t.Context(), driver.EndAllRequest{User: `ann "😀" o'neil`, Limit: 10}); n != 1 || err != nil {
+			t.Errorf("EndAll: %d, %v", n, err)
 		}
-		if got := r.nodeApp.must(t, "live", request{cookie: header}); got.End.Handle == handleOf(sid) {
+		if got := r.nodeApp.must(t, "live", request{cookie: header}); got.End.ID == idOf(sid) {
 			t.Error("Node still has the session")
 		}
 	})

@@ -27,7 +27,7 @@ type op struct {
 // A view is what a request sees of its session at some moment.
 type view struct {
 	Present bool                       `json:"present"`
-	Handle  string                     `json:"handle"`
+	ID      string                     `json:"id"`
 	Data    map[string]json.RawMessage `json:"data"`
 	Cookie  json.RawMessage            `json:"cookie"`
 	Line    string                     `json:"line"` // Node only: the Set-Cookie line for name=value

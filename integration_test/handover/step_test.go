@@ -206,7 +206,7 @@ func (t *turn) checkBoth() {
 		if on == &t.nodeApp.side {
 			want = want.rounded()
 		}
-		if r.End.Handle != handleOf(sid) {
+		if r.End.ID != idOf(sid) {
 			t.Fatalf("then %s does not see the session: %s", on.name, r.body)
 		}
 		if what := values(r.End.Data).differs(want); what != "" {

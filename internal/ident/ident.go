@@ -6,19 +6,19 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
 // MaxLength is how long a name may be, in bytes: PostgreSQL silently cuts names
 // at 63, and the longest we derive is <table>_schema_migrations.
 const MaxLength = 63 - len("_schema_migrations")
 
-// Check returns an error that wraps sessions.ErrOptions unless name is made of ASCII
+// Check returns an error that wraps driver.ErrInvalid unless name is made of ASCII
 // letters, digits and underscores, does not begin with a digit, and is not too long.
 func Check(what, name string) error {
 	if name == "" || len(name) > MaxLength || name[0] >= '0' && name[0] <= '9' || strings.ContainsFunc(name, notWord) {
 		return fmt.Errorf("%w: %s name %.80q: use 1 to %d letters, digits and underscores, not beginning with a digit",
-			sessions.ErrOptions, what, name, MaxLength)
+			driver.ErrInvalid, what, name, MaxLength)
 	}
 	return nil
 }

@@ -56,18 +56,24 @@ func forgotten(err error) bool {
 
 // Exec runs a statement and returns how many rows it affected.
 func (c *Cache) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	s, err := c.get(ctx, query)
-	if err != nil {
-		return 0, err
-	}
-	result, err := s.ExecContext(ctx, args...)
-	if forgotten(err) {
-		return c.Exec(ctx, query, args...)
-	}
+	result, err := c.Run(ctx, query, args...)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+// Run runs a statement and returns what the server says about it.
+func (c *Cache) Run(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	s, err := c.get(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	result, err := s.ExecContext(ctx, args...)
+	if forgotten(err) {
+		return c.Run(ctx, query, args...)
+	}
+	return result, err
 }
 
 // QueryRow runs a query for one row and scans it into dest.

@@ -5,38 +5,48 @@
 package wire
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"time"
+
+	"github.com/sqlsessions/sessions/driver"
 )
 
-// An ID is what a cookie says, once a secret has vouched for it.
-type ID struct {
-	Text string
-	Old  bool // signed with a secret that is being phased out
+// A Pager is a store that can be read in the order of its verifiers. The stores
+// of package express are.
+type Pager interface {
+	// Page returns up to limit live rows with larger verifiers than after.
+	Page(ctx context.Context, after driver.Verifier, limit int) ([]driver.Row, error)
+}
+
+// A Token is what a cookie says, once a secret has vouched for it.
+type Token struct {
+	Text string // without the signature
+	Old  bool   // signed with a secret that is being phased out
 }
 
 // A Protocol is safe for concurrent use. Attributes are the JSON of the member
 // that describes a session's cookie, nil where there is none.
 type Protocol interface {
-	// Read returns the different ids in the request's cookies, and whether it
+	// Read returns the different tokens in the request's cookies, and whether it
 	// carried any cookie of the name, good or bad.
-	Read(r *http.Request) (ids []ID, presented bool)
-	// Verify returns the id in one cookie's value.
-	Verify(value string) (ID, bool)
-	// NewID returns an id that nobody can guess. r is nil outside of a request.
-	NewID(r *http.Request) (string, error)
-	// Key returns what the store knows an id by.
-	Key(id string) string
-	// Handle returns the public name that goes with an id, "" where it is chosen freely.
-	Handle(id string) string
+	Read(r *http.Request) (tokens []Token, presented bool)
+	// Verify returns the token in one cookie's value.
+	Verify(value string) (Token, bool)
+	// NewToken returns a token that nobody can guess, for the session with this ID, or
+	// with a new ID where that is "". A protocol whose IDs follow from the tokens
+	// does not look at it. r is nil outside of a request.
+	NewToken(r *http.Request, id driver.ID) (string, error)
+	// Ref returns what the store knows a token by.
+	Ref(token string) driver.Ref
 
 	// Sends reports whether a cookie can go out with the response at all, and
 	// whether the connection is secure.
 	Sends(r *http.Request) (withheld, secure bool)
-	// Line returns the Set-Cookie line for a session that can live for left, or, for the id "", the one
-	// that deletes the cookie; "" when the cookie can't go out on this connection.
-	Line(id string, attributes json.RawMessage, left time.Duration, secure bool) string
+	// Line returns the Set-Cookie line for a session that can live for left, or, for the token "", the
+	// one that deletes the cookie; "" when the cookie can't go out on this connection.
+	Line(token string, attributes json.RawMessage, left time.Duration, secure bool) string
 	// Name returns the cookie's name.
 	Name() string
 

@@ -118,6 +118,14 @@ func (d *driver) Version() (version int, dirty bool, err error) {
 }
 
 func (d *driver) readVersion() (version int, dirty bool, err error) {
+	// The version noted for a development version's table is that of other steps.
+	var old bool
+	if err := d.conn.QueryRowContext(d.ctx, d.engine.development).Scan(&old); err != nil {
+		return database.NilVersion, false, err
+	}
+	if old {
+		return database.NilVersion, false, ErrDevelopment
+	}
 	if d.engine.versionsExist != "" {
 		var there bool
 		if err := d.conn.QueryRowContext(d.ctx, d.engine.versionsExist).Scan(&there); err != nil || !there {

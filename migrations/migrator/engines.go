@@ -21,6 +21,7 @@ type engine struct {
 	createVersions string
 	transactional  bool   // DDL can be rolled back
 	tableExists    string // one of that name, whoever made it
+	development    string // a table with the columns of a development version: no id, but key, handle and reap_after
 	lock, unlock   func(*driver) error
 	server         func(*driver) (product.Server, error)
 }
@@ -74,6 +75,8 @@ func postgres(schema, table, name string, wait time.Duration) engine {
 		versionsExist: fmt.Sprintf("SELECT to_regclass('%s') IS NOT NULL", versions),
 		tableExists: fmt.Sprintf("SELECT count(*) > 0 FROM pg_catalog.pg_tables WHERE schemaname = coalesce(nullif('%s', ''), current_schema()) AND tablename = '%s'",
 			schema, table),
+		development: fmt.Sprintf("SELECT coalesce(sum(CASE attname WHEN 'id' THEN -1 ELSE 1 END), 0) = 3 FROM pg_catalog.pg_attribute WHERE attrelid = to_regclass('%s') AND attname IN ('id', 'key', 'handle', 'reap_after')",
+			ident.Join(schema, table, `"`)),
 		createVersions: fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (version bigint NOT NULL PRIMARY KEY, dirty boolean NOT NULL)", versions),
 		transactional:  true,
 		server:         ask("SELECT version(), current_setting('server_version')", product.PostgreSQL),
@@ -104,6 +107,7 @@ func sqlite(table, name string, wait time.Duration) engine {
 		versions:       versions,
 		versionsExist:  fmt.Sprintf("SELECT count(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = '%s'", name),
 		tableExists:    fmt.Sprintf("SELECT count(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = '%s'", table),
+		development:    fmt.Sprintf("SELECT coalesce(sum(CASE name WHEN 'id' THEN -1 ELSE 1 END), 0) = 3 FROM pragma_table_info('%s') WHERE name IN ('id', 'key', 'handle', 'reap_after')", table),
 		createVersions: fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (version integer NOT NULL PRIMARY KEY, dirty boolean NOT NULL)", versions),
 		transactional:  true,
 		server:         ask("SELECT sqlite_version(), ''", func(version, _ string) product.Server { return product.SQLite(version) }),
@@ -179,6 +183,8 @@ func mysql(schema, table, name string, wait time.Duration) engine {
 		versions:       versions,
 		createVersions: fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (version BIGINT NOT NULL PRIMARY KEY, dirty BOOLEAN NOT NULL) ENGINE = InnoDB", versions),
 		tableExists: fmt.Sprintf("SELECT count(*) > 0 FROM information_schema.tables WHERE table_schema = COALESCE(NULLIF('%s', ''), DATABASE()) AND table_name = '%s'",
+			schema, table),
+		development: fmt.Sprintf("SELECT COALESCE(SUM(CASE column_name WHEN 'id' THEN -1 ELSE 1 END), 0) = 3 FROM information_schema.columns WHERE table_schema = COALESCE(NULLIF('%s', ''), DATABASE()) AND table_name = '%s' AND column_name IN ('id', 'key', 'handle', 'reap_after')",
 			schema, table),
 		server: ask("SELECT VERSION(), @@version_comment", product.MySQL),
 		lock: func(d *driver) error {

@@ -26,6 +26,9 @@ var (
 	ErrNewer = fmt.Errorf("%w: it is newer than this program", sessions.ErrSchema)
 	// ErrTaken: a table of the wanted name is there, and no migration made it. Nothing was changed.
 	ErrTaken = fmt.Errorf("%w: there is a table of that name already, which no migration made", sessions.ErrSchema)
+	// ErrDevelopment: the table is one of a development version from before the first release,
+	// and no migration leads on from it. Nothing was changed.
+	ErrDevelopment = fmt.Errorf("%w: a development version made the table; drop it with its table of versions, and migrate again", sessions.ErrSchema)
 	// ErrServer: the server is too old, or of another product. Nothing was changed.
 	ErrServer = fmt.Errorf("%w: the server will not do", sessions.ErrSchema)
 )
@@ -54,7 +57,7 @@ type Migrator struct {
 }
 
 // New returns a migrator. It does not touch the database. The error wraps
-// [sessions.ErrOptions].
+// [sessions.ErrInvalid].
 func New(db *sql.DB, dialect migrations.Dialect, o Options) (*Migrator, error) {
 	o.Table = cmp.Or(o.Table, migrations.DefaultTable)
 	o.LockTimeout = cmp.Or(o.LockTimeout, time.Minute)
@@ -63,7 +66,7 @@ func New(db *sql.DB, dialect migrations.Dialect, o Options) (*Migrator, error) {
 		return nil, err
 	}
 	if dialect == migrations.SQLite && o.Schema != "" {
-		return nil, fmt.Errorf("%w: SQLite has no schemas; leave Schema out", sessions.ErrOptions)
+		return nil, fmt.Errorf("%w: SQLite has no schemas; leave Schema out", sessions.ErrInvalid)
 	}
 	return &Migrator{db: db, options: o, steps: list, engine: newEngine(dialect, o.Schema, o.Table, o.LockTimeout)}, nil
 }
@@ -100,7 +103,7 @@ func (m *Migrator) Up(ctx context.Context) (int, error) {
 // one it takes back drops the table with all sessions in it.
 func (m *Migrator) Down(ctx context.Context, n int) (int, error) {
 	if n < 1 {
-		return 0, fmt.Errorf("%w: Down needs a number of steps of 1 or more, not %d", sessions.ErrOptions, n)
+		return 0, fmt.Errorf("%w: Down needs a number of steps of 1 or more, not %d", sessions.ErrInvalid, n)
 	}
 	return m.run(ctx, false, func(mig *migrate.Migrate) error { return mig.Steps(-n) })
 }
@@ -109,7 +112,7 @@ func (m *Migrator) Down(ctx context.Context, n int) (int, error) {
 // out of [ErrDirty], after the schema was put right by hand.
 func (m *Migrator) Force(ctx context.Context, version uint) error {
 	if version > uint(len(m.steps)) {
-		return fmt.Errorf("%w: there is no version %d; the latest is %d", sessions.ErrOptions, version, len(m.steps))
+		return fmt.Errorf("%w: there is no version %d; the latest is %d", sessions.ErrInvalid, version, len(m.steps))
 	}
 	target := int(version)
 	if target == 0 {

@@ -1,2 +1,2 @@
--- For listing and revoking the sessions of a user, in pages by handle.
-CREATE INDEX `sessions_user_id_idx` ON `sessions` (`user_id`, `handle`);
+-- For listing and ending the sessions of a user, in pages by id.
+CREATE INDEX `sessions_user_id_idx` ON `sessions` (`user_id`, `id`);

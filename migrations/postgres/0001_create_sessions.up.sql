@@ -1,19 +1,34 @@
--- The key is the SHA-256 of the cookie's id: who reads the table can't log in.
+-- A row keeps its id for life. The verifier is the SHA-256 of the secret in the
+-- client's token, so whoever reads the table can't log in with it; a new token
+-- puts another verifier there. A row without a verifier is no session's.
 -- json and not jsonb: the stored bytes come back as they were written.
--- fillfactor leaves room on each page, so that moving an expiry can be a HOT
--- update, which writes no index; autovacuum comes early, for the rows die young.
+-- fillfactor leaves room on each page, so that an update that changes no index
+-- can stay on its page (HOT); autovacuum comes early, because rows die young.
+-- What is not NOT NULL has a meaning only where it is set, and "format" and
+-- "pending" have defaults, so programs of two versions can use the table at once.
 CREATE TABLE "sessions" (
-    "key"                 bytea       NOT NULL,
-    "handle"              text        COLLATE "C" NOT NULL,
-    "user_id"             text        COLLATE "C",
-    "data"                json        NOT NULL,
+    "id"                  uuid        NOT NULL,
     "version"             bigint      NOT NULL,
     "created_at"          timestamptz NOT NULL,
     "absolute_expires_at" timestamptz NOT NULL,
     "expires_at"          timestamptz NOT NULL,
     "reap_after"          timestamptz NOT NULL,
-    CONSTRAINT "sessions_pkey" PRIMARY KEY ("key"),
-    CONSTRAINT "sessions_handle_key" UNIQUE ("handle")
+    "authenticated_at"    timestamptz,
+    "ended_at"            timestamptz,
+    "keep_until"          timestamptz,
+    "previous_until"      timestamptz,
+    "format"              smallint    NOT NULL DEFAULT 0,
+    "pending"             boolean     NOT NULL DEFAULT false,
+    "verifier"            bytea,
+    "previous_verifier"   bytea,
+    "user_id"             text        COLLATE "C",
+    "label"               text        COLLATE "C",
+    "ended_user"          text        COLLATE "C",
+    "ended_reason"        text        COLLATE "C",
+    "device_key"          bytea,
+    "extra"               text,
+    "data"                json        NOT NULL,
+    CONSTRAINT "sessions_pkey" PRIMARY KEY ("id")
 ) WITH (
     fillfactor = 80,
     autovacuum_vacuum_scale_factor = 0.05,

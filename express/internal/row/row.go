@@ -1,52 +1,58 @@
 // Package row is what the stores on the tables of Express applications have in
-// common. Those tables have three columns, id, JSON and expiry, and everything else that
-// a record needs is computed from them.
+// common. Those tables have three columns, sid, JSON and expiry, and everything else
+// that a row needs is computed from them.
 package row
 
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
-// Usable reports whether a column of text can hold the key at all.
-func Usable(key sessions.RowKey) bool {
-	return utf8.ValidString(string(key)) && strings.IndexByte(string(key), 0) < 0
+// Usable reports whether a column of text can hold the sid at all.
+func Usable(sid driver.Verifier) bool {
+	return utf8.ValidString(string(sid)) && strings.IndexByte(string(sid), 0) < 0
 }
 
-// ErrKey is what Create and its like return for others.
-var ErrKey = fmt.Errorf("%w: the id is no text that the column can hold", sessions.ErrValue)
+// ErrSid is what Create and Save return for others.
+var ErrSid = fmt.Errorf("%w: the session ID is not text that the column can hold", driver.ErrValue)
 
-// Handle returns the public name of the session with this id.
-func Handle(sid string) string {
+// ID returns the name of the row with this sid: the first 16 bytes of its
+// SHA-256, made a UUID. The stores' statements compute the same. It names the
+// row in public, because the sid itself is all that a client's cookie proves.
+func ID(sid string) driver.ID {
 	sum := sha256.Sum256([]byte(sid))
-	return base64.RawURLEncoding.EncodeToString(sum[:handleSize])
+	return driver.ID(uuid.Format(uuid.From([uuid.Size]byte(sum[:]))))
 }
 
-const handleSize = 16
+// Names reports whether the ID is the one that goes with the verifier. Any other
+// names no row.
+func Names(ref driver.Ref) bool { return ref.ID == ID(string(ref.Verifier)) }
 
-// HandleBytes returns the bytes that a handle is the text of, or nil if there
-// can be no such handle.
-func HandleBytes(handle string) []byte {
-	b, err := base64.RawURLEncoding.Strict().DecodeString(handle)
-	if err != nil || len(b) != handleSize {
-		return nil
-	}
-	return b
-}
+// ErrID is what Create returns for others.
+var ErrID = fmt.Errorf("%w: the ID is not the one that goes with the session ID", driver.ErrInvalid)
 
 // Version returns the version of a row with this text, which is more than 0. The
-// stores' statements compute the same: the first 60 bits of the SHA-256, and 1.
-func Version(text []byte) sessions.Version {
+// stores' statements compute the same: the first 60 bits of the SHA-256, plus 1.
+func Version(text []byte) driver.Version {
 	sum := sha256.Sum256(text)
-	return sessions.Version(binary.BigEndian.Uint64(sum[:8])>>4) + 1
+	return driver.Version(binary.BigEndian.Uint64(sum[:8])>>4) + 1
+}
+
+// Idle returns how long a row lives, in microseconds. There is no column for
+// an absolute limit, so one can only cut the idle timeout off.
+func Idle(life driver.Life) int64 {
+	if life.Absolute > 0 {
+		return min(life.Idle, life.Absolute).Microseconds()
+	}
+	return life.Idle.Microseconds()
 }
 
 // member is where a user is kept, for want of a column. Node leaves members
@@ -56,16 +62,20 @@ const member = "$user"
 // QuotedMember is its name, as statements look for them in the text of a row.
 const QuotedMember = `"` + member + `"`
 
-// Encode returns the text to store for data that belongs to user.
-func Encode(data []byte, user string) ([]byte, error) {
+// Encode returns the text to store for data that belongs to user. A label has no
+// place in it, nor elsewhere in the table.
+func Encode(data []byte, user, label string) ([]byte, error) {
+	if label != "" {
+		return nil, fmt.Errorf("%w: the table of an Express application has no place for a label", driver.ErrInvalid)
+	}
 	if _, owner := Decode(data); owner != "" {
-		return nil, fmt.Errorf("%w: the name %s is the store's own", sessions.ErrValue, member)
+		return nil, fmt.Errorf("%w: the name %s is the store's own", driver.ErrValue, member)
 	}
 	if user == "" {
 		return data, nil
 	}
 	if !utf8.ValidString(user) {
-		return nil, fmt.Errorf("%w: the user is not UTF-8", sessions.ErrValue)
+		return nil, fmt.Errorf("%w: the user is not UTF-8", driver.ErrValue)
 	}
 	for { // something else under that name
 		rest, _, found := cut(data)
@@ -77,7 +87,7 @@ func Encode(data []byte, user string) ([]byte, error) {
 	body := bytes.TrimRight(data, jsonSpace)
 	open := bytes.TrimLeft(body, jsonSpace)
 	if !bytes.HasPrefix(open, []byte("{")) || !bytes.HasSuffix(open[1:], []byte("}")) {
-		return nil, fmt.Errorf("%w: the session is not a JSON object", sessions.ErrValue)
+		return nil, fmt.Errorf("%w: the session is not a JSON object", driver.ErrValue)
 	}
 	last, comma := len(body)-1, ","
 	if len(bytes.Trim(open[1:], jsonSpace+"}")) == 0 {
@@ -158,7 +168,7 @@ func Quote(s string) string {
 func Name(what, name, quote string, longest int) (string, error) {
 	if name == "" || len(name) > longest || strings.ContainsFunc(name, notWord) {
 		return "", fmt.Errorf("%w: %s name %.80q: use 1 to %d ASCII letters, digits, underscores, hyphens and dollar signs",
-			sessions.ErrOptions, what, name, longest)
+			driver.ErrInvalid, what, name, longest)
 	}
 	return quote + name + quote, nil
 }

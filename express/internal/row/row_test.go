@@ -5,8 +5,9 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
 func TestEncodeAndDecode(t *testing.T) {
@@ -21,7 +22,7 @@ func TestEncodeAndDecode(t *testing.T) {
 		{`{"b":{"$user":"bob"}}`, "alice", `{"b":{"$user":"bob"},"$user":"alice"}`},
 		{`{"$user":7,"a":1}`, "", `{"$user":7,"a":1}`},
 	} {
-		text, err := Encode([]byte(c.data), c.user)
+		text, err := Encode([]byte(c.data), c.user, "")
 		if err != nil || string(text) != c.text {
 			t.Errorf("Encode(%s, %q) = %s, %v; want %s", c.data, c.user, text, err, c.text)
 		}
@@ -64,11 +65,11 @@ func TestEncodeRefusesWhatItCouldNotGiveBack(t *testing.T) {
 	for data, user := range map[string]string{
 		`{"$user":"bob"}`: "", `{"a":1,"$user":"bob"}`: "alice", `[]`: "alice", ``: "alice", `{`: "alice", `}`: "alice", `{"a":1}`: "\xff",
 	} {
-		if text, err := Encode([]byte(data), user); !errors.Is(err, sessions.ErrValue) {
+		if text, err := Encode([]byte(data), user, ""); !errors.Is(err, driver.ErrValue) {
 			t.Errorf("Encode(%s, %q) = %s, %v", data, user, text, err)
 		}
 	}
-	if text, err := Encode([]byte(`{"$user":7,"a":1}`), "alice"); err != nil || string(text) != `{"a":1,"$user":"alice"}` {
+	if text, err := Encode([]byte(`{"$user":7,"a":1}`), "alice", ""); err != nil || string(text) != `{"a":1,"$user":"alice"}` {
 		t.Errorf("over something else: %s, %v", text, err)
 	}
 }
@@ -85,7 +86,7 @@ func FuzzDecode(f *testing.F) {
 		if owner == "" && string(data) != string(text) {
 			t.Fatalf("%q became %q without a user", text, data)
 		}
-		if again, err := Encode(data, user); err == nil && json.Valid(data) {
+		if again, err := Encode(data, user, ""); err == nil && json.Valid(data) {
 			if back, owner := Decode(again); owner != user || user == "" && string(back) != string(data) || !json.Valid(again) {
 				t.Fatalf("%q of %q was stored as %q", data, user, again)
 			}
@@ -108,20 +109,57 @@ func TestQuoteIsJSON(t *testing.T) {
 	}
 }
 
-// The values are those of `printf sid | sha256sum`.
-func TestHandleAndVersion(t *testing.T) {
+func TestEncodeRefusesALabel(t *testing.T) {
 	t.Parallel()
-	const sid = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef"
-	handle := Handle(sid)
-	if handle != wantHandle || string(HandleBytes(handle)) != wantBytes {
-		t.Errorf("handle %q of bytes %x", handle, HandleBytes(handle))
+	if text, err := Encode([]byte(`{}`), "alice", "device"); !errors.Is(err, driver.ErrInvalid) {
+		t.Errorf("encoded %s, %v", text, err)
 	}
-	if v := Version([]byte(sid)); v != wantVersion {
+}
+
+// The digests are those of `printf sid | sha256sum`.
+func TestIDAndVersion(t *testing.T) {
+	t.Parallel()
+	for sid, want := range map[string]driver.ID{
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef": "918c28f7-3f02-8fcb-a531-02a34bf5fbc3",
+		"":                                 "e3b0c442-98fc-8c14-9afb-f4c8996fb924",
+		"é😀":                               "1184d1f6-0815-8eea-89d2-975655758922",
+	} {
+		id := ID(sid)
+		if id != want || !id.Valid() {
+			t.Errorf("ID(%q) = %s, want %s", sid, id, want)
+		}
+		if !Names(driver.Ref{ID: id, Verifier: driver.Verifier(sid)}) {
+			t.Errorf("%s does not name %q", id, sid)
+		}
+		for _, other := range []driver.Ref{{Verifier: driver.Verifier(sid)}, {ID: id, Verifier: driver.Verifier(sid + " ")}, {ID: id + " ", Verifier: driver.Verifier(sid)}} {
+			if Names(other) {
+				t.Errorf("%q passes for the name of %q", other.ID, string(other.Verifier))
+			}
+		}
+	}
+	if v := Version([]byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef")); v != 0x918c28f73f02ffc+1 {
 		t.Errorf("version %#x", int64(v))
 	}
-	for _, bad := range []string{"", handle[1:], handle + "=", handle + " ", handle[:21] + "B", strings.Repeat("+", 22), handle + handle} {
-		if HandleBytes(bad) != nil {
-			t.Errorf("%q passes for a handle", bad)
+}
+
+func TestUsable(t *testing.T) {
+	t.Parallel()
+	for sid, want := range map[driver.Verifier]bool{"": true, "a b": true, "é😀": true, "a\x00": false, "a\xff": false} {
+		if Usable(sid) != want {
+			t.Errorf("%q: not %v", string(sid), want)
+		}
+	}
+}
+
+func TestIdle(t *testing.T) {
+	t.Parallel()
+	for life, want := range map[driver.Life]int64{
+		{Idle: time.Hour}:                          3_600_000_000,
+		{Idle: time.Hour, Absolute: 2 * time.Hour}: 3_600_000_000,
+		{Idle: time.Hour, Absolute: time.Second}:   1_000_000,
+	} {
+		if got := Idle(life); got != want {
+			t.Errorf("%v: %d", life, got)
 		}
 	}
 }
@@ -133,14 +171,8 @@ func TestName(t *testing.T) {
 		"": false, strings.Repeat("n", 64): false, `a"b`: false, "a`b": false, "a.b": false, "a b": false, "a?": false, "{a}": false, "é": false, "\xff": false, "a\x00": false,
 	} {
 		quoted, err := Name("table", name, `"`, 63)
-		if want != (err == nil) || err != nil && !errors.Is(err, sessions.ErrOptions) || want && quoted != `"`+name+`"` {
+		if want != (err == nil) || err != nil && !errors.Is(err, driver.ErrInvalid) || want && quoted != `"`+name+`"` {
 			t.Errorf("%q: %s, %v", name, quoted, err)
 		}
 	}
 }
-
-const (
-	wantHandle  = "kYwo9z8C_8tlMQKjS_X7ww"
-	wantBytes   = "\x91\x8c\x28\xf7\x3f\x02\xff\xcb\x65\x31\x02\xa3\x4b\xf5\xfb\xc3"
-	wantVersion = 0x918c28f73f02ffc + 1
-)

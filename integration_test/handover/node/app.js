@@ -143,11 +143,19 @@ function view(req) {
   }
   return {
     present: true,
-    handle: crypto.createHash('sha256').update(req.sessionID).digest().subarray(0, 16).toString('base64url'),
+    id: id(req.sessionID),
     data: JSON.parse(text(s)),
     cookie: s.cookie,
     line: line(s.cookie)
   }
+}
+
+// id is the session's public name in Go: the beginning of the hash as a UUID of version 8.
+function id(sid) {
+  const b = crypto.createHash('sha256').update(sid).digest()
+  b[6] = b[6] & 0x0f | 0x80
+  b[8] = b[8] & 0x3f | 0x80
+  return b.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*/, '$1-$2-$3-$4-$5')
 }
 
 // line is what the cookie would be sent as.

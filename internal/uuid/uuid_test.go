@@ -1,0 +1,65 @@
+package uuid
+
+import (
+	"encoding/binary"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestVersion7(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		seen := map[string]bool{}
+		last := ""
+		for range 100 {
+			text := Format(New())
+			if text[14] != '7' || !strings.Contains("89ab", text[19:20]) || seen[text] {
+				t.Fatalf("%s is no new UUID of version 7", text)
+			}
+			if text <= last {
+				t.Fatalf("%s, made a millisecond later, does not come after %s", text, last)
+			}
+			seen[text], last = true, text
+			time.Sleep(time.Millisecond)
+		}
+		b := New()
+		ms := int64(binary.BigEndian.Uint64(append([]byte{0, 0}, b[:6]...)))
+		if ms != time.Now().UnixMilli() {
+			t.Errorf("the time in %s is %d, want %d", Format(b), ms, time.Now().UnixMilli())
+		}
+	})
+}
+
+func TestCanonicalTextOnly(t *testing.T) {
+	t.Parallel()
+	const text = "0123abcd-4567-7890-89ef-0123456789af"
+	b, ok := Parse(text)
+	if !ok || Format(b) != text {
+		t.Fatalf("%s became %x, %t and %s", text, b, ok, Format(b))
+	}
+	for _, bad := range []string{
+		"", strings.ToUpper(text), "{" + text + "}", "urn:uuid:" + text, strings.ReplaceAll(text, "-", ""),
+		text[:35], text + "0", text[:35] + "g", text[:35] + "/", text[:35] + ":", text[:35] + "`", " " + text[1:],
+		strings.Replace(text, "-", "a", 1), "-" + text[1:], text[:9] + "-" + text[10:], text[:35] + "\x00", text[:34] + "é",
+	} {
+		if _, ok := Parse(bad); ok {
+			t.Errorf("%q was taken for a canonical UUID", bad)
+		}
+	}
+}
+
+func TestFromKeepsTheOtherBits(t *testing.T) {
+	t.Parallel()
+	var ones [Size]byte
+	for i := range ones {
+		ones[i] = 0xff
+	}
+	if got := Format(From(ones)); got != "ffffffff-ffff-8fff-bfff-ffffffffffff" {
+		t.Errorf("ones became %s", got)
+	}
+	if got := Format(From([Size]byte{})); got != "00000000-0000-8000-8000-000000000000" {
+		t.Errorf("zeros became %s", got)
+	}
+}

@@ -1,0 +1,189 @@
+package storetest
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sqlsessions/sessions/driver"
+)
+
+// badIDs are texts that a database could take for this ID, and some that it could choke on.
+func badIDs(id driver.ID) (bad []driver.ID) {
+	text := string(id)
+	for _, other := range []string{
+		strings.ToUpper(text), "{" + text + "}", "urn:uuid:" + text, strings.ReplaceAll(text, "-", ""), text[:35], text + "0",
+		" " + text, text + " ", text + "\x00", text[:35] + "\x00", text[:34] + "\xc3\x28", "\x00", "\xff", "%", "'; --", strings.Repeat("x", 1000),
+	} {
+		if other != text {
+			bad = append(bad, driver.ID(other))
+		}
+	}
+	return bad
+}
+
+// nameRules are about rows that keep their ID for life. A store that finds rows by
+// verifier and derives the ID can't pass most of them.
+var nameRules = []rule{
+	{"an ID that is no canonical UUID ends and lists nothing", func(s *suite) {
+		r := s.create()
+		for _, id := range badIDs(r.ID) {
+			s.is(s.tryEnd(id), driver.ErrNotFound)
+			s.is(s.tryEndOf("", id), driver.ErrNotFound)
+			if n := len(s.list(driver.ListRequest{ID: id, Limit: 10})); n != 0 {
+				s.Errorf("listed %d rows by the ID %.40q", n, id)
+			}
+		}
+		s.is(s.tryEnd(""), driver.ErrNotFound)
+		s.unchanged(r)
+	}},
+	{"an ID that is no canonical UUID names no row", func(s *suite) {
+		r := s.create()
+		s.age(time.Hour)
+		for _, id := range append(badIDs(r.ID), "") {
+			named := r
+			named.ID = id
+			s.gone(named.Ref)
+			s.is(s.tryTouch(named.Ref, saving), driver.ErrNotFound)
+			_, err := s.trySave(named, saving)
+			s.is(err, driver.ErrNotFound)
+			_, err = s.tryRenew(named, s.ref(), life)
+			s.is(err, driver.ErrNotFound)
+		}
+		s.unchanged(r)
+		if got := s.load(r.Ref).ExpiresIn; !near(got, idle-time.Hour) {
+			s.Errorf("expires in %v", got)
+		}
+	}},
+	{"a row can't have an ID that is no canonical UUID", func(s *suite) {
+		for _, id := range append(badIDs(s.ref().ID), "") {
+			r := s.row()
+			r.ID = id
+			if _, err := s.tryCreate(r, life); err == nil {
+				s.Errorf("created a row with the ID %.40q", id)
+			}
+		}
+		s.count(0)
+	}},
+	{"a row can't have a verifier that is no SHA-256", func(s *suite) {
+		r := s.create()
+		for _, verifier := range []driver.Verifier{"", "short", r.Verifier[:31], r.Verifier + "x"} {
+			bad := s.row()
+			bad.Verifier = verifier
+			if _, err := s.tryCreate(bad, life); err == nil {
+				s.Errorf("created a row with a verifier of %d bytes", len(verifier))
+			}
+			s.gone(bad.Ref)
+			if _, err := s.tryRenew(r, bad.Ref, saving); err == nil {
+				s.Errorf("saved a row with a verifier of %d bytes", len(verifier))
+			}
+		}
+		s.unchanged(r)
+		s.count(1)
+	}},
+	{"an ID with another row's verifier opens nothing", func(s *suite) {
+		a, b := s.createAs("alice", life), s.createAs("bob", life)
+		s.age(time.Hour)
+		for _, version := range []driver.Version{a.Version, b.Version} {
+			mixed := a
+			mixed.Verifier, mixed.Version = b.Verifier, version
+			s.gone(mixed.Ref)
+			s.is(s.tryTouch(mixed.Ref, saving), driver.ErrNotFound)
+			_, err := s.trySave(mixed, saving)
+			s.is(err, driver.ErrNotFound)
+			_, err = s.tryRenew(mixed, s.next(a.Ref), life)
+			s.is(err, driver.ErrNotFound)
+		}
+		s.unchanged(a, b)
+		for _, r := range []driver.Row{a, b} {
+			if got := s.load(r.Ref).ExpiresIn; !near(got, idle-time.Hour) {
+				s.Errorf("expires in %v", got)
+			}
+		}
+	}},
+	{"create never takes an ID that is taken", func(s *suite) {
+		first, again := s.create(), s.row()
+		again.ID = first.ID
+		_, err := s.tryCreate(again, life)
+		s.is(err, driver.ErrExists)
+		s.gone(again.Ref)
+		s.unchanged(first)
+		s.age(idle + time.Second)
+		_, err = s.tryCreate(again, life)
+		s.is(err, driver.ErrExists)
+		s.gone(again.Ref, first.Ref)
+	}},
+	{"IDs can be chosen, and are listed in the order of their bytes", func(s *suite) {
+		ids := []driver.ID{
+			"00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000100", "0123abcd-4567-7890-89ef-0123456789ab",
+			"0123abcd-4567-7890-89ef-0123456789ac", "7fffffff-ffff-ffff-ffff-ffffffffffff", "80000000-0000-0000-0000-000000000000",
+			"c3280000-0000-4000-8000-202020202020", "ffffffff-ffff-ffff-ffff-ffffffffffff",
+		}
+		var rows []driver.Row
+		for _, i := range []int{5, 2, 7, 0, 4, 1, 6, 3} {
+			r := s.row()
+			r.ID, r.User = ids[i], "alice"
+			rows = append(rows, s.insert(r, life))
+		}
+		s.unchanged(rows...)
+		for i, id := range ids {
+			for _, req := range []driver.ListRequest{{All: true}, {User: "alice"}} {
+				if req.Limit = 1; i > 0 {
+					req.After = ids[i-1]
+				}
+				if got := s.list(req); len(got) != 1 || got[0].ID != id {
+					s.Errorf("listed %+v after %q, want %s", got, req.After, id)
+				}
+			}
+		}
+		for i, id := range ids {
+			if i%2 == 0 {
+				s.must(s.tryEnd(id))
+			}
+		}
+		s.count(len(ids) / 2)
+	}},
+	{"verifiers can be any bytes", func(s *suite) {
+		for _, tail := range []string{"\x00", "\x00\x00", "\xff", "\xfe", "\xc3\x28", "\xc3", " ", "a", "A", "á", `\`, "'"} {
+			r := s.row()
+			r.Verifier = r.Verifier[len(tail):] + driver.Verifier(tail)
+			r.Data = fmt.Appendf(nil, `{"tail":"%x"}`, tail)
+			r = s.insert(r, life)
+			s.unchanged(r)
+			other := r
+			other.Verifier = driver.Verifier(tail) + r.Verifier[:32-len(tail)]
+			s.gone(other.Ref)
+			r, was := s.save(r, saving), r.Ref
+			to := driver.Ref{ID: r.ID, Verifier: other.Verifier}
+			v, err := s.tryRenew(r, to, saving)
+			s.must(err)
+			s.gone(was)
+			r.Ref, r.Version = to, v
+			s.unchanged(r)
+		}
+	}},
+	{"a new verifier leaves the ID", func(s *suite) {
+		old := s.createAs("alice", life)
+		r := s.renew(old, life)
+		r = s.renew(r, saving)
+		for _, req := range []driver.ListRequest{{ID: old.ID}, {User: "alice"}, {All: true}} {
+			req.Limit = 10
+			if got := s.list(req); len(got) != 1 || got[0].Ref != r.Ref || got[0].Version != r.Version {
+				s.Errorf("listed %+v, want the one row with its new verifier", got)
+			}
+		}
+	}},
+	{"end ends a row whatever its verifier has become", func(s *suite) {
+		old := s.createAs("alice", life)
+		r := s.renew(old, saving)
+		s.is(s.tryEndOf("bob", old.ID), driver.ErrNotFound)
+		s.unchanged(r)
+		s.must(s.tryEndOf("alice", old.ID))
+		s.gone(old.Ref, r.Ref)
+		s.is(s.tryEnd(old.ID), driver.ErrNotFound)
+		_, err := s.tryRenew(r, s.next(r.Ref), life)
+		s.is(err, driver.ErrNotFound)
+		s.is(s.tryTouch(r.Ref, saving), driver.ErrNotFound)
+		s.count(0)
+	}},
+}

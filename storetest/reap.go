@@ -1,0 +1,95 @@
+package storetest
+
+import (
+	"time"
+
+	"github.com/sqlsessions/sessions/driver"
+)
+
+// A store may leave a dead row for two hours, so most rows here are dead for three.
+var reapRules = []rule{
+	{"the reaper takes the dead, up to a limit", func(s *suite) {
+		for range 5 {
+			s.create()
+		}
+		s.age(idle + 3*time.Hour)
+		live := s.create()
+		if got := s.stats(); got != (driver.Stats{Live: 1, Dead: 5}) {
+			s.Fatalf("stats: %+v, want 1 live and 5 dead", got)
+		}
+		got, err := s.store.Reap(s.Context(), driver.ReapRequest{Limit: 2})
+		s.must(err)
+		if got != (driver.ReapResult{Deleted: 2, More: true}) {
+			s.Fatalf("%+v, want the limit of 2, and more", got)
+		}
+		if n := s.reap(100); n != 3 {
+			s.Fatalf("deleted %d, want the other 3", n)
+		}
+		got, err = s.store.Reap(s.Context(), driver.ReapRequest{Limit: 100})
+		s.must(err)
+		if got != (driver.ReapResult{}) {
+			s.Fatalf("%+v at the end", got)
+		}
+		s.unchanged(live)
+		if got := s.stats(); got != (driver.Stats{Live: 1}) {
+			s.Errorf("stats: %+v, want 1 live", got)
+		}
+	}},
+	{"the reaper finds the dead among the living", func(s *suite) {
+		var living []driver.Row
+		for range 5 {
+			living = append(living, s.create())
+		}
+		s.age(idle - time.Minute)
+		for _, r := range living {
+			s.touch(r.Ref, driver.Life{Idle: 10 * time.Hour})
+		}
+		s.age(4 * time.Hour) // what they were created with is over, by any rounding
+		for range 3 {
+			s.createAs("", driver.Life{Idle: time.Minute, Absolute: absolute})
+		}
+		s.age(3 * time.Hour)
+		if n := s.reap(2); n != 3 {
+			s.Errorf("deleted %d, want 3", n)
+		}
+		s.unchanged(living...)
+		s.age(6 * time.Hour)
+		if n := s.reap(2); n != 5 {
+			s.Errorf("deleted %d of those that lived on, want 5", n)
+		}
+	}},
+	{"the reaper finds what was given less time", func(s *suite) {
+		long := driver.Life{Idle: 10 * time.Hour, Absolute: absolute}
+		short := []driver.Life{{Idle: time.Minute}, {Idle: time.Minute, Absolute: absolute}, {Idle: 10 * time.Hour, Absolute: time.Minute}}
+		for _, life := range short {
+			s.save(s.createAs("", long), life)
+			s.renew(s.createAs("", long), life)
+		}
+		r := s.createAs("", long)
+		s.age(3 * time.Hour)
+		if n := s.reap(10); n != 2*len(short) {
+			s.Errorf("deleted %d, want %d", n, 2*len(short))
+		}
+		s.unchanged(r)
+	}},
+	{"the reaper spares what was touched, saved or given a new verifier", func(s *suite) {
+		touched, saved, renewed, dead := s.create(), s.create(), s.create(), s.create()
+		s.age(idle - time.Minute)
+		s.touch(touched.Ref, driver.Life{Idle: 10 * time.Hour})
+		saved = s.save(saved, driver.Life{Idle: 10 * time.Hour})
+		renewed = s.renew(renewed, driver.Life{Idle: 10 * time.Hour, Absolute: absolute})
+		s.age(4 * time.Hour) // what they were created with is over, by any rounding
+		if n := s.reap(100); n != 1 {
+			s.Errorf("deleted %d, want 1", n)
+		}
+		s.unchanged(touched, saved, renewed)
+		s.gone(dead.Ref)
+	}},
+	{"the reaper takes rows at the absolute limit", func(s *suite) {
+		s.createAs("", driver.Life{Idle: 48 * time.Hour, Absolute: absolute})
+		s.age(absolute + 3*time.Hour)
+		if n := s.reap(10); n != 1 {
+			s.Errorf("deleted %d, want 1", n)
+		}
+	}},
+}

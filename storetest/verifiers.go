@@ -1,0 +1,180 @@
+package storetest
+
+import (
+	"strings"
+	"time"
+
+	"github.com/sqlsessions/sessions/driver"
+)
+
+// verifierRules are about rows that get a new verifier, which every store must allow.
+var verifierRules = []rule{
+	{"a new verifier opens the row, and the old one nothing", func(s *suite) {
+		old := s.createAs("alice", life)
+		r := old
+		r.User, r.Data = "bob", []byte(`{"b":2}`)
+		r = s.renew(r, saving)
+		s.gone(old.Ref)
+		s.unchanged(r)
+		s.count(1)
+		again := s.renew(r, life)
+		s.gone(old.Ref, r.Ref)
+		s.unchanged(again)
+		s.count(1)
+	}},
+	{"the old verifier does nothing more, whatever its writer knows", func(s *suite) {
+		old := s.createAs("alice", life)
+		r := s.renew(old, saving)
+		late := old
+		late.User, late.Data = "mallory", []byte(`{"late":true}`)
+		for _, version := range []driver.Version{old.Version, r.Version} {
+			late.Version = version
+			_, err := s.trySave(late, saving)
+			s.is(err, driver.ErrNotFound)
+			to := s.next(old.Ref)
+			_, err = s.tryRenew(late, to, life)
+			s.is(err, driver.ErrNotFound)
+			_, err = s.tryRenew(late, r.Ref, life)
+			s.is(err, driver.ErrNotFound)
+			s.gone(old.Ref, to)
+		}
+		s.is(s.tryTouch(old.Ref, saving), driver.ErrNotFound)
+		s.unchanged(r)
+		s.count(1)
+	}},
+	{"an old verifier can't touch", func(s *suite) {
+		old := s.create()
+		r := s.renew(old, saving)
+		s.age(time.Hour)
+		for _, throttle := range []time.Duration{0, time.Minute, 10 * time.Hour} {
+			s.is(s.tryTouch(old.Ref, driver.Life{Idle: idle, Throttle: throttle}), driver.ErrNotFound)
+		}
+		if got := s.load(r.Ref).ExpiresIn; !near(got, idle-time.Hour) {
+			s.Errorf("expires in %v: a touch by the old verifier moved it", got)
+		}
+	}},
+	{"save with a new verifier on another version is ErrConflict", func(s *suite) {
+		stale := s.create()
+		r := stale
+		r.Data = []byte(`{"b":2}`)
+		r = s.save(r, saving)
+		for _, life := range []driver.Life{saving, life} {
+			to := s.next(r.Ref)
+			_, err := s.tryRenew(stale, to, life)
+			s.is(err, driver.ErrConflict)
+			s.gone(to)
+		}
+		s.unchanged(r)
+	}},
+	{"save of a missing row with a new verifier is ErrNotFound and makes none", func(s *suite) {
+		r := s.row()
+		r.Version = 1
+		to := s.next(r.Ref)
+		_, err := s.tryRenew(r, to, life)
+		s.is(err, driver.ErrNotFound)
+		s.gone(r.Ref, to)
+		s.count(0)
+	}},
+	{"save with a new verifier sets the expiry", func(s *suite) {
+		r := s.create()
+		s.age(time.Hour)
+		for _, life := range []driver.Life{saving, {Idle: 10 * time.Minute}, life, {Idle: idle, Absolute: 10 * time.Minute}} {
+			want := life.Idle
+			if life.Absolute > 0 {
+				want = min(want, life.Absolute)
+			}
+			r = s.renew(r, life)
+			if got := s.load(r.Ref).ExpiresIn; !near(got, want) {
+				s.Errorf("expires in %v, want %v", got, want)
+			}
+		}
+	}},
+	{"save with another row's verifier leaves that row alone", func(s *suite) {
+		r, other := s.create(), s.create()
+		to := driver.Ref{ID: r.ID, Verifier: other.Verifier}
+		v, err := s.tryRenew(r, to, saving)
+		if err != nil || s.Ref != nil { // a store that finds rows by verifier can't have two
+			s.is(err, driver.ErrExists)
+		} else {
+			r.Ref, r.Version = to, v
+		}
+		s.unchanged(r, other)
+		s.count(2)
+	}},
+	{"verifiers are compared byte by byte", func(s *suite) {
+		r := s.create()
+		v := string(r.Verifier)
+		for _, other := range []string{
+			strings.Map(otherCase, v), v[:len(v)-1], v[1:], v + " ", " " + v, v + "\x00", "\x00" + v, v + v, "", "\x00", "\xff", "%", strings.Repeat("v", 1000),
+		} {
+			if other == v {
+				continue
+			}
+			ref := driver.Ref{ID: r.ID, Verifier: driver.Verifier(other)}
+			s.gone(ref)
+			s.is(s.tryTouch(ref, saving), driver.ErrNotFound)
+		}
+		s.unchanged(r)
+	}},
+}
+
+func otherCase(r rune) rune {
+	if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+		return r ^ 0x20
+	}
+	return r
+}
+
+// endRules are about End, apart from what only a store whose rows keep their ID can do.
+var endRules = []rule{
+	{"end ends one row", func(s *suite) {
+		r, other := s.createAs("alice", life), s.createAs("alice", life)
+		s.must(s.tryEnd(r.ID))
+		s.gone(r.Ref)
+		s.count(1)
+		s.unchanged(other)
+		s.is(s.tryEnd(r.ID), driver.ErrNotFound)
+		s.is(s.tryEnd(s.ref().ID), driver.ErrNotFound)
+		s.unchanged(other)
+	}},
+	{"an ended row does not come back", func(s *suite) {
+		r := s.createAs("alice", life)
+		s.must(s.tryEnd(r.ID))
+		to := s.next(r.Ref)
+		for _, life := range []driver.Life{saving, life} {
+			_, err := s.trySave(r, life)
+			s.is(err, driver.ErrNotFound)
+			_, err = s.tryRenew(r, to, life)
+			s.is(err, driver.ErrNotFound)
+			s.is(s.tryTouch(r.Ref, life), driver.ErrNotFound)
+		}
+		s.gone(r.Ref, to)
+		s.count(0)
+		if n := len(s.list(driver.ListRequest{User: "alice", Limit: 10})); n != 0 {
+			s.Errorf("alice has %d rows", n)
+		}
+	}},
+	{"end spares what is another user's", func(s *suite) {
+		r, visitor := s.createAs("alice", life), s.create()
+		for _, user := range []string{"bob", "", "Alice", "alice ", "alic"} {
+			s.is(s.tryEndOf(user, r.ID), driver.ErrNotFound)
+		}
+		s.is(s.tryEndOf("alice", visitor.ID), driver.ErrNotFound)
+		s.unchanged(r, visitor)
+		s.must(s.tryEndOf("alice", r.ID))
+		s.gone(r.Ref)
+		s.unchanged(visitor)
+		s.must(s.tryEndOf("", visitor.ID))
+		s.gone(visitor.Ref)
+		s.is(s.tryEndOf("alice", r.ID), driver.ErrNotFound)
+	}},
+	{"end goes by the user that the row has now", func(s *suite) {
+		r := s.createAs("alice", life)
+		r.User = "bob"
+		r = s.save(r, saving)
+		s.is(s.tryEndOf("alice", r.ID), driver.ErrNotFound)
+		s.unchanged(r)
+		s.must(s.tryEndOf("bob", r.ID))
+		s.gone(r.Ref)
+	}},
+}
