@@ -127,21 +127,35 @@ func (f *foreign) age(t testing.TB, d time.Duration) {
 
 // expressLacks are the parts of the contract that upstream's tables have no room for.
 var expressLacks = map[string]string{
-	"the version of a created row is 1":                                  "there is no counter: a version is a digest of the text",
-	"save of what is there already moves the version too":                "there is no counter: a version is a digest of the text",
-	"create never takes a handle that is taken":                          "handles follow from the ids",
-	"rekey keeps a handle that it is given":                              "handles follow from the ids",
-	"rekey onto a taken handle is ErrExists":                             "handles follow from the ids",
-	"handles can be chosen, and are compared byte by byte":               "handles follow from the ids",
-	"a delete by handle ends the row whatever moves it at the same time": "handles follow from the ids",
-	"keys can be any bytes":                                              "ids are text",
-	"an expiry is exact":                                                 "expiries are rounded to seconds, as upstream does",
-	"the absolute limit stands still":                                    "there is no absolute limit",
-	"save stops at the absolute limit":                                   "there is no absolute limit",
-	"touch stops at the absolute limit":                                  "there is no absolute limit",
-	"rekey keeps the absolute limit unless a new one is given":           "there is no absolute limit",
-	"creation time stands still":                                         "there is no time of creation",
+	"create never takes an ID that is taken":                                   idsFollow,
+	"IDs can be chosen, and are listed in the order of their bytes":            idsFollow,
+	"a new verifier leaves the ID":                                             idsFollow,
+	"end ends a row whatever its verifier has become":                          idsFollow,
+	"an end ends the row, whatever verifier it gets at the same time":          idsFollow,
+	"a row can't have a verifier that is no SHA-256":                           "a verifier is a session ID of Express",
+	"verifiers can be any bytes":                                               "session IDs are text",
+	"save of what is there already moves the version too":                      versionsFollow,
+	"no two states have one version":                                           versionsFollow,
+	"a version is no counter, so that a lost write can be told from another's": versionsFollow,
+	"an expiry is exact":                                                       "expiries are rounded to seconds, as upstream does",
+	"the absolute limit stands still":                                          noLimit,
+	"save stops at the absolute limit":                                         noLimit,
+	"touch stops at the absolute limit":                                        noLimit,
+	"save restarts the absolute limit when it is given one":                    noLimit,
+	"creation time stands still":                                               "there is no time of creation",
+	"authentication time is set by create and save, and otherwise stays":       "there is no time of authentication",
+	"save replaces the label":                                                  noLabels,
+	"labels are compared byte by byte":                                         noLabels,
+	"list and end by label go in pages":                                        noLabels,
+	"end all goes in the order of IDs":                                         "rows are ended in the order in which they are found",
 }
+
+const (
+	idsFollow      = "IDs follow from the session IDs of Express"
+	versionsFollow = "there is no counter: a version is a digest of the text"
+	noLimit        = "there is no absolute limit"
+	noLabels       = "there are no labels"
+)
 
 func sid() string {
 	var b [24]byte

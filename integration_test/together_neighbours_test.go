@@ -150,28 +150,6 @@ func TestALateSaveInABatch(t *testing.T) {
 	})
 }
 
-// A row that can't be read fails who asks for it.
-func TestADamagedRowInABatch(t *testing.T) {
-	eachBatching(t, func(t *testing.T, tab *table) {
-		if tab.dialect != migrations.PostgreSQL {
-			return // there is no value of these columns that MySQL stores and the store can't read
-		}
-		ctx := t.Context()
-		rows := make([]driver.Row, 10)
-		var loads []func()
-		for i := range rows {
-			rows[i] = insert(t, tab.store, newRow(`{"n":1}`))
-			loads = append(loads, func() {
-				if _, err := tab.store.Load(ctx, rows[i].Ref); (err != nil) != (i == 3) {
-					t.Errorf("load %d: %v", i, err)
-				}
-			})
-		}
-		tab.change(t, rows[3].ID, "absolute_expires_at = 'infinity', expires_at = 'infinity'")
-		tab.together(t, loads...)
-	})
-}
-
 // A row that somebody holds keeps who wants that one waiting, and nobody else.
 func TestAHeldRowInABatch(t *testing.T) {
 	eachBatching(t, func(t *testing.T, tab *table) {

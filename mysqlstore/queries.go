@@ -35,16 +35,15 @@ var tokens = [...]string{
 	// but do not deadlock.
 	"$ROWS", `JSON_TABLE($TEXT, '$[*]' COLUMNS (
 			id VARBINARY(32) PATH '$[0]' ERROR ON ERROR,
-			proof VARBINARY(64) PATH '$[1]' ERROR ON ERROR,
-			was BIGINT PATH '$[2]' ERROR ON ERROR,
-			verifier VARBINARY(64) PATH '$[3]' ERROR ON ERROR,
-			version BIGINT PATH '$[4]' ERROR ON ERROR,
-			idle BIGINT PATH '$[5]' ERROR ON ERROR,
-			absolute BIGINT PATH '$[6]' ERROR ON ERROR,
-			authenticated TINYINT PATH '$[7]' ERROR ON ERROR,
-			user_id VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[8]' ERROR ON ERROR,
-			label VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[9]' ERROR ON ERROR,
-			data MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$[10]' ERROR ON ERROR)) AS j`,
+			was BIGINT PATH '$[1]' ERROR ON ERROR,
+			version BIGINT PATH '$[2]' ERROR ON ERROR,
+			idle BIGINT PATH '$[3]' ERROR ON ERROR,
+			absolute BIGINT PATH '$[4]' ERROR ON ERROR,
+			authenticated TINYINT PATH '$[5]' ERROR ON ERROR,
+			verifier VARBINARY(64) PATH '$[6]' ERROR ON ERROR,
+			user_id VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[7]' ERROR ON ERROR,
+			label VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[8]' ERROR ON ERROR,
+			data MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$[9]' ERROR ON ERROR)) AS j`,
 	"$TOUCHES", `JSON_TABLE($TEXT, '$[*]' COLUMNS (
 			id VARBINARY(32) PATH '$[0]' ERROR ON ERROR,
 			proof VARBINARY(64) PATH '$[1]' ERROR ON ERROR,
@@ -167,14 +166,17 @@ func newQueries(table string) *queries {
 		// All or none: for a row that is not there, or has moved on, the sum overflows, which
 		// is an error in every sql_mode and undoes the statement. How many rows an UPDATE
 		// changed would not tell which, and a query afterwards could meet a later change.
+		// The version stands for the verifier too: freeMany returned both, and no other
+		// state of a row has this version.
 		saveMany: q(`UPDATE $ROWS
 			LEFT JOIN $TABLE AS s ON s.id = UNHEX(j.id)
-			SET s.verifier = UNHEX(j.verifier), s.user_id = j.user_id, s.label = j.label, s.data = j.data, s.version = j.version,
+			SET s.verifier = COALESCE(UNHEX(j.verifier), s.verifier),
+				s.user_id = j.user_id, s.label = j.label, s.data = j.data, s.version = j.version,
 				s.authenticated_at = IF(j.authenticated, $NOW, s.authenticated_at),
 				s.reap_after = LEAST(s.reap_after, $HOURS + INTERVAL 1 + TIMESTAMPDIFF(HOUR, $HOURS, $JOINED) HOUR),
 				s.expires_at = $JOINED,
 				s.absolute_expires_at = COALESCE($NOW + INTERVAL j.absolute MICROSECOND, s.absolute_expires_at)
-			WHERE IF(s.verifier = UNHEX(j.proof) AND s.version = j.was AND s.expires_at > $NOW, 1, ABS(j.was) + 1 + 9223372036854775807)`),
+			WHERE IF(s.version = j.was AND s.expires_at > $NOW, 1, ABS(j.was) + 1 + 9223372036854775807)`),
 
 		touchMany: q(`UPDATE $TOUCHES
 			STRAIGHT_JOIN $TABLE AS s ON s.id = UNHEX(j.id)

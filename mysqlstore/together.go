@@ -202,9 +202,7 @@ func (s *Store) changeAll(ctx context.Context, doing, query string, calls []*wri
 	versions := make([]driver.Version, len(calls))
 	n, err := s.execMany(ctx, query, calls, func(a *array, i int, w *write) {
 		versions[i] = native.NewVersion()
-		a.hex([]byte(w.From.Verifier))
 		a.number(int64(w.Version))
-		a.hex([]byte(w.Verifier))
 		a.number(int64(versions[i]))
 		a.number(w.Life.Idle.Microseconds())
 		if w.Life.Absolute > 0 {
@@ -216,6 +214,11 @@ func (s *Store) changeAll(ctx context.Context, doing, query string, calls []*wri
 			a.number(1)
 		} else {
 			a.number(0)
+		}
+		if w.Verifier != w.From.Verifier {
+			a.hex([]byte(w.Verifier))
+		} else {
+			a.null()
 		}
 		for _, text := range []string{w.User, w.Label} {
 			if text != "" {

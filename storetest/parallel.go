@@ -46,7 +46,7 @@ var parallelRules = []rule{
 			var winner atomic.Pointer[driver.Row]
 			parallel(16, func(i int) {
 				r, to := r, r.Ref
-				r.Data = fmt.Appendf(nil, `{"winner":%d,"round":%d}`, i, round)
+				r.Data = fmt.Appendf(nil, `{"round":%d,"winner":%d}`, round, i)
 				if round%3 == 2 && i%2 == 0 { // half of them with a new verifier
 					to = s.next(r.Ref)
 				}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/migrations/migrator"
 )
 
@@ -93,9 +94,10 @@ func (c *cleanup) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// fits checks the schema where the migrator made it. A table that was made by
-// other means, or a user who may not read the version table, is no reason to
-// stop: where the table does not fit, the store says so.
+// fits checks the schema if the migrator made it. A table that was made by other
+// means, a user who may not read the version table, or a newer schema, which the
+// next version of the program brings during a deployment, is no reason to stop: if
+// the table does not fit, the store says so.
 func (d *database) fits(ctx context.Context) error {
 	ctx, cancel := d.limit(ctx)
 	defer cancel()
@@ -107,8 +109,6 @@ func (d *database) fits(ctx context.Context) error {
 		return nil
 	case status.Dirty:
 		return d.explain(migrator.ErrDirty)
-	case status.Version > status.Latest:
-		return d.explain(migrator.ErrNewer)
 	case status.Version < status.Latest:
 		return fmt.Errorf("the schema of table %s is at version %d and this program needs %d: run %s", d.tableName(), status.Version, status.Latest, d.again("migrate up"))
 	}
@@ -161,7 +161,8 @@ func (c *cleanup) sweep(ctx context.Context, d *database, reaper *sessions.Reape
 
 // run is --every. A batch that a signal cuts short is undone by the database.
 func (c *cleanup) run(ctx context.Context, d *database, reaper *sessions.Reaper, errOut io.Writer) error {
-	if _, err := reaper.DryRun(ctx); err != nil { // what fails from the start is not for retrying
+	// What fails from the start is not worth retrying.
+	if _, err := d.store.List(ctx, driver.ListRequest{All: true, Limit: 1}); err != nil {
 		return d.explain(err)
 	}
 	level := slog.LevelInfo

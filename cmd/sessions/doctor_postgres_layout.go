@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// pgLayout asks how a table is partitioned, whether by id alone, and of the tables directly below it how
-// many there are and how many have no index that finds a row by its id or by when to reap it.
+// pgLayout asks how a table is partitioned and whether by id alone, and how many tables are
+// directly below it, and how many of those lack an index that finds a row by its id or by when
+// to reap it.
 const pgLayout = `SELECT coalesce(pg_get_partkeydef($OID), ''),
 		EXISTS (SELECT FROM pg_partitioned_table p JOIN pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0]
 			WHERE p.partrelid = $OID AND p.partnatts = 1 AND a.attname = 'id'),

@@ -91,7 +91,8 @@ func schemaVersion(ctx context.Context, x *examination) error {
 		x.fail(fmt.Sprintf("schema: dirty, for a step stopped half-way at version %d", status.Version),
 			fmt.Sprintf("compare the table with what %s shows, put it right by hand, and then run %s", x.again("migrate print"), x.again("migrate force VERSION")), status.Version)
 	case status.Version > status.Latest:
-		x.fail(fmt.Sprintf("schema: version %d is newer than this program, which knows up to %d", status.Version, status.Latest), "use the newer `sessions` program", status.Version)
+		x.warn(fmt.Sprintf("schema: version %d is newer than this program, which knows up to %d", status.Version, status.Latest),
+			"nothing during a deployment, because a program works with the table of the next version; otherwise use the newer `sessions` program", status.Version)
 	default:
 		x.fail(fmt.Sprintf("schema: %s pending, for it is at version %d of %d", plural(len(status.Pending), "step"), status.Version, status.Latest), "run "+x.again("migrate up"), status.Version)
 	}
@@ -163,7 +164,7 @@ func (x *examination) compare(have, want column) {
 	case have.typ != want.typ:
 		x.fail(fmt.Sprintf("column %s is %s, and should be %s", have.name, have.typ, want.typ), how, have.typ)
 	case !have.nullable && want.nullable:
-		x.fail(fmt.Sprintf("column %s takes no NULL, and should: most sessions leave it empty", have.name), how, have.name)
+		x.fail(fmt.Sprintf("column %s takes no NULL, and should: a row may lack it", have.name), how, have.name)
 	case have.nullable && !want.nullable:
 		x.warn(fmt.Sprintf("column %s takes NULL, and should not: such a row would be one that the store can't read", have.name), how, have.name)
 	case want.hasDefault && !have.hasDefault:

@@ -9,8 +9,8 @@
 // the JSON. There are no labels, no absolute limit and no times but the expiry, which is a
 // whole second.
 //
-// A request's statements find their row by the primary key, and so does EndRef, for a
-// logout. List, End and EndAll read the whole table, because no index can serve
+// A request's statements find their row by the primary key, a logout's too. List, EndAll,
+// and End of an ID alone read the whole table, because no index can serve
 // them: a few seconds for each million rows. Logging a user out everywhere is such a
 // statement. EndAll keeps no order: it ends rows as it finds them. It removes dead
 // rows too, because Node's touch would bring them back to life.

@@ -10,11 +10,15 @@ import (
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
-// End implements [driver.Store]. It reads the whole table.
+// End implements [driver.Store]. With the verifier it finds the row by the primary
+// key; without, it reads the whole table.
 func (s *Store) End(ctx context.Context, req driver.EndRequest) error {
-	found, text, err := s.byID(ctx, req.ID)
-	if err == nil && req.User != nil {
-		found.Version, err = row.Owned(text, *req.User)
+	var err error
+	found := row.Found{Sid: string(req.Verifier)}
+	if req.Verifier == "" {
+		found, err = s.byID(ctx, req)
+	} else if !names(driver.Ref{ID: req.ID, Verifier: req.Verifier}) {
+		err = driver.ErrNotFound
 	}
 	if err == nil {
 		err = s.end(ctx, found, req.User)
@@ -22,22 +26,17 @@ func (s *Store) End(ctx context.Context, req driver.EndRequest) error {
 	return s.wrap("end", err)
 }
 
-// EndRef is like End, for a caller that has the session's token: it finds the row by
-// its primary key. ErrNotFound: there is no live row, or ref names another.
-func (s *Store) EndRef(ctx context.Context, ref driver.Ref) error {
-	if !names(ref) {
-		return s.wrap("end", driver.ErrNotFound)
+// byID returns the row with the derived ID, dead or alive, if it is the user's.
+func (s *Store) byID(ctx context.Context, req driver.EndRequest) (found row.Found, err error) {
+	if !req.ID.Valid() {
+		return found, driver.ErrNotFound
 	}
-	return s.wrap("end", s.end(ctx, row.Found{Sid: string(ref.Verifier)}, nil))
-}
-
-// byID returns the row with a derived ID, dead or alive, and its text.
-func (s *Store) byID(ctx context.Context, id driver.ID) (found row.Found, text []byte, err error) {
-	if !id.Valid() {
-		return found, nil, driver.ErrNotFound
+	var text []byte
+	err = s.get(ctx, 1, []any{&found.Sid, &text}, s.sql.byID, string(req.ID))
+	if err == nil && req.User != nil {
+		found.Version, err = row.Owned(text, *req.User)
 	}
-	err = s.get(ctx, 1, []any{&found.Sid, &text}, s.sql.byID, string(id))
-	return found, text, err
+	return found, err
 }
 
 // end deletes a row, dead or alive. With a user it must have the version at which
@@ -123,7 +122,7 @@ func (s *Store) List(ctx context.Context, req driver.ListRequest) (rows []driver
 }
 
 func (s *Store) listOne(ctx context.Context, id driver.ID) ([]driver.Row, error) {
-	found, _, err := s.byID(ctx, id)
+	found, err := s.byID(ctx, driver.EndRequest{ID: id})
 	var rows []driver.Row
 	if err == nil {
 		rows, err = s.read(ctx, s.sql.load, found.Sid)

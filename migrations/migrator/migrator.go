@@ -22,7 +22,9 @@ import (
 var (
 	// ErrDirty: a migration stopped half-way, which only MySQL can leave behind.
 	ErrDirty = fmt.Errorf("%w: a migration stopped half-way", sessions.ErrSchema)
-	// ErrNewer: the database has migrations that this program does not know.
+	// ErrNewer: the database has migrations that this program does not know. A
+	// program that migrates when it starts can go on, because it works with the table
+	// of the next version too.
 	ErrNewer = fmt.Errorf("%w: it is newer than this program", sessions.ErrSchema)
 	// ErrTaken: a table of the wanted name is there, and no migration made it. Nothing was changed.
 	ErrTaken = fmt.Errorf("%w: there is a table of that name already, which no migration made", sessions.ErrSchema)

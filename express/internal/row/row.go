@@ -28,8 +28,7 @@ var ErrSid = fmt.Errorf("%w: the session ID is not text that the column can hold
 // SHA-256, made a UUID. The stores' statements compute the same. It names the
 // row in public, because the sid itself is all that a client's cookie proves.
 func ID(sid string) driver.ID {
-	sum := sha256.Sum256([]byte(sid))
-	return driver.ID(uuid.Format(uuid.From([uuid.Size]byte(sum[:]))))
+	return driver.ID(uuid.Derive(sid))
 }
 
 // Names reports whether the ID is the one that goes with the verifier. Any other
