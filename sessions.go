@@ -228,6 +228,9 @@ func (m *Manager) load(ctx context.Context, ref driver.Ref) (state, error) {
 }
 
 func (m *Manager) decode(row driver.Row) (state, error) {
+	if row.Version == 0 { // it would pass for a session that is not stored, which Destroy does not end
+		return state{}, errors.New("a row of version 0, which no store writes")
+	}
 	doc, err := decodeDocument(row.Data, m.protocol.Member())
 	if err != nil {
 		return state{}, err

@@ -54,7 +54,7 @@ func (p *protocol) verify(value string) (wire.Token, bool) {
 }
 
 func (p *protocol) NewToken(r *http.Request, _ sessions.ID) (string, error) {
-	id, err := p.Options.NewID(r)
+	id, err := p.NewID(r)
 	if err == nil && id == "" {
 		err = errors.New("it is empty")
 	}

@@ -109,6 +109,7 @@ func (a *app) mux() *http.ServeMux {
 	})
 	handle("/regenerate", func(s *sessions.Session, w http.ResponseWriter, r *http.Request) { s.Regenerate() })
 	handle("/logout", func(s *sessions.Session, w http.ResponseWriter, r *http.Request) { s.Destroy() })
+	handle("/id", func(s *sessions.Session, w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, string(s.ID())) })
 	handle("/everywhere", func(s *sessions.Session, w http.ResponseWriter, r *http.Request) {
 		n, err := a.manager.RevokeUser(r.Context(), s.User(), s.ID())
 		_, _ = fmt.Fprint(w, n, err)
@@ -119,6 +120,14 @@ func (a *app) mux() *http.ServeMux {
 		<-resume
 		if v := r.FormValue("v"); v != "" {
 			value.Set(s, v)
+		}
+		switch r.FormValue("then") {
+		case "logout":
+			s.Destroy()
+		case "regenerate":
+			s.Regenerate()
+		case "login":
+			s.SetUser("bob")
 		}
 		_, _ = io.WriteString(w, "slow")
 	})

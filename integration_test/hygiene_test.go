@@ -123,9 +123,14 @@ func (tab *table) damage(t *testing.T, data string) {
 // dump returns every column of every row of all tables that belong to the test's.
 func (tab *table) dump(t *testing.T) string {
 	t.Helper()
+	return tab.dumpOf(t, tab.name, tab.name+"_schema_migrations")
+}
+
+func (tab *table) dumpOf(t *testing.T, selections ...string) string {
+	t.Helper()
 	var dump strings.Builder
-	for _, name := range []string{tab.name, tab.name + "_schema_migrations"} {
-		rows, err := tab.db.QueryContext(t.Context(), "SELECT * FROM "+name) //nolint:unqueryvet,sqlclosecheck // all there is, read to its end
+	for _, from := range selections {
+		rows, err := tab.db.QueryContext(t.Context(), "SELECT * FROM "+from) //nolint:unqueryvet,sqlclosecheck // all there is, read to its end
 		check(t, err)
 		columns, err := rows.Columns()
 		check(t, err)

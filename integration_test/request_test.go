@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sqlsessions/sessions"
 )
 
 // Saved before seen: whoever follows a redirect at once finds what was stored.
@@ -32,18 +34,26 @@ func TestRedirectFindsWhatWasStored(t *testing.T) {
 
 func TestStatementsPerRequest(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
-		tab := b.newTable(t)
-		_, err := tab.store.Stats(t.Context()) // a store may look at its connections before its first statement
-		check(t, err)
-		a := newApp(t, tab)
+		testStatements(t, b.newTable(t))
+	})
+}
+
+// testStatements checks the README's table.
+func testStatements(t *testing.T, tab *table) {
+	t.Helper()
+	_, err := tab.store.Stats(t.Context()) // a store may look at its connections before its first statement
+	check(t, err)
+	for name, maxAge := range map[string]time.Duration{"without MaxAge": 0, "with MaxAge": 10 * time.Hour} {
+		a := newApp(t, tab, func(o *sessions.Options) { o.Cookie.MaxAge = maxAge })
 		user := a.browser(t)
-		statements := func(what string, want int64, path string) {
+		statements := func(what string, want int64, path string) response {
 			t.Helper()
 			before := tab.statements.Load()
-			user.ok(path)
-			if got := tab.statements.Load() - before; got != want {
-				t.Errorf("%s: %d statements, want %d", what, got, want)
+			r := user.get(path)
+			if got := tab.statements.Load() - before; got != want || r.StatusCode != http.StatusOK {
+				t.Errorf("%s, %s: %d with %d statements, want %d", name, what, r.StatusCode, got, want)
 			}
+			return r
 		}
 		statements("an untouched visitor", 0, "/untouched")
 		statements("an anonymous read", 0, "/read")
@@ -52,7 +62,9 @@ func TestStatementsPerRequest(t *testing.T) {
 		statements("changed", 2, "/set?v=b")
 		statements("an equal value set again", 1, "/set?v=b")
 		tab.age(t, time.Hour)
-		statements("read only with the idle clock due", 2, "/read")
+		if r := statements("read only with the idle clock due", 2, "/read"); setsCookie(r) != (maxAge > 0) {
+			t.Errorf("%s: with the idle clock due Set-Cookie is %q", name, r.Header["Set-Cookie"])
+		}
 		statements("read only, the idle clock moved", 1, "/read")
 		tab.age(t, time.Hour)
 		statements("changed with the idle clock due", 2, "/set?v=c")
@@ -61,7 +73,7 @@ func TestStatementsPerRequest(t *testing.T) {
 		statements("after logout", 0, "/read")
 		user.setCookies(&http.Cookie{Name: "session", Value: strings.Repeat("x", 109), Path: "/"})
 		statements("a forged cookie", 0, "/read")
-	})
+	}
 }
 
 func TestLogOutEverywhere(t *testing.T) {

@@ -30,7 +30,7 @@ func TestSQLiteStoreInEveryMode(t *testing.T) {
 	for name, parameters := range sqliteModes {
 		t.Run("sqlite "+name, func(t *testing.T) {
 			c, _ := openFile(t, parameters)
-			runSuite(t, c)
+			runSuite(t, c, (*table).ofTomorrow) // as TestStoreInEveryMode does
 		})
 	}
 }

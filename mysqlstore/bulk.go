@@ -62,16 +62,23 @@ func (s *Store) EndAll(ctx context.Context, req driver.EndAllRequest) (ended int
 	return ended, nil
 }
 
-// onKeys runs a statement on the rows with these keys, and returns how many it
-// changed. MariaDB makes a subquery of a list of 1,000 keys, and then it reads,
-// and locks, the whole table.
-func onKeys(ctx context.Context, db interface {
+// An execer is a *sql.DB or *sql.Tx.
+type execer interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-}, query string, keys []any, args ...any,
-) (changed int, err error) {
-	for part := range slices.Chunk(keys, 500) {
-		query, part := withKeys(query, part)
-		result, err := db.ExecContext(ctx, query, slices.Concat(part, args)...)
+}
+
+// onKeys runs a statement on the rows with these keys, and returns how many it
+// changed. There are never 1,000 in one statement: MariaDB would make a subquery
+// of them and then read, and lock, the whole table.
+func onKeys(ctx context.Context, db execer, query string, keys []any, args ...any) (changed int, err error) {
+	size := 500
+	for len(keys) > 0 {
+		query, part := withKeys(query, keys[:min(size, len(keys))])
+		result, err := db.ExecContext(ctx, query, append(part, args...)...)
+		if number(err) == 1175 && size > 1 {
+			size = 1 // under sql_safe_updates a MariaDB deletes one at a time
+			continue
+		}
 		if err != nil {
 			return changed, err
 		}
@@ -80,6 +87,7 @@ func onKeys(ctx context.Context, db interface {
 			return changed, err
 		}
 		changed += int(n)
+		keys = keys[min(size, len(keys)):]
 	}
 	return changed, nil
 }

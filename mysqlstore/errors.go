@@ -56,8 +56,6 @@ func advice(err error) string {
 		return "there are too many connections; lower SetMaxOpenConns or raise the limit: "
 	case 1114, 1021, 1041: // table full, disk full, out of memory
 		return "the server has no room left: "
-	case 1175: // a MariaDB does not count FORCE INDEX
-		return "the reaper needs sql_safe_updates to be off: "
 	case 1047: // Galera: not prepared for application use
 		return "this node is not part of the cluster's majority; use another one: "
 	}

@@ -23,36 +23,44 @@ var tokens = [...]string{
 	// would convert it: an emoji would come back as "?" through a connection of utf8mb3.
 	"$TEXT", `CONVERT(CAST(? AS BINARY) USING utf8mb4)`,
 
-	// The idle expiry, from the idle timeout and, in a save, the restarted absolute
-	// timeout or NULL. The latter gives the same before and after the absolute expiry is set.
+	// The idle expiry. The idle timeout is no longer than the absolute timeout, if that
+	// restarts; the latter is NULL otherwise. What comes out is the same before and after
+	// the absolute expiry is set.
 	"$EXPIRY", `LEAST($NOW + INTERVAL ? MICROSECOND, absolute_expires_at)`,
 	"$SAVED", `LEAST($NOW + INTERVAL ? MICROSECOND, COALESCE($NOW + INTERVAL ? MICROSECOND, absolute_expires_at))`,
-	"$JOINED", `LEAST($NOW + INTERVAL j.idle MICROSECOND, COALESCE($NOW + INTERVAL j.absolute MICROSECOND, s.absolute_expires_at))`,
-	"$CREATED", `$NOW + INTERVAL LEAST(j.idle, j.absolute) MICROSECOND`,
+	"$KEPT", `LEAST($NOW + INTERVAL j.idle MICROSECOND, s.absolute_expires_at)`,
+	"$RENEWED", `LEAST($NOW + INTERVAL j.idle MICROSECOND, COALESCE($NOW + INTERVAL j.absolute MICROSECOND, s.absolute_expires_at))`,
 
 	// The rows of a statement for many, from one JSON array of arrays. They are sorted by
-	// ID and locked in that order, so two of these statements may wait for each other
-	// but do not deadlock.
+	// ID and locked in that order, so two of these statements may wait for each other but
+	// do not deadlock. Each column costs time, and more if it comes after a long one.
+	"$SAVES", `JSON_TABLE($TEXT, '$[*]' COLUMNS (
+			id VARBINARY(32) PATH '$[0]' ERROR ON ERROR,
+			version BIGINT PATH '$[1]' ERROR ON ERROR,
+			idle BIGINT PATH '$[2]' ERROR ON ERROR,
+			user_id VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[3]' ERROR ON ERROR,
+			label VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[4]' ERROR ON ERROR,
+			data MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$[5]' ERROR ON ERROR)) AS j`,
 	"$ROWS", `JSON_TABLE($TEXT, '$[*]' COLUMNS (
 			id VARBINARY(32) PATH '$[0]' ERROR ON ERROR,
-			was BIGINT PATH '$[1]' ERROR ON ERROR,
-			version BIGINT PATH '$[2]' ERROR ON ERROR,
-			idle BIGINT PATH '$[3]' ERROR ON ERROR,
-			absolute BIGINT PATH '$[4]' ERROR ON ERROR,
-			authenticated TINYINT PATH '$[5]' ERROR ON ERROR,
-			verifier VARBINARY(64) PATH '$[6]' ERROR ON ERROR,
-			user_id VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[7]' ERROR ON ERROR,
-			label VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[8]' ERROR ON ERROR,
-			data MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$[9]' ERROR ON ERROR)) AS j`,
+			version BIGINT PATH '$[1]' ERROR ON ERROR,
+			idle BIGINT PATH '$[2]' ERROR ON ERROR,
+			absolute BIGINT PATH '$[3]' ERROR ON ERROR,
+			authenticated TINYINT PATH '$[4]' ERROR ON ERROR,
+			verifier VARBINARY(64) PATH '$[5]' ERROR ON ERROR,
+			user_id VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[6]' ERROR ON ERROR,
+			label VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[7]' ERROR ON ERROR,
+			data MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$[8]' ERROR ON ERROR)) AS j`,
 	"$TOUCHES", `JSON_TABLE($TEXT, '$[*]' COLUMNS (
 			id VARBINARY(32) PATH '$[0]' ERROR ON ERROR,
 			proof VARBINARY(64) PATH '$[1]' ERROR ON ERROR,
 			idle BIGINT PATH '$[2]' ERROR ON ERROR,
 			throttle BIGINT PATH '$[3]' ERROR ON ERROR)) AS j`,
 
-	// reap_after says when the reaper looks at a row: at the full hour after its expiry
-	// or earlier. It finds the row, the expiry decides. The minute is a margin for a
-	// replica that takes over with another clock.
+	// reap_after says when the reaper looks at a row: at the full hour after its expiry,
+	// or earlier. Requests only bring it forward, to an hour after the expiry; the reaper,
+	// when it finds a row alive, moves it on. It finds the row, the expiry decides. The
+	// minute is a margin for a replica that takes over with another clock.
 	"$DUE", `reap_after <= $NOW - INTERVAL 1 MINUTE`,
 	"$DEAD", `expires_at <= $NOW - INTERVAL 1 MINUTE`,
 
@@ -64,11 +72,12 @@ var tokens = [...]string{
 // queries are the statements with one table's name in them. $KEYS is left for
 // as many places as there are keys.
 type queries struct {
-	load, create, save, verifier, touch                 string
-	loadMany, createMany, saveMany, touchMany, freeMany string
-	end, endDead                                        string
-	byID, byUser, byLabel, all                          selection
-	stats, selectDue, selectNext, deleteDead, postpone  string
+	load, create, save, verifier, touch, end, endDead string
+
+	loadMany, createMany, freeMany, saveMany, renewMany, touchMany string
+
+	byID, byUser, byLabel, all                         selection
+	stats, selectDue, selectNext, deleteDead, postpone string
 }
 
 // A selection is the statements on the rows that are selected in one way.
@@ -117,12 +126,11 @@ func newQueries(table string) *queries {
 
 		// The version keeps it from overwriting another request's change, the expiry from
 		// bringing back a dead row, and an UPDATE never inserts. The new version also makes
-		// sure that a row which matches changes: MySQL counts changed rows. Requests only
-		// bring reap_after forward; the reaper, when it finds a row alive, moves it on.
+		// sure that a row which matches changes: MySQL counts changed rows.
 		save: q(`UPDATE $TABLE
 			SET verifier = ?, user_id = ?, label = ?, data = $TEXT, version = ?,
 				authenticated_at = IF(?, $NOW, authenticated_at),
-				reap_after = LEAST(reap_after, $HOURS + INTERVAL 1 + TIMESTAMPDIFF(HOUR, $HOURS, $SAVED) HOUR),
+				reap_after = LEAST(reap_after, $NOW + INTERVAL ? MICROSECOND + INTERVAL 1 HOUR),
 				expires_at = $SAVED,
 				absolute_expires_at = COALESCE($NOW + INTERVAL ? MICROSECOND, absolute_expires_at)
 			WHERE id = ? AND verifier = ? AND version = ? AND expires_at > $NOW`),
@@ -152,8 +160,8 @@ func newQueries(table string) *queries {
 				(id, verifier, user_id, label, data, version,
 				created_at, authenticated_at, absolute_expires_at, expires_at, reap_after)
 			SELECT UNHEX(j.id), UNHEX(j.verifier), j.user_id, j.label, j.data, j.version,
-				$NOW, IF(j.authenticated, $NOW, NULL), $NOW + INTERVAL j.absolute MICROSECOND, $CREATED,
-				$HOURS + INTERVAL 1 + TIMESTAMPDIFF(HOUR, $HOURS, $CREATED) HOUR
+				$NOW, IF(j.authenticated, $NOW, NULL), $NOW + INTERVAL j.absolute MICROSECOND, $NOW + INTERVAL j.idle MICROSECOND,
+				$HOURS + INTERVAL 1 + TIMESTAMPDIFF(HOUR, $HOURS, $NOW + INTERVAL j.idle MICROSECOND) HOUR
 			FROM $ROWS`),
 
 		// Rows that are not locked. Its own locks are gone when it ends, because autocommit is on.
@@ -167,22 +175,33 @@ func newQueries(table string) *queries {
 		// is an error in every sql_mode and undoes the statement. How many rows an UPDATE
 		// changed would not tell which, and a query afterwards could meet a later change.
 		// The version stands for the verifier too: freeMany returned both, and no other
-		// state of a row has this version.
-		saveMany: q(`UPDATE $ROWS
+		// state of a row has this version. One random number makes all the new versions.
+		saveMany: q(`UPDATE $SAVES
 			LEFT JOIN $TABLE AS s ON s.id = UNHEX(j.id)
-			SET s.verifier = COALESCE(UNHEX(j.verifier), s.verifier),
-				s.user_id = j.user_id, s.label = j.label, s.data = j.data, s.version = j.version,
+			SET s.user_id = j.user_id, s.label = j.label, s.data = j.data,
+				s.version = CAST(s.version ^ ? AS SIGNED),
+				s.reap_after = LEAST(s.reap_after, $NOW + INTERVAL j.idle MICROSECOND + INTERVAL 1 HOUR),
+				s.expires_at = $KEPT
+			WHERE IF(s.version = j.version AND s.expires_at > $NOW, 1, ABS(j.version) + 1 + 9223372036854775807)`),
+
+		// The same for rows of which some get a new verifier, limit or time of authentication,
+		// which takes longer for all of them.
+		renewMany: q(`UPDATE $ROWS
+			LEFT JOIN $TABLE AS s ON s.id = UNHEX(j.id)
+			SET s.user_id = j.user_id, s.label = j.label, s.data = j.data,
+				s.version = CAST(s.version ^ ? AS SIGNED),
+				s.verifier = COALESCE(UNHEX(j.verifier), s.verifier),
 				s.authenticated_at = IF(j.authenticated, $NOW, s.authenticated_at),
-				s.reap_after = LEAST(s.reap_after, $HOURS + INTERVAL 1 + TIMESTAMPDIFF(HOUR, $HOURS, $JOINED) HOUR),
-				s.expires_at = $JOINED,
+				s.reap_after = LEAST(s.reap_after, $NOW + INTERVAL j.idle MICROSECOND + INTERVAL 1 HOUR),
+				s.expires_at = $RENEWED,
 				s.absolute_expires_at = COALESCE($NOW + INTERVAL j.absolute MICROSECOND, s.absolute_expires_at)
-			WHERE IF(s.version = j.was AND s.expires_at > $NOW, 1, ABS(j.was) + 1 + 9223372036854775807)`),
+			WHERE IF(s.version = j.version AND s.expires_at > $NOW, 1, ABS(j.version) + 1 + 9223372036854775807)`),
 
 		touchMany: q(`UPDATE $TOUCHES
 			STRAIGHT_JOIN $TABLE AS s ON s.id = UNHEX(j.id)
-			SET s.expires_at = LEAST($NOW + INTERVAL j.idle MICROSECOND, s.absolute_expires_at)
+			SET s.expires_at = $KEPT
 			WHERE s.verifier = UNHEX(j.proof) AND s.expires_at > $NOW
-				AND s.expires_at <= LEAST($NOW + INTERVAL j.idle MICROSECOND, s.absolute_expires_at) - INTERVAL j.throttle MICROSECOND`),
+				AND s.expires_at <= $KEPT - INTERVAL j.throttle MICROSECOND`),
 
 		// The user is compared unless the parameter before it is true.
 		end: q(`DELETE FROM $TABLE

@@ -28,6 +28,14 @@ func nullable(text string) any {
 	return text
 }
 
+// idle is how many microseconds a row lives unless it is used.
+func idle(life driver.Life) int64 {
+	if life.Absolute > 0 {
+		return min(life.Idle, life.Absolute).Microseconds()
+	}
+	return life.Idle.Microseconds()
+}
+
 // restart is NULL where the absolute expiry stays.
 func restart(life driver.Life) any {
 	if life.Absolute == 0 {

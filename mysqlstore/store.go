@@ -134,9 +134,9 @@ func (s *Store) Create(ctx context.Context, req driver.CreateRequest) (driver.Sa
 
 func (s *Store) createAlone(ctx context.Context, w write) (driver.SaveResult, error) {
 	version := native.NewVersion()
-	var first any = min(w.Life.Idle, w.Life.Absolute).Microseconds()
+	var idle any = idle(w.Life)
 	_, err := s.exec(ctx, s.sql.create, key(w.From.ID), []byte(w.Verifier), nullable(w.User), nullable(w.Label), w.Data,
-		int64(version), w.Authenticated, w.Life.Absolute.Microseconds(), first, first)
+		int64(version), w.Authenticated, w.Life.Absolute.Microseconds(), idle, idle)
 	if err != nil {
 		return driver.SaveResult{}, s.wrap(ctx, "create", err)
 	}
@@ -159,10 +159,14 @@ func (s *Store) Save(ctx context.Context, req driver.SaveRequest) (driver.SaveRe
 
 func (s *Store) saveAlone(ctx context.Context, w write) (driver.SaveResult, error) {
 	version := native.NewVersion()
-	var id, verifier, proof any = key(w.From.ID), []byte(w.Verifier), []byte(w.From.Verifier)
-	var idle, absolute any = w.Life.Idle.Microseconds(), restart(w.Life)
+	var id, proof any = key(w.From.ID), []byte(w.From.Verifier)
+	verifier := proof
+	if w.Verifier != w.From.Verifier {
+		verifier = []byte(w.Verifier)
+	}
+	var idle, absolute any = idle(w.Life), restart(w.Life)
 	n, err := s.exec(ctx, s.sql.save, verifier, nullable(w.User), nullable(w.Label), w.Data, int64(version),
-		w.Authenticated, idle, absolute, idle, absolute, absolute, id, proof, int64(w.Version))
+		w.Authenticated, idle, idle, absolute, absolute, id, proof, int64(w.Version))
 	if err == nil && n == 0 {
 		err = s.missed(ctx, w, id)
 	}

@@ -181,60 +181,50 @@ func (s *Store) saveTogether(ctx context.Context, calls []*writeCall) {
 		return
 	}
 	moved := s.wrap(ctx, "save", driver.ErrConflict)
-	s.changeAll(ctx, "save", s.sql.saveMany, slices.DeleteFunc(free, func(c *writeCall) bool {
+	free = slices.DeleteFunc(free, func(c *writeCall) bool {
 		late := versions[rowID(key(c.In.From.ID))] != c.In.Version
 		if late {
 			c.Err = moved
 		}
 		return late
-	}))
+	})
+	mask := int64(native.NewVersion())
+	if slices.ContainsFunc(free, renews) {
+		s.changeAll(ctx, "save", s.sql.renewMany, free, (*array).row, mask)
+	} else {
+		s.changeAll(ctx, "save", s.sql.saveMany, free, (*array).save, mask)
+	}
+}
+
+// renews reports whether a save changes what most saves leave alone.
+func renews(c *writeCall) bool {
+	return c.In.Verifier != c.In.From.Verifier || c.In.Life.Absolute > 0 || c.In.Authenticated
 }
 
 func (s *Store) createTogether(ctx context.Context, calls []*writeCall) {
-	s.changeAll(ctx, "create", s.sql.createMany, calls)
+	for _, c := range calls {
+		c.In.Version = native.NewVersion()
+	}
+	s.changeAll(ctx, "create", s.sql.createMany, calls, (*array).row, 0)
 }
 
-// changeAll runs a statement that writes the rows of all calls or, with an error, none.
-func (s *Store) changeAll(ctx context.Context, doing, query string, calls []*writeCall) {
+// changeAll runs a statement that writes the rows of all calls or, with an error,
+// none. Their versions change by the mask.
+func (s *Store) changeAll(ctx context.Context, doing, query string, calls []*writeCall, put func(*array, *write), mask int64) {
 	if len(calls) == 0 {
 		return
 	}
-	versions := make([]driver.Version, len(calls))
-	n, err := s.execMany(ctx, query, calls, func(a *array, i int, w *write) {
-		versions[i] = native.NewVersion()
-		a.number(int64(w.Version))
-		a.number(int64(versions[i]))
-		a.number(w.Life.Idle.Microseconds())
-		if w.Life.Absolute > 0 {
-			a.number(w.Life.Absolute.Microseconds())
-		} else {
-			a.null()
-		}
-		if w.Authenticated {
-			a.number(1)
-		} else {
-			a.number(0)
-		}
-		if w.Verifier != w.From.Verifier {
-			a.hex([]byte(w.Verifier))
-		} else {
-			a.null()
-		}
-		for _, text := range []string{w.User, w.Label} {
-			if text != "" {
-				a.text([]byte(text))
-			} else {
-				a.null()
-			}
-		}
-		a.text(w.Data)
-	})
+	var masks []any
+	if mask != 0 {
+		masks = []any{mask}
+	}
+	n, err := s.execMany(ctx, query, calls, put, masks...)
 	if err == nil && n != int64(len(calls)) {
 		err = fmt.Errorf("the server changed %d rows in place of %d", n, len(calls))
 	}
-	for i, c := range calls {
-		if err == nil {
-			c.Out.Version = versions[i]
+	if err == nil {
+		for _, c := range calls {
+			c.Out.Version = c.In.Version ^ driver.Version(mask)
 		}
 	}
 	answer(ctx, s, doing, calls, err)
@@ -243,30 +233,23 @@ func (s *Store) changeAll(ctx context.Context, doing, query string, calls []*wri
 func (s *Store) touchTogether(ctx context.Context, calls []*writeCall) {
 	free, _, err := s.free(ctx, "touch", calls)
 	if err == nil && len(free) > 0 {
-		_, err = s.execMany(ctx, s.sql.touchMany, free, func(a *array, _ int, w *write) {
-			a.hex([]byte(w.From.Verifier))
-			a.number(w.Life.Idle.Microseconds())
-			a.number(w.Life.Throttle.Microseconds())
-		})
+		_, err = s.execMany(ctx, s.sql.touchMany, free, (*array).touch)
 	}
 	answer(ctx, s, "touch", free, err)
 }
 
-// execMany runs a statement on the rows of all calls, which fill the array after the ID.
-func (s *Store) execMany(ctx context.Context, query string, calls []*writeCall, fill func(a *array, i int, w *write)) (int64, error) {
-	slices.SortFunc(calls, func(a, b *writeCall) int { return strings.Compare(name(a.In), name(b.In)) })
+// execMany runs a statement on the rows of all calls, which put adds to its array.
+func (s *Store) execMany(ctx context.Context, query string, calls []*writeCall, put func(*array, *write), args ...any) (int64, error) {
+	slices.SortFunc(calls, func(a, b *writeCall) int { return strings.Compare(string(a.In.From.ID), string(b.In.From.ID)) })
 	var a array
-	for i, c := range calls {
-		a.begin()
-		a.hex(key(c.In.From.ID))
-		fill(&a, i, &c.In)
-		a.end()
+	for _, c := range calls {
+		put(&a, &c.In)
 	}
 	rows, err := a.done()
 	if err != nil {
 		return 0, err
 	}
-	return s.exec(ctx, query, rows)
+	return s.exec(ctx, query, append([]any{rows}, args...)...)
 }
 
 // refused reports whether nothing of the statement was done, and the error may be
@@ -279,8 +262,6 @@ func refused(err error) bool {
 		return false
 	case 1053, 1180, 1317, 1927: // shutdown, error during COMMIT, interrupted, connection killed: it may have been committed
 		return false
-	case 1175: // sql_safe_updates: a MariaDB means statements for many rows alone
-		return true
 	}
 	return advice(err) == ""
 }

@@ -79,7 +79,7 @@ func parse(args []string, log io.Writer) (*plan, error) {
 	postgres := flags.String("postgres", local, "`URL` of a server, \""+local+"\" to start one, \""+none+"\" for none")
 	mysql := flags.String("mysql", local, "likewise, for MySQL or MariaDB")
 	only := flags.String("only", "", "`names` with commas: touches, row, hot, churn, reap, backlog, snapshot, rows (default all)")
-	flags.Float64Var(&p.rate, "rate", 500, "requests a second beside the reaper")
+	flags.Float64Var(&p.rate, "rate", 500, "requests a second beside the reaper, and sessions created a second, for row")
 	flags.IntVar(&p.batch, "batch", 0, "rows of the reaper's batches, for reap (default the library's)")
 	flags.BoolVar(&p.scattered, "scattered", false, "for reap: rows that end together are on different pages")
 	flags.IntVar(&p.rows, "rows", 0, "rows of the large table (default 10000000, short 1000000)")

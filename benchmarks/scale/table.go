@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/md5"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
@@ -168,15 +167,13 @@ func born(kind string) string {
 // ref refers to the row i that fill made, which both servers can compute. As in real traffic, the
 // IDs are of version 7, and grow from row to row.
 func ref(kind string, i int) driver.Ref {
-	name := kind + strconv.Itoa(i)
-	sum := md5.Sum([]byte(name))
-	var digits [2 * uuid.Size]byte
-	hex.Encode(digits[:], sum[:])
-	copy(digits[:], fmt.Appendf(nil, "%s%08x7", born(kind), i))
+	sum := sha256.Sum256([]byte(kind + strconv.Itoa(i)))
+	digits := hex.AppendEncode(nil, sum[:uuid.Size])
+	copy(digits, fmt.Appendf(nil, "%s%08x7", born(kind), i))
 	digits[16] = '8'
-	_, _ = hex.Decode(sum[:], digits[:])
-	proof := sha256.Sum256([]byte(name))
-	return driver.Ref{ID: driver.ID(uuid.Format(sum)), Verifier: driver.Verifier(proof[:])}
+	var id [uuid.Size]byte
+	_, _ = hex.Decode(id[:], digits) // digits they are
+	return driver.Ref{ID: driver.ID(uuid.Format(id)), Verifier: driver.Verifier(sum[:])}
 }
 
 // chunk is how many rows one statement of fill inserts.
@@ -204,12 +201,12 @@ func (t *table) fill(ctx context.Context, kind string, n int, dead bool) error {
 	for from := 0; from < n; from += chunk {
 		if _, err := t.exec(ctx, fmt.Sprintf(t.pick(
 			`INSERT INTO sessions (id, verifier, user_id, data, version, created_at, absolute_expires_at, expires_at, reap_after)
-				SELECT overlay(overlay(md5('%[1]s' || i) PLACING '%[5]s' || lpad(to_hex(i), 8, '0') || '7' FROM 1) PLACING '8' FROM 17)::uuid,
+				SELECT overlay(overlay(left(encode(sha256(('%[1]s' || i)::bytea), 'hex'), 32) PLACING '%[5]s' || lpad(to_hex(i), 8, '0') || '7' FROM 1) PLACING '8' FROM 17)::uuid,
 				sha256(('%[1]s' || i)::bytea), CASE i %% 2 WHEN 0 THEN 'user' || i END, `+document+`, 1, %[2]s
 				FROM generate_series(%[3]d, %[4]d) AS i`,
 			`INSERT INTO sessions (id, verifier, user_id, data, version, created_at, absolute_expires_at, expires_at, reap_after)
 				WITH RECURSIVE d AS (SELECT 0 AS i UNION ALL SELECT i + 1 FROM d WHERE i < 999)
-				SELECT UNHEX(INSERT(INSERT(MD5(CONCAT('%[1]s', i)), 1, 13, CONCAT('%[5]s', LPAD(HEX(i), 8, '0'), '7')), 17, 1, '8')),
+				SELECT UNHEX(INSERT(INSERT(LEFT(SHA2(CONCAT('%[1]s', i), 256), 32), 1, 13, CONCAT('%[5]s', LPAD(HEX(i), 8, '0'), '7')), 17, 1, '8')),
 				UNHEX(SHA2(CONCAT('%[1]s', i), 256)), CASE i %% 2 WHEN 0 THEN CONCAT('user', i) END, `+documentMySQL+`, 1, %[2]s
 				FROM (SELECT %[3]d + a.i * 1000 + b.i AS i FROM d AS a JOIN d AS b WHERE a.i < 100) AS n WHERE i <= %[4]d ORDER BY i`),
 			kind, times, from, min(from+chunk, n)-1, born(kind))); err != nil {

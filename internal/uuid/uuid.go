@@ -6,6 +6,7 @@ package uuid
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"time"
 )
@@ -19,11 +20,10 @@ const (
 // New returns a UUID of version 7: milliseconds since 1970, then 74 random bits.
 // Those made at about the same time are stored close together.
 func New() (b [Size]byte) {
+	var time8 [8]byte
+	binary.BigEndian.PutUint64(time8[:], uint64(time.Now().UnixMilli())) //nolint:gosec // since 1970
+	copy(b[:6], time8[2:])
 	_, _ = rand.Read(b[6:]) // since Go 1.24 it never fails: it ends the program instead
-	ms := time.Now().UnixMilli()
-	for i := range 6 {
-		b[i] = byte(ms >> (40 - 8*i))
-	}
 	return mark(b, 7)
 }
 

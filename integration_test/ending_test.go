@@ -1,0 +1,149 @@
+package integration_test
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+
+	"github.com/sqlsessions/sessions"
+)
+
+// whileItWaits sends a request whose handler waits, does something else, and lets it go on.
+func (a *app) whileItWaits(t *testing.T, user *browser, path string, happens func()) response {
+	t.Helper()
+	answer := make(chan response, 1)
+	go func() { answer <- user.get(path) }()
+	resume := <-a.slow
+	happens()
+	close(resume)
+	return <-answer
+}
+
+// A logout ends the session even if other requests have given it new tokens, and another
+// user, since the logout loaded it.
+func TestLogoutBesideANewToken(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		for name, paths := range map[string][]string{
+			"regenerate":         {"/regenerate"},
+			"regenerate twice":   {"/regenerate", "/regenerate"},
+			"another user":       {"/login?u=bob"},
+			"nobody":             {"/login?u="},
+			"nobody and another": {"/login?u=", "/login?u=bob"},
+			"changes as well":    {"/set?v=a", "/regenerate", "/count", "/login?u=bob", "/set?v=b"},
+		} {
+			t.Run(name, func(t *testing.T) {
+				a := newApp(t, b.newTable(t))
+				user := a.browser(t)
+				user.ok("/login?u=alice")
+				user.ok("/set?v=private")
+				tab := user.clone(a) // has the same cookie, and gets the new ones
+				tokens := []*browser{user.clone(a)}
+				got := a.whileItWaits(t, user, "/slow?then=logout", func() {
+					for _, path := range paths {
+						tab.ok(path)
+						tokens = append(tokens, tab.clone(a))
+					}
+					if got := tab.ok("/read"); got == "" {
+						t.Error("the session was gone before the logout")
+					}
+				})
+				if got.StatusCode != http.StatusOK || got.body != "slow" {
+					t.Errorf("the logout was answered %d %q", got.StatusCode, got.body)
+				}
+				for i, token := range append(tokens, user) {
+					if who, what := token.ok("/user"), token.ok("/read"); who != "" || what != "" {
+						t.Errorf("after the logout token %d opens the session of %q with %q", i, who, what)
+					}
+				}
+				if n := a.rows(t); n != 0 {
+					t.Errorf("%d rows are left", n)
+				}
+			})
+		}
+	})
+}
+
+// All of them have loaded the session, and then save at once.
+func TestLogoutAmongNewTokens(t *testing.T) {
+	paths := []string{
+		"/slow?then=logout", "/slow?then=regenerate", "/slow?then=login", "/slow?then=regenerate&v=a",
+		"/slow?v=b", "/slow?then=login&v=c", "/slow", "/slow?then=regenerate",
+	}
+	each(t, func(t *testing.T, b backend) {
+		a := newApp(t, b.newTable(t))
+		for range 10 {
+			user := a.browser(t)
+			user.ok("/login?u=alice")
+			answers := make(chan int)
+			resume := make([]chan struct{}, len(paths))
+			browsers := make([]*browser, len(paths))
+			for i, path := range paths {
+				browsers[i] = user.clone(a)
+				go func() {
+					got := browsers[i].get(path)
+					if ok := got.StatusCode == http.StatusOK; !ok && (i == 0 || got.StatusCode != http.StatusConflict) {
+						t.Errorf("%s was answered %d", path, got.StatusCode)
+					}
+					answers <- i
+				}()
+				resume[i] = <-a.slow
+			}
+			for i := range resume {
+				close(resume[len(resume)-1-i]) // the logout last
+			}
+			for range paths {
+				<-answers
+			}
+			for i, browser := range append(browsers, user) {
+				if who := browser.ok("/user"); who != "" {
+					t.Errorf("after the logout browser %d is %q", i, who)
+				}
+			}
+			if n := a.rows(t); n != 0 {
+				t.Fatalf("%d rows are left", n)
+			}
+		}
+	})
+}
+
+// The name on a page that lists devices ends the session, whatever token it has by then.
+func TestRevokeAfterANewToken(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		a := newApp(t, b.newTable(t))
+		for name, paths := range map[string][]string{
+			"regenerate":             {"/regenerate"},
+			"logged in again":        {"/login?u=", "/login?u=alice"},
+			"by way of another user": {"/login?u=bob", "/login?u=alice", "/regenerate"},
+		} {
+			user := a.browser(t)
+			user.ok("/login?u=alice")
+			listed := sessions.ID(user.ok("/id"))
+			for _, path := range paths {
+				user.ok(path)
+			}
+			if got := sessions.ID(user.ok("/id")); got != listed {
+				t.Errorf("%s: the ID was %s and is %s", name, listed, got)
+			}
+			for _, other := range []string{"", "bob"} {
+				if err := a.manager.Revoke(t.Context(), other, listed); !errors.Is(err, sessions.ErrNotFound) {
+					t.Errorf("%s: revoked for %q: %v", name, other, err)
+				}
+			}
+			if got := user.ok("/user"); got != "alice" {
+				t.Errorf("%s: the user is %q", name, got)
+			}
+			if err := a.manager.Revoke(t.Context(), "alice", listed); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if got := user.ok("/user"); got != "" {
+				t.Errorf("%s: after the revocation the user is %q", name, got)
+			}
+			if err := a.manager.Revoke(t.Context(), "alice", listed); !errors.Is(err, sessions.ErrNotFound) {
+				t.Errorf("%s: revoked twice: %v", name, err)
+			}
+		}
+		if n := a.rows(t); n != 0 {
+			t.Errorf("%d rows are left", n)
+		}
+	})
+}

@@ -1,0 +1,152 @@
+package integration_test
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/migrations"
+)
+
+// An outcome is what becomes of the user of a row that somebody has written by hand.
+type outcome struct {
+	status    int
+	who, what string
+}
+
+var (
+	fresh  = outcome{http.StatusOK, "", ""}
+	same   = outcome{http.StatusOK, "alice", "logged in"}
+	closed = outcome{http.StatusServiceUnavailable, "Service Unavailable\n", "Service Unavailable\n"}
+)
+
+func (c *conns) spoiltRows() map[string]outcome {
+	rows := map[string]outcome{
+		"verifier = NULL":                fresh,
+		"verifier = " + c.blob(""):       fresh,
+		"verifier = " + c.blob("short"):  fresh,
+		"version = 0":                    fresh,
+		"version = 9223372036854775807":  same,
+		"version = -1":                   same,
+		"version = -9223372036854775808": same,
+		"format = 32767":                 closed,
+		"format = -1":                    same,
+		"data = '[]'":                    fresh,
+		"label = 'tenant'":               same,
+	}
+	if c.dialect == migrations.PostgreSQL {
+		for _, column := range []string{"created_at", "authenticated_at", "expires_at", "absolute_expires_at", "reap_after", "ended_at", "keep_until"} {
+			rows[column+" = 'infinity'"] = same
+		}
+		for _, column := range []string{"created_at", "authenticated_at", "reap_after"} {
+			rows[column+" = '-infinity'"] = same
+		}
+		rows["expires_at = 'infinity', absolute_expires_at = 'infinity'"] = same
+		rows["absolute_expires_at = '-infinity'"] = same // until it is saved: the idle expiry decides
+		rows["expires_at = '-infinity'"] = fresh
+	}
+	return rows
+}
+
+// Whoever can write the table must not be able to log in by an empty verifier, nor
+// to take others down with a row that can't be read.
+func TestRowsThatNobodyWrote(t *testing.T) {
+	each(t, func(t *testing.T, b backend) {
+		a := newApp(t, b.newTable(t))
+		for set, want := range a.spoiltRows() {
+			user, neighbour := a.browser(t), a.browser(t)
+			for _, browser := range []*browser{user, neighbour} {
+				browser.ok("/login?u=alice")
+			}
+			id, cookie := sessions.ID(user.ok("/id")), user.cookie().Value
+			a.change(t, id, set)
+			who, what := user.get("/user"), user.get("/read")
+			if got := (outcome{who.StatusCode, who.body, what.body}); got != want || what.StatusCode != who.StatusCode {
+				t.Errorf("%s: got %+v, want %+v", set, got, want)
+			}
+			for _, path := range []string{"/set?v=x", "/count", "/regenerate", "/logout"} {
+				if got := user.get(path); got.StatusCode != want.status {
+					t.Errorf("%s: %s was answered %d %q", set, path, got.StatusCode, got.body)
+				}
+			}
+			if row := a.row(t, id); want == same && row != "" && set != "absolute_expires_at = '-infinity'" {
+				t.Errorf("%s: the logout left the row\n%s", set, row)
+			}
+			if got := neighbour.ok("/user"); got != "alice" {
+				t.Errorf("%s: the neighbour is %q", set, got)
+			}
+			if err := end(t.Context(), a.store, id); err != nil && !errors.Is(err, driver.ErrNotFound) || a.row(t, id) != "" {
+				t.Errorf("%s: end: %v", set, err)
+			}
+			a.logHolds(t, cookie)
+		}
+	})
+}
+
+// The same, beside others in a batch.
+func TestSpoiltRowsInABatch(t *testing.T) {
+	eachBatching(t, func(t *testing.T, tab *table) {
+		ctx := t.Context()
+		sets := slices.Sorted(maps.Keys(tab.spoiltRows()))
+		rows := make([]driver.Row, 2*len(sets)) // one as it should be, one spoilt
+		for i := range rows {
+			rows[i] = insert(t, tab.store, newRow(`{"n":1}`))
+			if i%2 == 1 {
+				tab.change(t, rows[i].ID, sets[i/2])
+			}
+		}
+		calls := func(what string, call func(i int) error) (all []func()) {
+			for i := range rows {
+				all = append(all, func() {
+					if err := call(i); err != nil && i%2 == 0 {
+						t.Errorf("%s beside %s: %v", what, sets[i/2], err)
+					}
+				})
+			}
+			return all
+		}
+		tab.together(t, calls("load", func(i int) error {
+			got, err := tab.store.Load(ctx, rows[i].Ref)
+			if err == nil && got.Ref != rows[i].Ref {
+				t.Errorf("asked for %s and got %s", rows[i].ID, got.ID)
+			}
+			return err
+		})...)
+		tab.together(t, calls("touch", func(i int) error { return touch(ctx, tab.store, rows[i].Ref, driver.Life{Idle: 2 * time.Hour}) })...)
+		tab.together(t, calls("save", func(i int) (err error) {
+			v, err := renew(ctx, tab.store, rows[i], randomVerifier(), anHour)
+			if i%2 == 0 && v == rows[i].Version {
+				t.Error("the version has not changed")
+			}
+			return err
+		})...)
+		var listed int
+		for after := driver.ID(""); ; {
+			page, err := tab.store.List(ctx, driver.ListRequest{All: true, After: after, Limit: 7})
+			check(t, err)
+			for _, r := range page {
+				after = r.ID
+			}
+			if listed += len(page); len(page) < 7 {
+				break
+			}
+		}
+		live, _, err := count(ctx, tab.store)
+		if check(t, err); listed != live || listed < len(sets) {
+			t.Errorf("listed %d rows of %d", listed, live)
+		}
+		for i, r := range rows {
+			if err := end(ctx, tab.store, r.ID); err != nil && i%2 == 0 {
+				t.Errorf("end beside %s: %v", sets[i/2], err)
+			}
+		}
+		if n := tab.rows(t); n != 0 {
+			t.Errorf("%d rows can't be ended", n)
+		}
+	})
+}
