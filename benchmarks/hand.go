@@ -64,10 +64,10 @@ var handSQL = map[servers.Engine]*handQueries{
 		login: `UPDATE sessions SET verifier = $1, user_id = $2, data = $3, version = version + 1, authenticated_at = now(),
 				absolute_expires_at = now() + interval '30 days', expires_at = now() + interval '24 hours'
 			WHERE id = $4 AND verifier = $5 AND expires_at > now()`,
-		insert: `INSERT INTO sessions (id, verifier, user_id, data, version, created_at, authenticated_at,
-				absolute_expires_at, expires_at, reap_after)
-			VALUES ($1, $2, $3, $4, 1, now(), now(),
-				now() + interval '30 days', now() + interval '24 hours', now() + interval '25 hours')`,
+		insert: `INSERT INTO sessions (id, verifier, user_id, data, version, created_at,
+				absolute_expires_at, expires_at, reap_after, authenticated_at)
+			VALUES ($1, $2, $3, $4, 1, now(),
+				now() + interval '30 days', now() + interval '24 hours', now() + interval '25 hours', now())`,
 	},
 	servers.MySQL: {
 		load: `SELECT verifier, data FROM sessions WHERE id = ? AND expires_at > UTC_TIMESTAMP(6)`,
@@ -78,10 +78,10 @@ var handSQL = map[servers.Engine]*handQueries{
 		login: `UPDATE sessions SET verifier = ?, user_id = ?, data = ?, version = version + 1, authenticated_at = UTC_TIMESTAMP(6),
 				absolute_expires_at = UTC_TIMESTAMP(6) + INTERVAL 30 DAY, expires_at = UTC_TIMESTAMP(6) + INTERVAL 24 HOUR
 			WHERE id = ? AND verifier = ? AND expires_at > UTC_TIMESTAMP(6)`,
-		insert: `INSERT INTO sessions (id, verifier, user_id, data, version, created_at, authenticated_at,
-				absolute_expires_at, expires_at, reap_after)
-			VALUES (?, ?, ?, ?, 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6),
-				UTC_TIMESTAMP(6) + INTERVAL 30 DAY, UTC_TIMESTAMP(6) + INTERVAL 24 HOUR, UTC_TIMESTAMP(6) + INTERVAL 25 HOUR)`,
+		insert: `INSERT INTO sessions (id, verifier, user_id, data, version, created_at,
+				absolute_expires_at, expires_at, reap_after, authenticated_at)
+			VALUES (?, ?, ?, ?, 1, UTC_TIMESTAMP(6),
+				UTC_TIMESTAMP(6) + INTERVAL 30 DAY, UTC_TIMESTAMP(6) + INTERVAL 24 HOUR, UTC_TIMESTAMP(6) + INTERVAL 25 HOUR, UTC_TIMESTAMP(6))`,
 	},
 }
 

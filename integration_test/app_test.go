@@ -109,7 +109,9 @@ func (a *app) mux() *http.ServeMux {
 	})
 	handle("/regenerate", func(s *sessions.Session, w http.ResponseWriter, r *http.Request) { s.Regenerate() })
 	handle("/logout", func(s *sessions.Session, w http.ResponseWriter, r *http.Request) { s.Destroy() })
-	handle("/id", func(s *sessions.Session, w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, string(s.ID())) })
+	handle("/id", func(s *sessions.Session, w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, string(s.ID()))
+	})
 	handle("/everywhere", func(s *sessions.Session, w http.ResponseWriter, r *http.Request) {
 		n, err := a.manager.RevokeUser(r.Context(), s.User(), s.ID())
 		_, _ = fmt.Fprint(w, n, err)

@@ -9,20 +9,28 @@ var mysqlSpoils = []spoil{
 	{name: "nothing"},
 	{
 		name: "no primary key", statements: []string{"ALTER TABLE sessions DROP PRIMARY KEY"},
-		want: []string{"indexes error"}, texts: []string{"primary key on key is missing", "ALTER TABLE `sessions` ADD PRIMARY KEY (`key`)"},
+		want: []string{"indexes error"}, texts: []string{"primary key on id is missing", "ALTER TABLE `sessions` ADD PRIMARY KEY (`id`)"},
 	},
 	{
 		name: "no index", statements: []string{"DROP INDEX sessions_reap_after_idx ON sessions"}, want: []string{"indexes warning"},
 		texts: []string{"sessions_reap_after_idx is missing", "run CREATE INDEX `sessions_reap_after_idx` ON `sessions` (`reap_after`)"},
 	},
 	{
-		name: "a prefix index", statements: []string{"DROP INDEX sessions_user_id_idx ON sessions", "CREATE INDEX sessions_user_id_idx ON sessions (user_id(10), handle)"},
+		name: "a prefix index", statements: []string{"DROP INDEX sessions_user_id_idx ON sessions", "CREATE INDEX sessions_user_id_idx ON sessions (user_id(10), id)"},
 		want:  []string{"indexes warning"},
 		texts: []string{"sessions_user_id_idx is not what the migration makes", "run DROP INDEX `sessions_user_id_idx` ON `sessions`, and then run CREATE INDEX"},
 	},
 	{
-		name: "a prefix of the handle", statements: []string{"DROP INDEX sessions_handle_key ON sessions", "CREATE UNIQUE INDEX sessions_handle_key ON sessions (handle(20))"},
-		want: []string{"indexes error"}, texts: []string{"unique key on handle is missing"},
+		name: "a prefix of the ID", statements: []string{"ALTER TABLE sessions DROP PRIMARY KEY, ADD PRIMARY KEY (id(8))"},
+		want: []string{"indexes error"}, texts: []string{"primary key on id is missing"},
+	},
+	{
+		name: "no index on labels", statements: []string{"DROP INDEX sessions_label_idx ON sessions"}, want: []string{"indexes warning"},
+		texts: []string{"sessions_label_idx is missing", "run CREATE INDEX `sessions_label_idx` ON `sessions` (`label`, `id`)"},
+	},
+	{
+		name: "an index on verifiers", statements: []string{"CREATE INDEX extra ON sessions (verifier)"},
+		want: []string{"indexes warning"}, texts: []string{"extra contains verifier: each new token", "drop it"},
 	},
 	{
 		name: "an index on expires_at", statements: []string{"CREATE INDEX extra ON sessions (expires_at)"},
@@ -34,7 +42,7 @@ var mysqlSpoils = []spoil{
 	},
 	{
 		name: "no column", statements: []string{"ALTER TABLE sessions DROP COLUMN user_id"},
-		// What is left of the index is one on the handle.
+		// What is left of the index is one on the ID.
 		want: []string{"columns error", "indexes warning", "content note"}, texts: []string{"column user_id is missing"},
 	},
 	{
@@ -47,7 +55,7 @@ var mysqlSpoils = []spoil{
 	},
 	{
 		name: "collations", statements: []string{
-			"ALTER TABLE sessions MODIFY handle VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT NULL",
+			"ALTER TABLE sessions MODIFY label VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NULL",
 			"ALTER TABLE sessions MODIFY user_id VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NULL",
 		},
 		want:  []string{"columns error", "columns error"},
@@ -106,11 +114,18 @@ var mysqlSpoils = []spoil{
 		want: []string{"sql_mode warning"}, texts: []string{"not strict"},
 	},
 	{
-		name: "big data", statements: []string{"INSERT INTO sessions VALUES (UNHEX(SHA2('k', 256)), 'h', NULL, JSON_QUOTE(REPEAT('x', 1200000)), 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL 1 DAY, UTC_TIMESTAMP(6) + INTERVAL 1 HOUR, UTC_TIMESTAMP() + INTERVAL 1 HOUR)"},
+		name: "big data", statements: []string{columnsOf + "VALUES (UNHEX(MD5('k')), JSON_QUOTE(REPEAT('x', 1200000)), 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL 1 DAY, UTC_TIMESTAMP(6) + INTERVAL 1 HOUR, UTC_TIMESTAMP() + INTERVAL 1 HOUR)"},
 		want: []string{"data warning"}, texts: []string{"1.1 MiB at the most", "in 1 row it is over 1 MiB"},
 	},
 	{
-		name: "backlog", statements: []string{"INSERT INTO sessions VALUES (UNHEX(SHA2('k', 256)), 'h', NULL, '{}', 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) - INTERVAL 30 HOUR, UTC_TIMESTAMP(6) - INTERVAL 30 HOUR, UTC_TIMESTAMP() - INTERVAL 29 HOUR)"},
+		name: "rows of a later version", statements: []string{
+			columnsOf + "VALUES (UNHEX(MD5('k')), '{}', 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL 1 DAY, UTC_TIMESTAMP(6) + INTERVAL 1 HOUR, UTC_TIMESTAMP() + INTERVAL 1 HOUR)",
+			"UPDATE sessions SET format = 9",
+		},
+		want: []string{"format warning"}, texts: []string{"1 live row written by a later version of the program", "update the application"},
+	},
+	{
+		name: "backlog", statements: []string{columnsOf + "VALUES (UNHEX(MD5('k')), '{}', 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) - INTERVAL 30 HOUR, UTC_TIMESTAMP(6) - INTERVAL 30 HOUR, UTC_TIMESTAMP() - INTERVAL 29 HOUR)"},
 		want: []string{"expired warning"}, texts: []string{"1 expired row, the oldest since 30 hours: no reaper seems to run"},
 	},
 }

@@ -6,20 +6,31 @@ import (
 	"github.com/sqlsessions/sessions/migrations"
 )
 
+// columnsOf is what a row has to have.
+const columnsOf = "INSERT INTO sessions (id, data, version, created_at, absolute_expires_at, expires_at, reap_after) "
+
 // The exit code is that of the worst: see diagnose.
 var postgresSpoils = []spoil{
 	{name: "nothing"},
 	{
 		name: "no primary key", statements: []string{"ALTER TABLE sessions DROP CONSTRAINT sessions_pkey"},
-		want: []string{"indexes error"}, texts: []string{"primary key on key is missing", `ALTER TABLE "sessions" ADD PRIMARY KEY ("key")`},
+		want: []string{"indexes error"}, texts: []string{"primary key on id is missing", `ALTER TABLE "sessions" ADD PRIMARY KEY ("id")`},
 	},
 	{
-		name: "no unique handle", statements: []string{"ALTER TABLE sessions DROP CONSTRAINT sessions_handle_key"},
-		want: []string{"indexes error"}, texts: []string{"unique key on handle is missing", `ADD UNIQUE ("handle")`},
+		name: "a primary key of two columns", statements: []string{"ALTER TABLE sessions DROP CONSTRAINT sessions_pkey, ADD PRIMARY KEY (id, created_at)"},
+		want: []string{"indexes error"}, texts: []string{"primary key on id is missing", "an ID could be taken twice"},
 	},
 	{
 		name: "no index", statements: []string{"DROP INDEX sessions_user_id_idx"}, want: []string{"indexes warning"},
-		texts: []string{"sessions_user_id_idx is missing", `run CREATE INDEX "sessions_user_id_idx" ON "sessions" ("user_id", "handle") WHERE "user_id" IS NOT NULL`},
+		texts: []string{"sessions_user_id_idx is missing", `run CREATE INDEX "sessions_user_id_idx" ON "sessions" ("user_id", "id") WHERE "user_id" IS NOT NULL`},
+	},
+	{
+		name: "no index on labels", statements: []string{"DROP INDEX sessions_label_idx"}, want: []string{"indexes warning"},
+		texts: []string{"sessions_label_idx is missing", `run CREATE INDEX "sessions_label_idx" ON "sessions" ("label", "id") WHERE "label" IS NOT NULL`},
+	},
+	{
+		name: "an index on verifiers", statements: []string{"CREATE INDEX extra ON sessions (verifier)"},
+		want: []string{"indexes warning"}, texts: []string{"extra contains verifier: each new token", "drop it"},
 	},
 	{
 		name: "another index of that name", statements: []string{"DROP INDEX sessions_reap_after_idx", "CREATE INDEX sessions_reap_after_idx ON sessions (created_at)"},
@@ -46,8 +57,8 @@ var postgresSpoils = []spoil{
 		want: []string{"columns error"}, texts: []string{"column data is jsonb, and should be json"},
 	},
 	{
-		name: "another collation", statements: []string{`ALTER TABLE sessions ALTER COLUMN handle TYPE text COLLATE "default"`},
-		want: []string{"columns error"}, texts: []string{`column handle is text, and should be text COLLATE "C"`},
+		name: "another collation", statements: []string{`ALTER TABLE sessions ALTER COLUMN user_id TYPE text COLLATE "default"`},
+		want: []string{"columns error"}, texts: []string{`column user_id is text, and should be text COLLATE "C"`},
 	},
 	{
 		name: "fillfactor", statements: []string{"ALTER TABLE sessions RESET (fillfactor)", "ALTER TABLE sessions SET (autovacuum_vacuum_scale_factor = 0.2)"},
@@ -106,11 +117,18 @@ var postgresSpoils = []spoil{
 		want: []string{"primary error"}, texts: []string{"takes no changes: default_transaction_read_only is on", "point at the primary"},
 	},
 	{
-		name: "big data", statements: []string{`INSERT INTO sessions SELECT sha256('k'), 'h', NULL, to_json(repeat('x', 1200000)), 1, now(), now() + interval '1 day', now() + interval '1 hour', now() + interval '1 hour'`},
+		name: "big data", statements: []string{columnsOf + `SELECT gen_random_uuid(), to_json(repeat('x', 1200000)), 1, now(), now() + interval '1 day', now() + interval '1 hour', now() + interval '1 hour'`},
 		want: []string{"data warning"}, texts: []string{"1.1 MiB at the most", "in 1 row it is over 1 MiB"},
 	},
 	{
-		name: "backlog", statements: []string{`INSERT INTO sessions SELECT sha256(i::text::bytea), i::text, NULL, '{}', 1, now(), now() - interval '30 hours', now() - interval '30 hours', now() - interval '29 hours' FROM generate_series(1, 7) AS i`},
+		name: "rows of a later version", statements: []string{
+			columnsOf + `SELECT gen_random_uuid(), '{}', 1, now(), now() + interval '1 day', now() + interval '1 hour', now() + interval '1 hour' FROM generate_series(1, 2)`,
+			"UPDATE sessions SET format = 9",
+		},
+		want: []string{"format warning"}, texts: []string{"2 live rows written by a later version of the program", "update the application"},
+	},
+	{
+		name: "backlog", statements: []string{columnsOf + `SELECT gen_random_uuid(), '{}', 1, now(), now() - interval '30 hours', now() - interval '30 hours', now() - interval '29 hours' FROM generate_series(1, 7)`},
 		want: []string{"expired warning"}, texts: []string{"7 expired rows, the oldest since 30 hours: no reaper seems to run", "`sessions cleanup --every 5m`"},
 	},
 }

@@ -21,7 +21,7 @@ var sqliteSpoils = []spoil{
 	},
 	{
 		name: "an older schema", statements: []string{"UPDATE sessions_schema_migrations SET version = 2"},
-		want: []string{"schema error"}, texts: []string{"1 step pending"},
+		want: []string{"schema error"}, texts: []string{"2 steps pending"},
 	},
 	{
 		name: "a dirty schema", statements: []string{"UPDATE sessions_schema_migrations SET dirty = true"},
@@ -36,11 +36,15 @@ var sqliteSpoils = []spoil{
 		want: []string{"busy_timeout warning"}, texts: []string{"10 ms"},
 	},
 	{
-		name: "big data", statements: []string{`INSERT INTO sessions VALUES (randomblob(32), 'h', NULL, '"' || hex(zeroblob(600000)) || '"', 1, 0, 9e12, 9e12, 9e12)`},
+		name: "big data", statements: []string{columnsOf + `VALUES (randomblob(16), '"' || hex(zeroblob(600000)) || '"', 1, 0, 9e12, 9e12, 9e12)`},
 		want: []string{"data warning"}, texts: []string{"in 1 row it is over 1 MiB"},
 	},
 	{
-		name: "backlog", statements: []string{`INSERT INTO sessions VALUES (randomblob(32), 'h', NULL, '{}', 1, 0, 0, (unixepoch() - 108000) * 1000, 0)`},
+		name: "rows of a later version", statements: []string{columnsOf + `VALUES (randomblob(16), '{}', 1, 0, 9e12, 9e12, 9e12)`, "UPDATE sessions SET format = 9"},
+		want: []string{"format warning"}, texts: []string{"1 live row written by a later version of the program", "update the application"},
+	},
+	{
+		name: "backlog", statements: []string{columnsOf + `VALUES (randomblob(16), '{}', 1, 0, 0, (unixepoch() - 108000) * 1000, 0)`},
 		want: []string{"expired warning"}, texts: []string{"1 expired row, the oldest since 30 hours"},
 	},
 }

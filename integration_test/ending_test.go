@@ -3,6 +3,7 @@ package integration_test
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/sqlsessions/sessions"
@@ -94,7 +95,7 @@ func TestLogoutAmongNewTokens(t *testing.T) {
 			for range paths {
 				<-answers
 			}
-			for i, browser := range append(browsers, user) {
+			for i, browser := range slices.Concat(browsers, []*browser{user}) {
 				if who := browser.ok("/user"); who != "" {
 					t.Errorf("after the logout browser %d is %q", i, who)
 				}

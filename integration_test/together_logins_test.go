@@ -44,7 +44,7 @@ func TestManyNewVerifiersAreOneStatement(t *testing.T) {
 		for i, want := range renewed {
 			got, err := tab.store.Load(ctx, want.Ref)
 			if err != nil || got.Version != want.Version || got.User != want.User || string(got.Data) != string(want.Data) || got.AuthenticatedAt.IsZero() == (i%4 > 1) {
-				t.Errorf("row %d is %+v of %q, authenticated at %v, %v", i, got.Ref.ID, got.User, got.AuthenticatedAt, err)
+				t.Errorf("row %d is %+v of %q, authenticated at %v, %v", i, got.ID, got.User, got.AuthenticatedAt, err)
 			}
 			if _, err := tab.store.Load(ctx, rows[i].Ref); (err == nil) != (i%4 == 0) {
 				t.Errorf("row %d by the old verifier: %v", i, err)

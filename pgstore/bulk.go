@@ -45,10 +45,10 @@ func (s *Store) EndAll(ctx context.Context, req driver.EndAllRequest) (total int
 			return total, because(ctx, s.wrap("end all", err))
 		}
 		total += ended
-		switch {
-		case ended == found: // all there were, or as many as may be
+		switch ended {
+		case found: // all there were, or as many as may be
 			return total, nil
-		case ended == 0:
+		case 0:
 			return total, fmt.Errorf("pgstore: end all: %d rows are there and can't be deleted; a trigger or policy of table %s keeps them", found, s.table)
 		}
 	}

@@ -13,8 +13,8 @@ import (
 type db interface {
 	exec(ctx context.Context, query string, args ...any) (affected int64, err error)
 	query(ctx context.Context, query string, args ...any) (rows, error)
-	json([]byte) any // as a parameter
-	size() int       // how many connections there may be, 0 for any number
+	json(data []byte) any // as a parameter
+	size() int            // how many connections there may be, 0 for any number
 }
 
 type row interface {

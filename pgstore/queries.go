@@ -1,6 +1,9 @@
 package pgstore
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // queries are the statements on one table.
 //
@@ -61,7 +64,7 @@ var (
 
 func newQueries(table string) *queries {
 	fill := func(statement string, tokens ...[2]string) string {
-		for _, t := range append(append(clauses[:len(clauses):len(clauses)], tokens...), [2]string{"$TABLE", table}) {
+		for _, t := range slices.Concat(clauses, tokens, [][2]string{{"$TABLE", table}}) {
 			statement = strings.ReplaceAll(statement, t[0], t[1])
 		}
 		return statement
@@ -146,7 +149,7 @@ SET version = u.version, verifier = coalesce(u.verifier, s.verifier), user_id = 
 	absolute_expires_at = $LIMIT, expires_at = $EXPIRY, reap_after = least(reap_after, $MARK),
 	authenticated_at = CASE WHEN u.authenticated > 0 THEN now() ELSE authenticated_at END
 FROM (
-	SELECT u.*
+	SELECT u.id, u.idle, u.absolute, u.version, u.verifier, u.user_id, u.label, u.data, u.authenticated
 	FROM $TABLE AS s, unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[], $6::text[], $7::text[], $8::bigint[],
 		$9::bytea[], $10::bigint[], $11::text[]) AS u (id, idle, absolute, version, verifier, user_id, label, authenticated, proof, replaces, data)
 	WHERE s.id = u.id AND s.verifier = u.proof AND s.version = u.replaces AND s.expires_at > now()
@@ -164,7 +167,7 @@ WHERE id = ANY ($1::uuid[]) AND expires_at > now()`
 	// have been skipped or changed since.
 	touchMany = `
 WITH u AS (
-	SELECT *
+	SELECT id, idle, throttle, proof, n
 	FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bytea[]) WITH ORDINALITY AS u (id, idle, throttle, proof, n)
 ), held AS (
 	SELECT u.id, u.idle

@@ -34,11 +34,11 @@ func (s *Store) Reap(ctx context.Context, req driver.ReapRequest) (result driver
 		batch = s.due.begin(found, len(found) < max(req.Limit, ahead), req.Limit)
 	}
 	list := array(batch)
-	n, err := s.exec(ctx, retry.Few, s.sql.reap, list)
+	n, err := s.exec(ctx, s.sql.reap, list)
 	result.Deleted = int(n)
 	if err == nil && int(n) < len(batch) {
 		var moved int64
-		moved, err = s.exec(ctx, retry.Few, s.sql.move, list)
+		moved, err = s.exec(ctx, s.sql.move, list)
 		n += moved
 	}
 	result.More = s.due.end(batch, int(n)) && err == nil

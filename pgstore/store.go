@@ -114,7 +114,7 @@ func (s *Store) Create(ctx context.Context, req driver.CreateRequest) (driver.Sa
 }
 
 func (s *Store) createAlone(ctx context.Context, w write) (driver.SaveResult, error) {
-	n, err := s.exec(ctx, retry.Few, s.sql.create, s.args(&w, true)...)
+	n, err := s.exec(ctx, s.sql.create, s.args(&w, true)...)
 	switch {
 	case err != nil:
 		return driver.SaveResult{}, s.wrap("create", err)
@@ -136,7 +136,7 @@ func (s *Store) Save(ctx context.Context, req driver.SaveRequest) (driver.SaveRe
 }
 
 func (s *Store) saveAlone(ctx context.Context, w write) (driver.SaveResult, error) {
-	n, err := s.exec(ctx, retry.Few, s.sql.save, s.args(&w, false)...)
+	n, err := s.exec(ctx, s.sql.save, s.args(&w, false)...)
 	if err != nil {
 		return driver.SaveResult{}, s.wrap("save", err)
 	}
@@ -203,8 +203,8 @@ func run[In, Out any](ctx context.Context, s *Store, g *coalesce.Group[In, Out],
 }
 
 // exec runs a statement that may be run again where PostgreSQL undid it.
-func (s *Store) exec(ctx context.Context, tries int, query string, args ...any) (n int64, err error) {
-	err = retry.Do(ctx, tries, transient, func() error {
+func (s *Store) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
+	err = retry.Do(ctx, retry.Few, transient, func() error {
 		n, err = s.db.exec(ctx, query, args...)
 		return err
 	})

@@ -66,13 +66,13 @@ func (w write) size() int { return len(w.Data) }
 // overtaken spares the statement that could only find what the save that ended has
 // replaced: the version, and maybe the verifier.
 func overtaken(ended *writeCall, waits write) error {
-	switch {
-	case ended.Err != nil || ended.In.Version != waits.Version:
-		return nil
-	case ended.In.Verifier != waits.From.Verifier:
-		return notFound("save")
+	if ended.Err == nil && ended.In.Version == waits.Version {
+		if ended.In.Verifier != waits.From.Verifier {
+			return notFound("save")
+		}
+		return errConflict
 	}
-	return errConflict
+	return nil
 }
 
 func (s *Store) loadTogether(ctx context.Context, calls []*loadCall) {

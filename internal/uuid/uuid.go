@@ -21,7 +21,7 @@ const (
 // Those made at about the same time are stored close together.
 func New() (b [Size]byte) {
 	var time8 [8]byte
-	binary.BigEndian.PutUint64(time8[:], uint64(time.Now().UnixMilli())) //nolint:gosec // since 1970
+	binary.BigEndian.PutUint64(time8[:], uint64(time.Now().UnixMilli()))
 	copy(b[:6], time8[2:])
 	_, _ = rand.Read(b[6:]) // since Go 1.24 it never fails: it ends the program instead
 	return mark(b, 7)
