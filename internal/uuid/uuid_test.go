@@ -19,10 +19,10 @@ func TestVersion7(t *testing.T) {
 				t.Fatalf("%s is no new UUID of version 7", text)
 			}
 			if text <= last {
-				t.Fatalf("%s, made a millisecond later, does not come after %s", text, last)
+				t.Fatalf("%s, made a microsecond later, does not come after %s", text, last)
 			}
 			seen[text], last = true, text
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Microsecond)
 		}
 		b := New()
 		ms := int64(binary.BigEndian.Uint64(append([]byte{0, 0}, b[:6]...)))
