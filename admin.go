@@ -42,10 +42,12 @@ func (m *Manager) list(ctx context.Context, req driver.ListRequest) iter.Seq2[*S
 			for _, row := range rows {
 				req.After = row.ID
 				st, err := m.decode(row)
-				if err != nil { // shown all the same, so that it can be revoked
-					st = state{row: row, user: row.User, id: row.ID}
+				s := &Session{manager: m, state: st, cookie: cookieGone}
+				if err != nil { // shown all the same, so that it can be revoked, but not overwritten
+					s.state = state{row: row, user: row.User, id: row.ID}
+					s.err = fmt.Errorf("sessions: save: the session can't be read: %w: %w", ErrValue, err)
 				}
-				if !yield(&Session{manager: m, state: st, cookie: cookieGone}, nil) {
+				if !yield(s, nil) {
 					return
 				}
 			}
@@ -59,8 +61,9 @@ func (m *Manager) list(ctx context.Context, req driver.ListRequest) iter.Seq2[*S
 // Revoke ends the session with this ID if it belongs to user, whatever token it
 // has by now; else the error wraps [ErrNotFound]. So the ID may come from a
 // client, as long as user is the program's word: nobody can end the session of
-// somebody else. An administrator passes the session's own user, which is "" for a
-// visitor's.
+// somebody else. An administrator passes the session's own user. The user "" stands
+// for visitors: check first that somebody is signed in, or any visitor's session can
+// be ended by its ID.
 func (m *Manager) Revoke(ctx context.Context, user string, id ID) error {
 	if !id.Valid() {
 		return fmt.Errorf("sessions: revoke: %w: %.40q is no session's ID, which is a UUID in lower case", ErrNotFound, string(id))

@@ -52,8 +52,8 @@ func (s *Session) begin() (*commit, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
-	if !s.state.stored() && (s.pending.any() || s.manager.policy.SaveNew) {
-		// Now, so that the ID is the same before, while and after the row is made.
+	if !s.state.stored() && (len(s.pending.ops) > 0 || s.pending.user || s.manager.policy.SaveNew && !s.pending.destroyed) {
+		// Name it now, so that ID returns the same before, during and after the save.
 		if err := s.nameLocked(); err != nil {
 			return nil, s.manager.storeError("save", err)
 		}
@@ -70,8 +70,8 @@ func (s *Session) begin() (*commit, error) {
 	return c, nil
 }
 
-// finish takes over what the commit made, and lays over it what the handler
-// changed meanwhile. A commit that failed hands its changes back.
+// finish adopts what the commit wrote and re-applies what the handler changed while
+// it ran. A commit that failed hands its changes back.
 func (s *Session) finish(c *commit, err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,7 +146,7 @@ func (c *commit) create(ctx context.Context) error {
 	}
 	life := c.life()
 	life.Absolute = c.manager.lifetime()
-	return c.write(c.state.token == "", life, func(row driver.Row) (driver.SaveResult, error) {
+	return c.write(false, life, func(row driver.Row) (driver.SaveResult, error) {
 		return c.manager.store.Create(ctx, driver.CreateRequest{
 			Ref: row.Ref, User: row.User, Label: row.Label, Data: row.Data, Life: life, Authenticated: c.login(),
 		})

@@ -118,8 +118,10 @@ func (i *importer) copy(ctx context.Context, row driver.Row) error {
 		return nil
 	}
 	st, err := i.decode(*there)
-	if err != nil {
-		return err
+	if err != nil { // a later version of the program wrote it, or it is damaged
+		i.Skipped++
+		i.options.Logger.Warn("sessions: a session was not imported, because what is there already can't be read", "id", there.ID, "error", err)
+		return nil
 	}
 	old, copied := st.base.get(importedMember)
 	if !copied || bytes.Equal(old, mark) {

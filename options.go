@@ -21,7 +21,7 @@ type Options struct {
 	// drop the old one when the cookies it signed have expired.
 	Secrets [][]byte
 
-	// Cookie says how the browser keeps the session's id.
+	// Cookie says how the browser keeps the token.
 	Cookie CookieOptions
 
 	// IdleTimeout ends a session that made no request for this long: 1 second to Lifetime, which
@@ -73,12 +73,12 @@ type Options struct {
 	// [DefaultErrorHandler] answers, which is also the default.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
-	// Logger gets what an operator must know; never an id or a secret.
+	// Logger gets what an operator must know; never a token, a secret or a value.
 	// Defaults to slog.Default().
 	Logger *slog.Logger
 }
 
-// CookieOptions say how the browser keeps the session's id (RFC 6265bis).
+// CookieOptions say how the browser keeps the token (RFC 6265bis).
 type CookieOptions struct {
 	// Name defaults to "__Host-session" where its rules allow (Secure always,
 	// Path "/", no Domain), else to "__Secure-session" (Secure always), else to

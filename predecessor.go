@@ -46,7 +46,7 @@ func (p *Predecessor) validate(check func(bad bool, format string, args ...any))
 	}
 	check(p.Manager == nil, "Predecessor.Manager is nil; give the one that express.New returns")
 	if p.Manager != nil {
-		_, same := p.Manager.protocol.(nativeProtocol) // its keys are known to readers of its table, and must lead nowhere
+		_, same := p.Manager.protocol.(nativeProtocol) // what its table holds must not open a session here
 		check(same, "Predecessor.Manager is one of New; give the one that express.New returns")
 	}
 	check(p.Until.IsZero(), "Predecessor.Until is zero; give the time from which old cookies mean nothing, such as a month from now")

@@ -289,7 +289,7 @@ func (s *Session) Reload(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		fresh.now = now
+		fresh.now, fresh.token, fresh.id = now, old.token, old.id
 	} else {
 		var err error
 		if fresh, err = s.manager.load(ctx, old.row.Ref); err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
 func contextWithCancel(t *testing.T) (context.Context, context.CancelFunc) {
@@ -115,6 +116,47 @@ func TestReloadForgetsAndReadsAnew(t *testing.T) {
 			t.Errorf("Reload of a new session: %v, value there %v", err, count.Has(s))
 		}
 	})
+	wantRows(t, m, 0)
+}
+
+func TestReloadKeepsTheIDOfANewSession(t *testing.T) {
+	t.Parallel()
+	newVisitor(t, newManager(t, sessions.NewMemoryStore(0))).visit(func(s *sessions.Session) {
+		before := s.ID()
+		if err := s.Reload(t.Context()); err != nil || s.ID() != before {
+			t.Errorf("Reload returns %v, and the ID went from %s to %s", err, before, s.ID())
+		}
+	})
+}
+
+// A listed row that can't be read can be ended, but not overwritten.
+func TestAnUnreadableSessionIsNotOverwritten(t *testing.T) {
+	t.Parallel()
+	store := sessions.NewMemoryStore(0)
+	m := newManager(t, store)
+	v := loggedIn(t, m)
+	v.visit(func(s *sessions.Session) { s.SetUser("ann") })
+	rows, err := store.List(t.Context(), driver.ListRequest{User: "ann", Limit: 10})
+	if err != nil || len(rows) != 1 {
+		t.Fatal(len(rows), err)
+	}
+	rows[0].Data = []byte(`{"broken`)
+	if err := saveRow(t, store, rows[0]); err != nil {
+		t.Fatal(err)
+	}
+	for s, err := range m.SessionsOf(t.Context(), "ann") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		count.Set(s, 7)
+		if err := s.Save(t.Context()); !errors.Is(err, sessions.ErrValue) {
+			t.Errorf("Save returns %v", err)
+		}
+		s.Destroy()
+		if err := s.Save(t.Context()); err != nil {
+			t.Errorf("Destroy: %v", err)
+		}
+	}
 	wantRows(t, m, 0)
 }
 

@@ -17,7 +17,7 @@ type state struct {
 	id    ID // "" until it is needed or the row is made
 }
 
-func (st *state) stored() bool { return st.row.Version != 0 }
+func (st *state) stored() bool { return st.row.ID != "" }
 
 // changes is what the request did since the store was last read or written.
 type changes struct {

@@ -9,17 +9,21 @@
 // # Rules for every method
 //
 //   - A row is live until its idle expiry, its absolute expiry or its ending,
-//     whichever comes first, by the store's clock. Only Stats and Reap see rows
-//     that are not live. The application's clock decides nothing.
+//     whichever comes first, by the store's clock. A row that is not live is seen
+//     by Stats and Reap, keeps its ID from Create, and may be removed by End. The
+//     application's clock decides nothing.
 //   - A row keeps its ID for life. Its verifier changes when the session gets a
 //     new token. End, EndAll and Reap act on the row, whatever its verifier is.
 //   - IDs, verifiers, users and labels are compared byte by byte. An ID that is
-//     not a canonical UUID names no row.
+//     not a canonical UUID names no row. Users and labels are at most 255 bytes of
+//     UTF-8 without NUL.
 //   - Errors wrap [ErrNotFound], [ErrExists], [ErrConflict], [ErrTooLarge],
 //     [ErrSchema], [ErrValue] or [ErrInvalid] where the method says so. Any other
 //     error means that the outcome is unknown: the statement may have been
 //     carried out. A result that may be incomplete is such an error, never
-//     ErrNotFound.
+//     ErrNotFound. Every method may return ErrSchema, if the table is missing or
+//     does not fit, and every method that writes ErrTooLarge and ErrValue, if the
+//     data is more or other than the database takes; nothing has happened then.
 //   - A store may retry what its database has rolled back. It must not retry
 //     what may have been carried out.
 //   - When ctx ends, a method returns soon, with an error that wraps
@@ -59,19 +63,22 @@ import (
 
 // An ID names a session for its whole life. It is a UUID (version 7 for
 // sessions made here) in canonical lower-case text, unique in the table. It is
-// public: it appears in device lists and logs, and opens nothing. The time in
-// it is the application's and serves locality in the table alone; never decide
-// or order by it.
+// public: it appears in device lists and logs, and opens nothing. Its timestamp
+// is the application's and only keeps new rows together; never sort or decide by
+// it.
 type ID string
 
 // A Verifier is what a store keeps of the secret in a client's token: the 32
 // bytes of its SHA-256, or for the stores of package express the session ID of
-// Express itself. A store treats it as opaque bytes and never logs it.
-// Formatting it prints a placeholder, except as a map key in encoding/json.
+// Express itself. A store treats it as opaque bytes and never logs it. Formatting
+// it prints a placeholder, except as a map key in encoding/json and in unexported
+// fields of other structs.
 type Verifier string
 
 // A Ref is how a client refers to a row: by its name and a proof. Native stores
-// find the row by ID and compare the verifier in constant time. A store whose
+// find the row by ID and compare the verifier in constant time, for example with
+// [crypto/subtle.ConstantTimeCompare]; they refuse verifiers that have not 32 bytes,
+// and an empty column proves nothing. A store whose
 // table has no such ID may find the row by Verifier and derive the ID.
 type Ref struct {
 	ID       ID
@@ -92,7 +99,8 @@ type Life struct {
 	Idle time.Duration
 
 	// Absolute restarts the absolute expiry. Create requires it. For Save, zero
-	// keeps the expiry that the row has. Touch ignores it.
+	// keeps the expiry that the row has. Touch ignores it. The stores of package
+	// express, which have no absolute expiry, can get the largest Duration.
 	Absolute time.Duration
 
 	// Throttle is the smallest extension of the idle expiry worth a write to
@@ -212,12 +220,14 @@ type Store interface {
 	Load(ctx context.Context, ref Ref) (Row, error)
 
 	// Create inserts a row and never changes one. ErrExists: the ID is taken,
-	// even by a row that is not live.
+	// even by a row that is not live. ErrInvalid: the ID is no canonical UUID, or the
+	// verifier can't be one.
 	Create(ctx context.Context, req CreateRequest) (SaveResult, error)
 
 	// Save replaces the live row's user, label, data, verifier and idle expiry.
 	// ErrConflict: the row has another version. ErrNotFound: no live row has
-	// this ID and verifier; none is made. ErrExists, from a store that finds rows
+	// this ID and verifier, whatever the version; none is made. ErrInvalid: the new
+	// verifier can't be one. ErrExists, from a store that finds rows
 	// by verifier: the new one is taken.
 	Save(ctx context.Context, req SaveRequest) (SaveResult, error)
 
@@ -235,11 +245,13 @@ type Store interface {
 	// EndAll ends up to Limit live rows, in the order of their IDs, and returns how
 	// many. Less than Limit: no row that was selected and live when the call began
 	// is live any more, Except apart. ErrInvalid: not exactly one of User, Label
-	// and All is set, or an ID in Except is not a canonical UUID; nothing ends then.
+	// and All is set, Limit is not more than zero, or an ID in Except is not a
+	// canonical UUID; nothing ends then.
 	EndAll(ctx context.Context, req EndAllRequest) (int, error)
 
 	// List returns up to Limit live rows in the byte order of their IDs.
-	// ErrInvalid: not exactly one of ID, User, Label and All is set.
+	// ErrInvalid: not exactly one of ID, User, Label and All is set, or Limit is not
+	// more than zero. An ID that names no row selects none.
 	List(ctx context.Context, req ListRequest) ([]Row, error)
 
 	// Stats counts the rows. It may read the whole table.

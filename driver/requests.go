@@ -41,7 +41,7 @@ func selected(limit int, set ...bool) error {
 		}
 	}
 	if n != 1 {
-		return fmt.Errorf("%w: %d selections are set in place of one", ErrInvalid, n)
+		return fmt.Errorf("%w: set exactly one selection; %d are set", ErrInvalid, n)
 	}
 	if limit <= 0 {
 		return fmt.Errorf("%w: limit %d; use 1 or more", ErrInvalid, limit)

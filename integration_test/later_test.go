@@ -46,7 +46,7 @@ func (tab *table) row(t *testing.T, id driver.ID) string {
 	return tab.dumpOf(t, tab.name+" WHERE id = "+tab.literal(id))
 }
 
-// Nobody but a program that knows a row's format changes it.
+// Only a program that knows the format of a row changes it.
 func TestRowOfALaterFormat(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		a := newApp(t, b.newTable(t))

@@ -13,7 +13,7 @@ import (
 	"github.com/sqlsessions/sessions/migrations"
 )
 
-// An outcome is what becomes of the user of a row that somebody has written by hand.
+// An outcome is what a request gets whose row was changed by hand.
 type outcome struct {
 	status    int
 	who, what string
@@ -53,8 +53,8 @@ func (c *conns) spoiltRows() map[string]outcome {
 	return rows
 }
 
-// Whoever can write the table must not be able to log in by an empty verifier, nor
-// to take others down with a row that can't be read.
+// A row that has no verifier lets no client in, and one that can't be read takes no
+// other user down.
 func TestRowsThatNobodyWrote(t *testing.T) {
 	each(t, func(t *testing.T, b backend) {
 		a := newApp(t, b.newTable(t))

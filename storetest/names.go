@@ -13,6 +13,7 @@ func badIDs(id driver.ID) (bad []driver.ID) {
 	text := string(id)
 	for _, other := range []string{
 		strings.ToUpper(text), "{" + text + "}", "urn:uuid:" + text, strings.ReplaceAll(text, "-", ""), text[:35], text + "0",
+		text[:34] + "-" + text[35:], text[:24] + "--" + text[26:], text[:10] + "-" + text[11:],
 		" " + text, text + " ", text + "\x00", text[:35] + "\x00", text[:34] + "\xc3\x28", "\x00", "\xff", "%", "'; --", strings.Repeat("x", 1000),
 	} {
 		if other != text {

@@ -26,7 +26,7 @@ func newDown(a *app) *cobra.Command {
 Taking back step 1 drops the table with all sessions in it, which logs everybody
 out. That needs --yes, or a "yes" typed on a terminal.`,
 		Example: `  sessions migrate down
-  sessions migrate down 3 --yes`,
+  sessions migrate down 4 --yes`,
 		Args: func(_ *cobra.Command, args []string) error {
 			_, err := stepsDown(args)
 			return err

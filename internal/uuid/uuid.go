@@ -1,6 +1,6 @@
 // Package uuid makes and reads the names of sessions: UUIDs in the canonical
-// lower-case text of RFC 9562. A library would be in the module graph of every
-// application, for these few lines.
+// lower-case text of RFC 9562. It is written here so that applications get no extra
+// module.
 package uuid
 
 import (
@@ -30,15 +30,11 @@ func New() (b [Size]byte) {
 	return mark(b, 7)
 }
 
-// From returns the UUID of version 8 that has these bits, apart from the six that
-// say which version and variant it is.
-func From(b [Size]byte) [Size]byte { return mark(b, 8) }
-
 // Derive returns the text of the UUID of version 8 that belongs to a name: the
 // beginning of its SHA-256.
 func Derive(name string) string {
 	sum := sha256.Sum256([]byte(name))
-	return Format(From([Size]byte(sum[:Size])))
+	return Format(mark([Size]byte(sum[:Size]), 8))
 }
 
 func mark(b [Size]byte, version byte) [Size]byte {
@@ -70,12 +66,16 @@ func Encode(dst []byte, b [Size]byte) {
 // Parse reads the canonical text, and nothing else: no capitals, braces or
 // prefix. Databases differ in what else they take for the same UUID.
 func Parse(text string) (b [Size]byte, ok bool) {
-	if len(text) != Length || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-' {
+	if len(text) != Length {
 		return b, false
 	}
 	n := 0
 	for i := 0; i < Length; i += 2 {
-		if text[i] == '-' {
+		switch i {
+		case 8, 13, 18, 23:
+			if text[i] != '-' {
+				return [Size]byte{}, false
+			}
 			i++
 		}
 		high, low := digit(text[i]), digit(text[i+1])

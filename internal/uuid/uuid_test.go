@@ -50,16 +50,40 @@ func TestCanonicalTextOnly(t *testing.T) {
 	}
 }
 
-func TestFromKeepsTheOtherBits(t *testing.T) {
+// Extra dashes must neither stand for digits nor run past the end.
+func TestDashesInWrongPlaces(t *testing.T) {
 	t.Parallel()
-	var ones [Size]byte
-	for i := range ones {
-		ones[i] = 0xff
+	const text = "0123abcd-4567-7890-89ef-0123456789af"
+	for i := range text {
+		for j := i; j < len(text); j++ {
+			b := []byte(text)
+			b[i], b[j] = '-', '-'
+			if _, ok := Parse(string(b)); ok != (string(b) == text) {
+				t.Errorf("%s: taken for a canonical UUID: %t", b, ok)
+			}
+			b = append(b[:i], append([]byte("-"), b[i:]...)...)[:Length]
+			if _, ok := Parse(string(b)); ok && string(b) != text {
+				t.Errorf("%s was taken for a canonical UUID", b)
+			}
+		}
 	}
-	if got := Format(From(ones)); got != "ffffffff-ffff-8fff-bfff-ffffffffffff" {
-		t.Errorf("ones became %s", got)
+}
+
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{"", "0123abcd-4567-7890-89ef-0123456789af", "0123abcd-4567-7890-89ef-0123456789-f", "------------------------------------"} {
+		f.Add(seed)
 	}
-	if got := Format(From([Size]byte{})); got != "00000000-0000-8000-8000-000000000000" {
-		t.Errorf("zeros became %s", got)
+	f.Fuzz(func(t *testing.T, text string) {
+		if b, ok := Parse(text); ok && Format(b) != text {
+			t.Errorf("%q was accepted, and is spelled %q", text, Format(b))
+		}
+	})
+}
+
+func TestDerive(t *testing.T) {
+	t.Parallel()
+	// SHA-256 of "a" begins with ca978112ca1bbdcafac231b39a23dc4d.
+	if got, want := Derive("a"), "ca978112-ca1b-8dca-bac2-31b39a23dc4d"; got != want {
+		t.Errorf("derived %s, want %s", got, want)
 	}
 }
