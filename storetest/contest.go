@@ -134,7 +134,7 @@ var contestRules = []rule{
 		c.count(1)
 	}},
 	{"an end ends the row, whatever verifier it gets at the same time", func(s *suite) {
-		for i := 0; i < 20 && !s.Failed(); i++ {
+		for i := 0; i < 10 && !s.Failed(); i++ {
 			c := s.contest()
 			id := c.current.ID
 			c.run(i%5, func() {
@@ -147,7 +147,7 @@ var contestRules = []rule{
 		}
 	}},
 	{"end all ends the row, whatever verifier it gets at the same time", func(s *suite) {
-		for i := 0; i < 20 && !s.Failed(); i++ {
+		for i := 0; i < 10 && !s.Failed(); i++ {
 			c := s.contest()
 			c.run(i%5, func() {
 				c.endEach([]driver.EndAllRequest{{User: "alice"}, {All: true}}[i%2])
