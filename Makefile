@@ -22,18 +22,19 @@ unit: ## Run what needs no database server
 	go vet ./... ./cmd/sessions/... ./examples/...
 	go test -race -count 1 ./... ./cmd/sessions/... ./examples/...
 
-# What is worth seeing while it runs; all of it is in integration.log.
+# What is worth seeing while it runs, and after it failed; all of it is in the .log file.
 SHOW = grep --line-buffered -E '^(testing on|servers: .*(install|not from)|--- |ok|FAIL|panic:)|^ +[a-z_]+_test\.go:|--- FAIL'
+FAILED = grep -h -C 8 -E -- '--- FAIL|^panic:|DATA RACE|left behind'
 
 .PHONY: integration
 integration: ## Run what needs PostgreSQL and MySQL or MariaDB
 	$(INTEGRATION) go vet ./...
-	$(INTEGRATION) go test -race -count 1 -v -timeout 30m . ./servers ./handover 2>&1 | tee integration.log | $(SHOW) || (tail -n 200 integration_test/integration.log; false)
+	$(INTEGRATION) go test -race -count 1 -v -timeout 30m . ./servers ./handover 2>&1 | tee integration.log | $(SHOW) || ($(FAILED) integration.log | tail -n 50; false)
 	$(INTEGRATION) go test -count 1 -v -run 'TestReapBacklogUnderTraffic/sqlite' . 2>&1 | $(SHOW)
 
 .PHONY: test-cluster
 test-cluster: ## Kill servers of a PostgreSQL and a Galera cluster under traffic
-	$(INTEGRATION) go test -race -count 1 -v -timeout 10m ./cluster 2>&1 | tee cluster.log | $(SHOW) || (tail -n 200 integration_test/cluster.log; false)
+	$(INTEGRATION) go test -race -count 1 -v -timeout 10m ./cluster 2>&1 | tee cluster.log | $(SHOW) || ($(FAILED) cluster.log | tail -n 50; false)
 
 .PHONY: test-matrix
 test-matrix: ## Run the integration tests on every supported server version, in containers

@@ -22,7 +22,7 @@ type driver struct {
 	conn   *sql.Conn
 	engine engine
 	target int // the version that the running step leads to
-	step   func(target int) migrations.Step
+	step   func(target int) (step migrations.Step, text string)
 	onStep func(migrations.Step)
 	locked bool
 	failed bool
@@ -66,13 +66,14 @@ func (d *driver) Unlock() error {
 	return d.engine.unlock(d)
 }
 
-func (d *driver) Run(migration io.Reader) error {
-	text, err := io.ReadAll(migration)
-	if err != nil {
+// Run runs the step that leads to the target. The reader has no text, see [steps.read],
+// and ends when golang-migrate has noted what it writes down about the step.
+func (d *driver) Run(end io.Reader) error {
+	if _, err := io.Copy(io.Discard, end); err != nil {
 		return err
 	}
-	step := d.step(d.target)
-	if err := d.exec(string(text)); err != nil {
+	step, text := d.step(d.target)
+	if err := d.exec(text); err != nil {
 		return fmt.Errorf("step %d (%s): %w", step.Version, step.Title, err)
 	}
 	d.onStep(step)

@@ -144,7 +144,7 @@ func (m *Migrator) run(ctx context.Context, up bool, do func(*migrate.Migrate) e
 				return err
 			}
 		}
-		d.step = func(target int) migrations.Step { return m.stepTo(target, up) }
+		d.step = func(target int) (migrations.Step, string) { return m.stepTo(target, up) }
 		d.onStep = func(step migrations.Step) {
 			ran++
 			if m.options.OnStep != nil {
@@ -169,12 +169,14 @@ func (m *Migrator) run(ctx context.Context, up bool, do func(*migrate.Migrate) e
 	return ran, err
 }
 
-// stepTo returns the step that leads to version target.
-func (m *Migrator) stepTo(target int, up bool) migrations.Step {
+// stepTo returns the step that leads to version target, and its statement.
+func (m *Migrator) stepTo(target int, up bool) (step migrations.Step, text string) {
 	if up {
-		return m.steps[target-1]
+		step = m.steps[target-1]
+		return step, step.Up
 	}
-	return m.steps[max(target, 0)]
+	step = m.steps[max(target, 0)]
+	return step, step.Down
 }
 
 // with runs do on a borrowed connection.
