@@ -5,57 +5,77 @@ import (
 	"encoding/hex"
 	"strconv"
 	"strings"
+
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
 // Arrays as parameters of database/sql, in PostgreSQL's text form. A pgx pool takes
-// the slices themselves: of these types it would make text and read it again.
+// the slices themselves: of these types it would make text and read it again. Nil is NULL.
 type (
-	byteas [][]byte // nil is NULL
+	uuids  []pgtype.UUID
+	byteas [][]byte
 	texts  []string
 	int8s  []int64
 )
 
 var (
+	_ driver.Valuer = uuids{}
 	_ driver.Valuer = byteas{}
 	_ driver.Valuer = texts{}
 	_ driver.Valuer = int8s{}
 )
 
+// uuidsOf returns IDs, which must be valid, as an array.
+func uuidsOf[ID ~string](ids []ID) uuids {
+	a := make(uuids, len(ids))
+	for i, id := range ids {
+		a[i].Bytes, a[i].Valid = uuid.Parse(string(id))
+	}
+	return a
+}
+
+// Value implements [driver.Valuer].
+func (a uuids) Value() (driver.Value, error) {
+	return literal(a, func(b *strings.Builder, id pgtype.UUID) { b.WriteString(uuid.Format(id.Bytes)) })
+}
+
 // Value implements [driver.Valuer].
 func (a byteas) Value() (driver.Value, error) {
-	return literal(len(a), func(b *strings.Builder, i int) {
-		if a[i] == nil {
+	return literal(a, func(b *strings.Builder, v []byte) {
+		if v == nil {
 			b.WriteString("NULL")
 			return
 		}
 		b.WriteString(`"\\x`)
-		b.WriteString(hex.EncodeToString(a[i]))
+		b.WriteString(hex.EncodeToString(v))
 		b.WriteByte('"')
-	}), nil
+	})
 }
 
 var quoted = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
 // Value implements [driver.Valuer].
 func (a texts) Value() (driver.Value, error) {
-	return literal(len(a), func(b *strings.Builder, i int) {
+	return literal(a, func(b *strings.Builder, v string) {
 		b.WriteByte('"')
-		_, _ = quoted.WriteString(b, a[i])
+		_, _ = quoted.WriteString(b, v)
 		b.WriteByte('"')
-	}), nil
+	})
 }
 
 // Value implements [driver.Valuer].
 func (a int8s) Value() (driver.Value, error) {
-	return literal(len(a), func(b *strings.Builder, i int) {
-		b.WriteString(strconv.FormatInt(a[i], 10))
-	}), nil
+	return literal(a, func(b *strings.Builder, v int64) { b.WriteString(strconv.FormatInt(v, 10)) })
 }
 
 // plain undoes the types above.
 func plain(args []any) []any {
 	for i, a := range args {
 		switch a := a.(type) {
+		case uuids:
+			args[i] = []pgtype.UUID(a)
 		case byteas:
 			args[i] = [][]byte(a)
 		case texts:
@@ -67,20 +87,18 @@ func plain(args []any) []any {
 	return args
 }
 
-// array returns an array of IDs. Text is what every driver can pass as uuid[].
-func array[ID ~string](ids []ID) string {
-	return literal(len(ids), func(b *strings.Builder, i int) { b.WriteString(string(ids[i])) })
-}
-
-func literal(n int, element func(*strings.Builder, int)) string {
+func literal[E any](a []E, element func(*strings.Builder, E)) (driver.Value, error) {
+	if a == nil {
+		return nil, nil
+	}
 	var b strings.Builder
 	b.WriteByte('{')
-	for i := range n {
+	for i, e := range a {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		element(&b, i)
+		element(&b, e)
 	}
 	b.WriteByte('}')
-	return b.String()
+	return b.String(), nil
 }

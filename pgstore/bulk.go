@@ -35,7 +35,7 @@ func (s *Store) EndAll(ctx context.Context, req driver.EndAllRequest) (total int
 		return 0, fmt.Errorf("pgstore: end all: %w", err)
 	}
 	which, selected := selection(req.User, req.Label)
-	except := array(req.Except)
+	except := uuidsOf(req.Except)
 	for {
 		var found, ended int
 		err := s.each(ctx, retry.Many, s.sql.endAll[which], func() {}, func(r rows) error {

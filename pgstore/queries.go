@@ -92,7 +92,7 @@ WHERE id = $1::uuid AND expires_at > now()`
 	create = `
 INSERT INTO $TABLE (id, version, verifier, user_id, label, data,
 	created_at, absolute_expires_at, expires_at, reap_after, authenticated_at)
-VALUES ($1::uuid, $4::bigint, $5::bytea, nullif($6, ''), nullif($7, ''), $9::json,
+VALUES ($1::uuid, $4::bigint, $5::bytea, $6::text, $7::text, $9::json,
 	now(), $NEW_LIMIT, $NEW_EXPIRY, $NEW_MARK, CASE WHEN $8::boolean THEN now() END)
 ON CONFLICT DO NOTHING`
 
@@ -100,7 +100,7 @@ ON CONFLICT DO NOTHING`
 	// back a dead row, and an UPDATE never inserts.
 	save = `
 UPDATE $TABLE
-SET version = $4::bigint, verifier = coalesce($5::bytea, verifier), user_id = nullif($6, ''), label = nullif($7, ''), data = $11::json,
+SET version = $4::bigint, verifier = coalesce($5::bytea, verifier), user_id = $6::text, label = $7::text, data = $11::json,
 	absolute_expires_at = $LIMIT, expires_at = $EXPIRY, reap_after = least(reap_after, $MARK),
 	authenticated_at = CASE WHEN $8::boolean THEN now() ELSE authenticated_at END
 WHERE id = $1::uuid AND verifier = $9::bytea AND version = $10::bigint AND expires_at > now()`
@@ -220,30 +220,38 @@ SELECT count(*) FILTER (WHERE expires_at > now()), count(*) FILTER (WHERE $IS_MA
 FROM $TABLE`
 
 	search = `
-SELECT id
+SELECT ctid::text
 FROM $TABLE
 WHERE $IS_MARKED
 ORDER BY reap_after
 LIMIT $1::bigint`
 
+	// By ctid, because by ID each row would be looked up twice, which takes as long again.
+	// But a place may have another row by now, and on a partitioned table each partition
+	// has a row there: the ID says which row was locked, and the expiry proves it dead.
+	// IS TRUE keeps the planner from making a join of it.
+	//
 	// SKIP LOCKED: a row that a request or another reaper holds is neither waited for nor
 	// deleted under its hands, and since nothing waits, nothing deadlocks.
 	reap = `
-DELETE FROM $TABLE
-WHERE $IS_DEAD AND id = ANY (ARRAY(
-	SELECT id
+WITH locked AS (
+	SELECT ctid AS at, id
 	FROM $TABLE
-	WHERE $IS_DEAD AND id = ANY ($1::uuid[])
+	WHERE $IS_DEAD AND ctid = ANY ($1::text[]::tid[])
+	LIMIT cardinality($1::text[])
 	FOR UPDATE SKIP LOCKED
-))`
+)
+DELETE FROM $TABLE
+WHERE $IS_DEAD AND ctid = ANY (ARRAY(SELECT at FROM locked)) AND (id IN (SELECT id FROM locked)) IS TRUE`
 
 	move = `
+WITH locked AS (
+	SELECT ctid AS at, id
+	FROM $TABLE
+	WHERE NOT $IS_DEAD AND ctid = ANY ($1::text[]::tid[])
+	FOR UPDATE SKIP LOCKED
+)
 UPDATE $TABLE
 SET reap_after = date_bin('2 hours', expires_at, '2000-01-01 00:00:00Z') + interval '2 hours'
-WHERE NOT $IS_DEAD AND id = ANY (ARRAY(
-	SELECT id
-	FROM $TABLE
-	WHERE NOT $IS_DEAD AND id = ANY ($1::uuid[])
-	FOR UPDATE SKIP LOCKED
-))`
+WHERE NOT $IS_DEAD AND ctid = ANY (ARRAY(SELECT at FROM locked)) AND (id IN (SELECT id FROM locked)) IS TRUE`
 )

@@ -19,7 +19,7 @@ import (
 // columns are those of a record. They are bare, and the differences between times are
 // taken here, because it costs the database more to set up expressions than to find
 // the row.
-const columns = `id, verifier, user_id, label, data, format, version, created_at, authenticated_at, expires_at, absolute_expires_at, now()`
+const columns = `id, version, created_at, absolute_expires_at, expires_at, authenticated_at, format, verifier, user_id, label, data, now()`
 
 // forms are what these look like in PostgreSQL's binary form.
 var forms = [...]struct {
@@ -28,16 +28,16 @@ var forms = [...]struct {
 	nullable bool
 }{
 	{pgtype.UUIDOID, uuid.Size, false},
+	{pgtype.Int8OID, 8, false},
+	{pgtype.TimestamptzOID, 8, false},
+	{pgtype.TimestamptzOID, 8, false},
+	{pgtype.TimestamptzOID, 8, false},
+	{pgtype.TimestamptzOID, 8, true},
+	{pgtype.Int2OID, 2, false},
 	{pgtype.ByteaOID, -1, true},
 	{pgtype.TextOID, 0, true},
 	{pgtype.TextOID, 0, true},
 	{pgtype.JSONOID, 0, false},
-	{pgtype.Int2OID, 2, false},
-	{pgtype.Int8OID, 8, false},
-	{pgtype.TimestamptzOID, 8, false},
-	{pgtype.TimestamptzOID, 8, true},
-	{pgtype.TimestamptzOID, 8, false},
-	{pgtype.TimestamptzOID, 8, false},
 	{pgtype.TimestamptzOID, 8, false},
 }
 
@@ -75,8 +75,8 @@ func scan(from row) (r record, err error) {
 		user, label                                 sql.NullString
 		created, authenticated, expires, limit, now instant
 	}
-	err = from.Scan(&v.id, &v.verifier, &v.user, &v.label, &v.Data, &v.format, &v.Version,
-		&v.created, &v.authenticated, &v.expires, &v.limit, &v.now)
+	err = from.Scan(&v.id, &v.Version, &v.created, &v.limit, &v.expires, &v.authenticated,
+		&v.format, &v.verifier, &v.user, &v.label, &v.Data, &v.now)
 	if err != nil {
 		return r, err
 	}
@@ -135,17 +135,17 @@ func decode(fields []pgconn.FieldDescription, raw [][]byte) (r record, ok bool) 
 			return r, false
 		}
 	}
-	r.id, r.verifier = [uuid.Size]byte(raw[0]), raw[1]
-	r.User, r.Label = string(raw[2]), string(raw[3])
-	r.Data = append([]byte(nil), raw[4]...)
-	r.format = int64(int16(binary.BigEndian.Uint16(raw[5]))) //nolint:gosec // two's complement, as sent
-	r.Version = driver.Version(number(raw[6]))
-	r.CreatedAt = timeOf(number(raw[7]))
-	if raw[8] != nil {
-		r.AuthenticatedAt = timeOf(number(raw[8]))
+	r.id, r.verifier = [uuid.Size]byte(raw[0]), raw[7]
+	r.Version = driver.Version(number(raw[1]))
+	r.User, r.Label = string(raw[8]), string(raw[9])
+	r.Data = append([]byte(nil), raw[10]...)
+	r.format = int64(int16(binary.BigEndian.Uint16(raw[6]))) //nolint:gosec // two's complement, as sent
+	r.CreatedAt = timeOf(number(raw[2]))
+	if raw[5] != nil {
+		r.AuthenticatedAt = timeOf(number(raw[5]))
 	}
 	now := number(raw[11])
-	r.ExpiresIn, r.AbsoluteIn = between(now, number(raw[9])), between(now, number(raw[10]))
+	r.AbsoluteIn, r.ExpiresIn = between(now, number(raw[3])), between(now, number(raw[4]))
 	return r, true
 }
 

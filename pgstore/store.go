@@ -31,6 +31,7 @@ type Store struct {
 	groups   *groups
 	oneByOne bool
 	due      dueList
+	idle     duration
 }
 
 var _ driver.Store = (*Store)(nil)

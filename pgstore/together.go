@@ -4,6 +4,10 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/coalesce"
@@ -77,11 +81,11 @@ func overtaken(ended *writeCall, waits write) error {
 
 func (s *Store) loadTogether(ctx context.Context, calls []*loadCall) {
 	first := make(map[[uuid.Size]byte]*loadCall, len(calls))
-	ids := make([]driver.ID, 0, len(calls))
+	ids := make(uuids, 0, len(calls))
 	for _, c := range calls {
 		if first[c.In.id] == nil {
 			first[c.In.id] = c
-			ids = append(ids, c.In.ID)
+			ids = append(ids, pgtype.UUID{Bytes: c.In.id, Valid: true})
 		}
 	}
 	unreadable := false
@@ -99,7 +103,7 @@ func (s *Store) loadTogether(ctx context.Context, calls []*loadCall) {
 			c.Out, c.Err = record.named(&c.In), s.wrap("load", native.CheckFormat(record.format))
 		}
 		return nil
-	}, array(ids))
+	}, ids)
 	// Backward, because the first call for a row has the answer for the others.
 	for _, c := range slices.Backward(calls) {
 		asked := first[c.In.id]
@@ -130,37 +134,83 @@ func (s *Store) args(w *write, create bool) []any {
 		verifier = []byte(w.Verifier)
 	}
 	args := make([]any, 0, 11)
-	args = append(args, string(w.From.ID), w.Life.Idle.Microseconds(), absolute, int64(w.version), verifier, w.User, w.Label, w.Authenticated)
+	args = append(args, string(w.From.ID), s.idle.param(w.Life.Idle), absolute, int64(w.version), verifier, null(w.User), null(w.Label), w.Authenticated)
 	if !create {
 		args = append(args, []byte(w.From.Verifier), int64(w.Version))
 	}
 	return append(args, s.db.json(w.Data))
 }
 
-// columnsOf are those of many creates or saves, side by side.
+// null returns NULL for the empty string.
+func null(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// A duration is a parameter that nearly all calls have in common. To make it one
+// each time would be an allocation.
+type duration struct{ last atomic.Pointer[boxed] }
+
+type boxed struct {
+	of    time.Duration
+	param any
+}
+
+func (d *duration) param(of time.Duration) any {
+	last := d.last.Load()
+	if last == nil || last.of != of {
+		last = &boxed{of, of.Microseconds()}
+		d.last.Store(last)
+	}
+	return last.param
+}
+
+// columnsOf are those of many creates or saves, side by side. One of nothing but zeros
+// is NULL: then unnest has nothing to unpack, and gives a NULL for each of them.
 func columnsOf(calls []*writeCall, create bool) []any {
 	n := len(calls)
-	ids := make([]driver.ID, n)
-	users, labels, data := make(texts, n), make(texts, n), make(texts, n)
-	verifiers, proofs := make(byteas, n), make(byteas, n)
-	idle, absolute, versions, authenticated, replaced := make(int8s, n), make(int8s, n), make(int8s, n), make(int8s, n), make(int8s, n)
+	var verifiers byteas
+	var users, labels texts
+	var absolute, authenticated int8s
+	ids, proofs, data := make(uuids, n), make(byteas, n), make(texts, n)
+	idle, versions, replaced := make(int8s, n), make(int8s, n), make(int8s, n)
 	for i, c := range calls {
 		w := &c.In
-		ids[i], users[i], labels[i], data[i] = w.From.ID, w.User, w.Label, string(w.Data)
-		if proofs[i] = []byte(w.From.Verifier); w.Verifier != w.From.Verifier {
+		ids[i].Bytes, ids[i].Valid = uuid.Parse(string(w.From.ID))
+		idle[i], versions[i], replaced[i] = w.Life.Idle.Microseconds(), int64(w.version), int64(w.Version)
+		proofs[i], data[i] = []byte(w.From.Verifier), string(w.Data)
+		set(&absolute, n, i, w.Life.Absolute.Microseconds())
+		set(&users, n, i, w.User)
+		set(&labels, n, i, w.Label)
+		if w.Authenticated {
+			set(&authenticated, n, i, 1)
+		}
+		if w.Verifier != w.From.Verifier {
+			if verifiers == nil {
+				verifiers = make(byteas, n)
+			}
 			verifiers[i] = []byte(w.Verifier)
 		}
-		idle[i], absolute[i] = w.Life.Idle.Microseconds(), w.Life.Absolute.Microseconds()
-		versions[i], replaced[i] = int64(w.version), int64(w.Version)
-		if w.Authenticated {
-			authenticated[i] = 1
-		}
 	}
-	args := []any{array(ids), idle, absolute, versions, verifiers, users, labels, authenticated}
+	columns := []any{ids, idle, absolute, versions, verifiers, users, labels, authenticated}
 	if !create {
-		args = append(args, proofs, replaced)
+		columns = append(columns, proofs, replaced)
 	}
-	return append(args, data)
+	return append(columns, data)
+}
+
+// set puts a value in a column of n, unless it is zero.
+func set[C ~[]E, E comparable](column *C, n, i int, value E) {
+	var zero E
+	if value == zero {
+		return
+	}
+	if *column == nil {
+		*column = make(C, n)
+	}
+	(*column)[i] = value
 }
 
 // sortByID puts the rows in the order in which all batches lock them.
@@ -222,7 +272,7 @@ func (s *Store) states(ctx context.Context, calls []*writeCall) (now map[driver.
 		row.Verifier = driver.Verifier(verifier)
 		now[driver.ID(id)] = row
 		return err
-	}, array(ids))
+	}, uuidsOf(ids))
 	return now, err
 }
 
@@ -250,7 +300,7 @@ func (s *Store) touchTogether(ctx context.Context, calls []*writeCall) {
 			calls[i-1].Err = notFound("touch")
 		}
 		return nil
-	}, array(ids), idle, throttle, proofs)
+	}, uuidsOf(ids), idle, throttle, proofs)
 	if err != nil {
 		fail(calls, s.wrap("touch", err))
 	}
