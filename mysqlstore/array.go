@@ -66,7 +66,7 @@ func (a *array) touch(w *write) {
 func (a *array) begin(w *write) {
 	a.json = append(a.json, ",["...)
 	a.json[0] = '[' // the first has no comma before it
-	a.hex(key(w.From.ID))
+	a.hex(w.id[:])
 }
 
 func (a *array) end(w *write) {

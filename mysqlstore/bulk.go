@@ -31,7 +31,8 @@ func (s *Store) EndAll(ctx context.Context, req driver.EndAllRequest) (ended int
 	}
 	except := make(map[rowID]bool, len(req.Except))
 	for _, id := range req.Except {
-		except[rowID(key(id))] = true
+		id, _ := parse(id)
+		except[id] = true
 	}
 	on, selection := s.selected(req.User, req.Label)
 	after := []byte{}
@@ -97,19 +98,21 @@ func (s *Store) List(ctx context.Context, req driver.ListRequest) (rows []driver
 	if err := req.Check(); err != nil {
 		return nil, s.wrap(ctx, "list", err)
 	}
-	if req.ID != "" && !req.ID.Valid() {
-		return nil, nil
+	on, selection := s.selected(req.User, req.Label)
+	if req.ID != "" {
+		id, ok := parse(req.ID)
+		if !ok {
+			return nil, nil
+		}
+		on, selection = &s.sql.byID, []any{id.bytes()}
 	}
 	after := []byte{}
 	if req.After != "" {
-		if !req.After.Valid() {
+		id, ok := parse(req.After)
+		if !ok {
 			return nil, s.wrap(ctx, "list", fmt.Errorf("%w: After is %.40q, no session's ID", driver.ErrInvalid, string(req.After)))
 		}
-		after = key(req.After)
-	}
-	on, selection := s.selected(req.User, req.Label)
-	if req.ID != "" {
-		on, selection = &s.sql.byID, []any{key(req.ID)}
+		after = id.bytes()
 	}
 	r := newReader()
 	err = s.db.Query(ctx, on.list, append(selection, after, req.Limit), func(scan func(...any) error) error {

@@ -22,10 +22,10 @@ func number(err error) uint16 {
 	return 0
 }
 
-// transient holds for errors after which the statement has certainly been undone.
+// transient reports whether the statement has certainly been undone and may be run again.
 func transient(err error) bool { return undone(err) || number(err) == 1205 } // lock wait timeout
 
-// undone holds for those of them that come at once.
+// undone reports whether it was undone at once, not after a wait for a lock.
 func undone(err error) bool {
 	switch number(err) {
 	case 1213, 1020: // deadlock, MariaDB: record has changed since last read
@@ -34,13 +34,13 @@ func undone(err error) bool {
 	return false
 }
 
-// tooLarge holds for what is longer than the server or the driver takes.
+// tooLarge reports whether something was longer than the server or the driver takes.
 func tooLarge(err error) bool {
 	return number(err) == 1153 || inPieces(err) || errors.Is(err, mysql.ErrPktTooLarge)
 }
 
-// inPieces holds for what was too large when the driver had sent it in pieces. From
-// then on the server refuses the prepared statement, with the same error.
+// inPieces reports whether something was too large after the driver had sent it in
+// pieces. From then on the server refuses the prepared statement, with the same error.
 func inPieces(err error) bool {
 	return number(err) == 1105 && strings.Contains(err.Error(), "max_allowed_packet")
 }

@@ -143,7 +143,7 @@ func newQueries(table string) *queries {
 		// LAST_INSERT_ID tells that the row is there: the server reports its value as that of
 		// the last insert, and 0 if no row matches. The number of changed rows does not tell,
 		// because a row that is not due stays as it is, without a write. It takes a column's
-		// value, because a MariaDB computes a constant before it looks for a row. That the
+		// value, because MariaDB computes a constant before it looks for a row. That the
 		// throttle is compared here makes the move monotone, and of many parallel requests,
 		// on however many machines, one writes.
 		touch: q(`UPDATE $TABLE

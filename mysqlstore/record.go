@@ -11,14 +11,23 @@ import (
 	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
-// key returns what the table has in place of an ID, which must be valid.
-func key(id driver.ID) []byte {
-	b, _ := uuid.Parse(string(id))
-	return b[:]
+// A rowID is what the table has in place of an ID.
+type rowID [uuid.Size]byte
+
+// parse returns false for an ID that no row can have.
+func parse(id driver.ID) (rowID, bool) {
+	b, ok := uuid.Parse(string(id))
+	return b, ok
 }
 
-// named reports whether a row can have this ID and this verifier.
-func named(ref driver.Ref) bool { return ref.ID.Valid() && len(ref.Verifier) == sha256.Size }
+// bytes returns a copy, so that what the ID is part of can stay on the stack.
+func (id rowID) bytes() []byte { return id[:] }
+
+// named is parse for a row that also has a verifier.
+func named(ref driver.Ref) (rowID, bool) {
+	id, ok := parse(ref.ID)
+	return id, ok && len(ref.Verifier) == sha256.Size
+}
 
 // nullable is NULL for "". NULLIF would not do: under many collations " " is equal to "".
 func nullable(text string) any {
@@ -47,7 +56,7 @@ func restart(life driver.Life) any {
 // A reader reads rows one after the other, for all of which it is allocated once.
 // Nothing that a row can have in its columns is an error, so it harms no other row.
 type reader struct {
-	id                     [uuid.Size]byte
+	id                     rowID
 	verifier               binary
 	user, label            text
 	data                   []byte
@@ -62,7 +71,7 @@ func newReader() *reader {
 	r := &reader{}
 	r.verifier = r.room[:0]
 	r.dest = [...]any{
-		(*rowID)(&r.id), &r.verifier, &r.user, &r.label, &r.data, &r.version, &r.format,
+		&r.id, &r.verifier, &r.user, &r.label, &r.data, &r.version, &r.format,
 		&r.created, &r.authenticated, &r.left, &r.limit,
 	}
 	return r
@@ -109,7 +118,6 @@ func duration(n integer) time.Duration {
 // Columns are scanned into types of our own: into others database/sql goes by
 // reflection, or copies bytes that are only compared.
 type (
-	rowID   [uuid.Size]byte
 	binary  []byte
 	text    string
 	integer int64

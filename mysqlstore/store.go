@@ -17,11 +17,10 @@ import (
 	"github.com/sqlsessions/sessions/internal/native"
 	"github.com/sqlsessions/sessions/internal/retry"
 	"github.com/sqlsessions/sessions/internal/stmt"
-	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
 // A Store is a [driver.Store] on one table. It holds no connection between calls,
-// needs no closing, and is safe for concurrent use. It keeps some thirty statements
+// needs no closing, and is safe for concurrent use. It keeps up to 40 statements
 // prepared on each connection of the pool. While more than 16 calls run, or more
 // than there are connections, it sends loads, saves, touches and creates of many
 // sessions as one statement; see [Options].OneByOne.
@@ -92,21 +91,23 @@ func (s *Store) With(o Options) (*Store, error) {
 
 // Load implements [driver.Store].
 func (s *Store) Load(ctx context.Context, ref driver.Ref) (driver.Row, error) {
-	if !ref.ID.Valid() {
+	id, ok := parse(ref.ID)
+	if !ok {
 		return driver.Row{}, s.wrap(ctx, "load", driver.ErrNotFound)
 	}
+	l := lookup{ref, id}
 	if s.groups == nil {
-		return s.loadAlone(ctx, ref)
+		return s.loadAlone(ctx, l)
 	}
-	return s.groups.loads.Do(ctx, ref)
+	return s.groups.loads.Do(ctx, l)
 }
 
-func (s *Store) loadAlone(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+func (s *Store) loadAlone(ctx context.Context, l lookup) (driver.Row, error) {
 	r := newReader()
-	r.id, _ = uuid.Parse(string(ref.ID))
+	r.id = l.id
 	err := s.db.QueryRow(ctx, s.sql.load, []any{r.id[:]}, r.dest[1:]...)
 	if err == nil {
-		return r.proved(ref)
+		return r.proved(l.Ref)
 	}
 	if errors.Is(err, sql.ErrNoRows) {
 		err = driver.ErrNotFound
@@ -116,16 +117,17 @@ func (s *Store) loadAlone(ctx context.Context, ref driver.Ref) (driver.Row, erro
 
 // Create implements [driver.Store].
 func (s *Store) Create(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
-	if !req.ID.Valid() {
+	id, ok := parse(req.ID)
+	if !ok {
 		return driver.SaveResult{}, fmt.Errorf("mysqlstore: create: %w: %.40q is no canonical UUID", driver.ErrInvalid, string(req.ID))
 	}
 	if err := native.CheckVerifier(req.Verifier); err != nil {
 		return driver.SaveResult{}, s.wrap(ctx, "create", err)
 	}
-	w := write{
+	w := write{id: id, SaveRequest: driver.SaveRequest{
 		From: driver.Ref{ID: req.ID}, Verifier: req.Verifier,
 		User: req.User, Label: req.Label, Data: req.Data, Life: req.Life, Authenticated: req.Authenticated,
-	}
+	}}
 	if s.groups == nil {
 		return s.createAlone(ctx, w)
 	}
@@ -135,7 +137,7 @@ func (s *Store) Create(ctx context.Context, req driver.CreateRequest) (driver.Sa
 func (s *Store) createAlone(ctx context.Context, w write) (driver.SaveResult, error) {
 	version := native.NewVersion()
 	var idle any = idle(w.Life)
-	_, err := s.exec(ctx, s.sql.create, key(w.From.ID), []byte(w.Verifier), nullable(w.User), nullable(w.Label), w.Data,
+	_, err := s.exec(ctx, s.sql.create, w.id.bytes(), []byte(w.Verifier), nullable(w.User), nullable(w.Label), w.Data,
 		int64(version), w.Authenticated, w.Life.Absolute.Microseconds(), idle, idle)
 	if err != nil {
 		return driver.SaveResult{}, s.wrap(ctx, "create", err)
@@ -145,21 +147,24 @@ func (s *Store) createAlone(ctx context.Context, w write) (driver.SaveResult, er
 
 // Save implements [driver.Store].
 func (s *Store) Save(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
-	if !named(req.From) {
+	id, ok := named(req.From)
+	if !ok {
 		return driver.SaveResult{}, s.wrap(ctx, "save", driver.ErrNotFound)
 	}
 	if err := native.CheckVerifier(req.Verifier); err != nil {
 		return driver.SaveResult{}, s.wrap(ctx, "save", err)
 	}
+	w := write{id: id, SaveRequest: req}
 	if s.groups == nil {
-		return s.saveAlone(ctx, req)
+		return s.saveAlone(ctx, w)
 	}
-	return s.groups.saves.Do(ctx, req)
+	w.asked = s.groups.clock.Add(1)
+	return s.groups.saves.Do(ctx, w)
 }
 
 func (s *Store) saveAlone(ctx context.Context, w write) (driver.SaveResult, error) {
 	version := native.NewVersion()
-	var id, proof any = key(w.From.ID), []byte(w.From.Verifier)
+	var id, proof any = w.id.bytes(), []byte(w.From.Verifier)
 	verifier := proof
 	if w.Verifier != w.From.Verifier {
 		verifier = []byte(w.Verifier)
@@ -191,10 +196,11 @@ func (s *Store) missed(ctx context.Context, w write, id any) error {
 
 // Touch implements [driver.Store].
 func (s *Store) Touch(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
-	if !named(req.Ref) {
+	id, ok := named(req.Ref)
+	if !ok {
 		return driver.SaveResult{}, s.wrap(ctx, "touch", driver.ErrNotFound)
 	}
-	w := write{From: req.Ref, Life: req.Life}
+	w := write{id: id, SaveRequest: driver.SaveRequest{From: req.Ref, Life: req.Life}}
 	if s.groups == nil {
 		return s.touchAlone(ctx, w)
 	}
@@ -203,7 +209,7 @@ func (s *Store) Touch(ctx context.Context, req driver.TouchRequest) (driver.Save
 
 func (s *Store) touchAlone(ctx context.Context, w write) (driver.SaveResult, error) {
 	var idle any = w.Life.Idle.Microseconds()
-	result, err := s.run(ctx, s.sql.touch, idle, w.Life.Throttle.Microseconds(), idle, key(w.From.ID), []byte(w.From.Verifier))
+	result, err := s.run(ctx, s.sql.touch, idle, w.Life.Throttle.Microseconds(), idle, w.id.bytes(), []byte(w.From.Verifier))
 	if err != nil {
 		return driver.SaveResult{}, s.wrap(ctx, "touch", err)
 	}
@@ -215,10 +221,11 @@ func (s *Store) touchAlone(ctx context.Context, w write) (driver.SaveResult, err
 
 // End implements [driver.Store].
 func (s *Store) End(ctx context.Context, req driver.EndRequest) error {
-	if !req.ID.Valid() {
+	id, ok := parse(req.ID)
+	if !ok {
 		return s.wrap(ctx, "end", driver.ErrNotFound)
 	}
-	args := []any{key(req.ID), true, nil}
+	args := []any{id.bytes(), true, nil}
 	if req.User != nil {
 		args[1], args[2] = false, nullable(*req.User)
 	}

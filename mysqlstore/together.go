@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/coalesce"
@@ -13,19 +14,30 @@ import (
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
-type (
-	// A write is one row to write. A create has its ID in From, a touch only From and Life.
-	write = driver.SaveRequest
+// A lookup is one row to load.
+type lookup struct {
+	driver.Ref
+	id rowID
+}
 
-	loadCall  = coalesce.Call[driver.Ref, driver.Row]
+// A write is one row to write. A create has its ID in From, a touch only From and Life.
+type write struct {
+	driver.SaveRequest
+	id          rowID
+	asked, sent int64 // when, by the clock of groups
+}
+
+type (
+	loadCall  = coalesce.Call[lookup, driver.Row]
 	writeCall = coalesce.Call[write, driver.SaveResult]
 )
 
 // groups send calls that would wait for a connection together.
 type groups struct {
 	crowd                   coalesce.Crowd
-	loads                   coalesce.Group[driver.Ref, driver.Row]
+	loads                   coalesce.Group[lookup, driver.Row]
 	saves, touches, creates coalesce.Group[write, driver.SaveResult]
+	clock                   atomic.Int64 // counts the moments that are told apart
 }
 
 const (
@@ -66,10 +78,12 @@ func setUp[In, Out any](all *groups, g *coalesce.Group[In, Out], doing string, k
 }
 
 // overtaken spares the statement that could only find that the row has moved on:
-// the save that ended replaced the version that another waits with.
+// the save that ended replaced the version that another waits with. One that came
+// later than the statement was sent is not spared, because the row may have ended
+// before it came.
 func overtaken(ended *writeCall, waits write) error {
 	switch {
-	case ended.Out.Version == 0 || ended.In.Version != waits.Version:
+	case ended.Out.Version == 0 || ended.In.Version != waits.Version || ended.In.sent < waits.asked:
 		return nil
 	case ended.In.Verifier != waits.From.Verifier:
 		return fmt.Errorf("mysqlstore: save: %w", driver.ErrNotFound)
@@ -107,11 +121,10 @@ func (s *Store) loadTogether(ctx context.Context, calls []*loadCall) {
 	first := make(map[rowID]int, len(calls)) // the first call for an ID
 	next := make([]int, len(calls))          // the next call for the same ID, or 0
 	for i, c := range slices.Backward(calls) {
-		id := key(c.In.ID)
-		if next[i] = first[rowID(id)]; next[i] == 0 {
-			keys = append(keys, id)
+		if next[i] = first[c.In.id]; next[i] == 0 {
+			keys = append(keys, c.In.id[:])
 		}
-		first[rowID(id)] = i
+		first[c.In.id] = i
 	}
 	query, keys := withKeys(s.sql.loadMany, keys)
 	missing := s.wrap(ctx, "load", driver.ErrNotFound)
@@ -125,7 +138,7 @@ func (s *Store) loadTogether(ctx context.Context, calls []*loadCall) {
 				return err
 			}
 			for i, more := first[r.id]; more; i, more = next[i], next[i] > 0 {
-				calls[i].Out, calls[i].Err = r.proved(calls[i].In)
+				calls[i].Out, calls[i].Err = r.proved(calls[i].In.Ref)
 				if next[i] > 0 {
 					r.data = slices.Clone(r.data) // the next caller's own
 				}
@@ -136,58 +149,51 @@ func (s *Store) loadTogether(ctx context.Context, calls []*loadCall) {
 	answer(ctx, s, "load", calls, err)
 }
 
-// free returns the calls whose row is there and not locked, with the versions of
-// these rows. A row that is not there may be locked, and its call runs alone: an
-// UPDATE would wait for it while holding the others, and their callers would wait too.
-func (s *Store) free(ctx context.Context, doing string, calls []*writeCall) (free []*writeCall, versions map[rowID]driver.Version, err error) {
+// free returns the calls whose row is there, has the verifier, and the version if
+// that matters, and is not locked. A row that is not found may be locked, and its
+// call runs alone: an UPDATE would wait for the row while holding the others, and
+// their callers would wait too.
+func (s *Store) free(ctx context.Context, doing string, calls []*writeCall, versions bool) (free []*writeCall) {
 	keys := make([]any, len(calls))
+	missing := make(map[rowID]*writeCall, len(calls))
 	for i, c := range calls {
-		keys[i] = key(c.In.From.ID)
+		keys[i] = c.In.id[:]
+		missing[c.In.id] = c
 	}
 	query, keys := withKeys(s.sql.freeMany, keys)
-	versions = make(map[rowID]driver.Version, len(calls))
-	verifiers := make(map[rowID]driver.Verifier, len(calls))
-	err = s.db.Query(ctx, query, keys, func(scan func(...any) error) error {
-		var id rowID
-		var verifier binary
-		var version integer
-		err := scan(&id, &verifier, &version)
-		versions[id], verifiers[id] = driver.Version(version), driver.Verifier(verifier)
-		return err
-	})
-	if err != nil {
-		return calls, nil, err
-	}
-	gone := s.wrap(ctx, doing, driver.ErrNotFound)
-	for _, c := range calls {
-		verifier, there := verifiers[rowID(key(c.In.From.ID))]
+	gone, moved := s.wrap(ctx, doing, driver.ErrNotFound), s.wrap(ctx, doing, driver.ErrConflict)
+	var id rowID
+	var verifier binary
+	var version integer
+	err := s.db.Query(ctx, query, keys, func(scan func(...any) error) error {
+		if err := scan(&id, &verifier, &version); err != nil {
+			return err
+		}
+		c := missing[id]
+		delete(missing, id)
 		switch {
-		case !there:
-			c.Apart = true
-		case !native.Proves(c.In.From.Verifier, verifier):
+		case !native.Proves(c.In.From.Verifier, driver.Verifier(verifier)):
 			c.Err = gone
+		case versions && c.In.Version != driver.Version(version):
+			c.Err = moved
 		default:
 			free = append(free, c)
 		}
+		return nil
+	})
+	if err != nil {
+		answer(ctx, s, doing, calls, err)
+		return nil
 	}
-	return free, versions, nil
+	for _, c := range missing {
+		c.Apart = true
+	}
+	return free
 }
 
 // saveTogether saves all rows whose version is that of their call.
 func (s *Store) saveTogether(ctx context.Context, calls []*writeCall) {
-	free, versions, err := s.free(ctx, "save", calls)
-	if err != nil {
-		answer(ctx, s, "save", free, err)
-		return
-	}
-	moved := s.wrap(ctx, "save", driver.ErrConflict)
-	free = slices.DeleteFunc(free, func(c *writeCall) bool {
-		late := versions[rowID(key(c.In.From.ID))] != c.In.Version
-		if late {
-			c.Err = moved
-		}
-		return late
-	})
+	free := s.free(ctx, "save", calls, true)
 	mask := int64(native.NewVersion())
 	if slices.ContainsFunc(free, renews) {
 		s.changeAll(ctx, "save", s.sql.renewMany, free, (*array).row, mask)
@@ -218,30 +224,34 @@ func (s *Store) changeAll(ctx context.Context, doing, query string, calls []*wri
 	if mask != 0 {
 		masks = []any{mask}
 	}
+	sent := s.groups.clock.Add(1)
 	n, err := s.execMany(ctx, query, calls, put, masks...)
 	if err == nil && n != int64(len(calls)) {
 		err = fmt.Errorf("the server changed %d rows in place of %d", n, len(calls))
 	}
 	if err == nil {
 		for _, c := range calls {
-			c.Out.Version = c.In.Version ^ driver.Version(mask)
+			c.In.sent, c.Out.Version = sent, c.In.Version^driver.Version(mask)
 		}
 	}
 	answer(ctx, s, doing, calls, err)
 }
 
 func (s *Store) touchTogether(ctx context.Context, calls []*writeCall) {
-	free, _, err := s.free(ctx, "touch", calls)
-	if err == nil && len(free) > 0 {
-		_, err = s.execMany(ctx, s.sql.touchMany, free, (*array).touch)
+	if free := s.free(ctx, "touch", calls, false); len(free) > 0 {
+		_, err := s.execMany(ctx, s.sql.touchMany, free, (*array).touch)
+		answer(ctx, s, "touch", free, err)
 	}
-	answer(ctx, s, "touch", free, err)
 }
 
 // execMany runs a statement on the rows of all calls, which put adds to its array.
 func (s *Store) execMany(ctx context.Context, query string, calls []*writeCall, put func(*array, *write), args ...any) (int64, error) {
 	slices.SortFunc(calls, func(a, b *writeCall) int { return strings.Compare(string(a.In.From.ID), string(b.In.From.ID)) })
-	var a array
+	size := 0
+	for _, c := range calls {
+		size += 256 + len(c.In.Data)*5/4
+	}
+	a := array{json: make([]byte, 0, size)}
 	for _, c := range calls {
 		put(&a, &c.In)
 	}
