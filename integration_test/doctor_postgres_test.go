@@ -62,7 +62,7 @@ var postgresSpoils = []spoil{
 	},
 	{
 		name: "fillfactor", statements: []string{"ALTER TABLE sessions RESET (fillfactor)", "ALTER TABLE sessions SET (autovacuum_vacuum_scale_factor = 0.2)"},
-		want: []string{"storage note"}, texts: []string{"fillfactor is the default", "autovacuum_vacuum_scale_factor is 0.2", `ALTER TABLE "sessions" SET (autovacuum_vacuum_scale_factor = 0.05, fillfactor = 80)`},
+		want: []string{"storage note"}, texts: []string{"fillfactor is the default", "autovacuum_vacuum_scale_factor is 0.2", `ALTER TABLE "sessions" SET (autovacuum_vacuum_scale_factor = 0.05, fillfactor = 85)`},
 	},
 	{
 		name: "no autovacuum", statements: []string{"ALTER TABLE sessions SET (autovacuum_enabled = false)"},

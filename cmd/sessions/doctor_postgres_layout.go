@@ -49,7 +49,7 @@ func pgExamLayout(ctx context.Context, x *examination) error {
 
 // pgOptions are the storage parameters that step 1 sets.
 var pgOptions = map[string]string{
-	"fillfactor":                            "80",
+	"fillfactor":                            "85",
 	"autovacuum_vacuum_scale_factor":        "0.05",
 	"autovacuum_vacuum_insert_scale_factor": "0.1",
 }

@@ -144,7 +144,7 @@ func pgExamUpdates(ctx context.Context, x *examination) error {
 	text := fmt.Sprintf("%.0f %% of %d updates were HOT", 100*ratio, updates)
 	if ratio < 0.9 {
 		x.warn(text+": the others wrote all indexes, for their pages had no room, or an index contains a column that moves",
-			"see that fillfactor is 80, that no index contains expires_at, version or data, and that no transaction stays open for hours; saves of big data are not HOT either", ratio)
+			"see that fillfactor is 85, that no index contains expires_at, version or data, and that no transaction stays open for hours; saves of big data are not HOT either", ratio)
 		return nil
 	}
 	x.ok(text, ratio)

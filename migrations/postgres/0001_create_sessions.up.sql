@@ -30,7 +30,7 @@ CREATE TABLE "sessions" (
     "data"                json        NOT NULL,
     CONSTRAINT "sessions_pkey" PRIMARY KEY ("id")
 ) WITH (
-    fillfactor = 80,
+    fillfactor = 85,
     autovacuum_vacuum_scale_factor = 0.05,
     autovacuum_vacuum_insert_scale_factor = 0.1
 );
