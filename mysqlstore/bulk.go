@@ -104,7 +104,7 @@ func (s *Store) List(ctx context.Context, req driver.ListRequest) (rows []driver
 		if !ok {
 			return nil, nil
 		}
-		on, selection = &s.sql.byID, []any{id.bytes()}
+		on, selection = &s.sql.byID, []any{bytesOf(id)}
 	}
 	after := []byte{}
 	if req.After != "" {
@@ -112,7 +112,7 @@ func (s *Store) List(ctx context.Context, req driver.ListRequest) (rows []driver
 		if !ok {
 			return nil, s.wrap(ctx, "list", fmt.Errorf("%w: After is %.40q, no session's ID", driver.ErrInvalid, string(req.After)))
 		}
-		after = id.bytes()
+		after = bytesOf(id)
 	}
 	r := newReader()
 	err = s.db.Query(ctx, on.list, append(selection, after, req.Limit), func(scan func(...any) error) error {

@@ -20,8 +20,8 @@ func parse(id driver.ID) (rowID, bool) {
 	return b, ok
 }
 
-// bytes returns a copy, so that what the ID is part of can stay on the stack.
-func (id rowID) bytes() []byte { return id[:] }
+// bytesOf returns a copy, so that what the ID is part of can stay on the stack.
+func bytesOf(id rowID) []byte { return id[:] }
 
 // named is parse for a row that also has a verifier.
 func named(ref driver.Ref) (rowID, bool) {

@@ -137,7 +137,7 @@ func (s *Store) Create(ctx context.Context, req driver.CreateRequest) (driver.Sa
 func (s *Store) createAlone(ctx context.Context, w write) (driver.SaveResult, error) {
 	version := native.NewVersion()
 	var idle any = idle(w.Life)
-	_, err := s.exec(ctx, s.sql.create, w.id.bytes(), []byte(w.Verifier), nullable(w.User), nullable(w.Label), w.Data,
+	_, err := s.exec(ctx, s.sql.create, bytesOf(w.id), []byte(w.Verifier), nullable(w.User), nullable(w.Label), w.Data,
 		int64(version), w.Authenticated, w.Life.Absolute.Microseconds(), idle, idle)
 	if err != nil {
 		return driver.SaveResult{}, s.wrap(ctx, "create", err)
@@ -164,7 +164,7 @@ func (s *Store) Save(ctx context.Context, req driver.SaveRequest) (driver.SaveRe
 
 func (s *Store) saveAlone(ctx context.Context, w write) (driver.SaveResult, error) {
 	version := native.NewVersion()
-	var id, proof any = w.id.bytes(), []byte(w.From.Verifier)
+	var id, proof any = bytesOf(w.id), []byte(w.From.Verifier)
 	verifier := proof
 	if w.Verifier != w.From.Verifier {
 		verifier = []byte(w.Verifier)
@@ -209,7 +209,7 @@ func (s *Store) Touch(ctx context.Context, req driver.TouchRequest) (driver.Save
 
 func (s *Store) touchAlone(ctx context.Context, w write) (driver.SaveResult, error) {
 	var idle any = w.Life.Idle.Microseconds()
-	result, err := s.run(ctx, s.sql.touch, idle, w.Life.Throttle.Microseconds(), idle, w.id.bytes(), []byte(w.From.Verifier))
+	result, err := s.run(ctx, s.sql.touch, idle, w.Life.Throttle.Microseconds(), idle, bytesOf(w.id), []byte(w.From.Verifier))
 	if err != nil {
 		return driver.SaveResult{}, s.wrap(ctx, "touch", err)
 	}
@@ -225,7 +225,7 @@ func (s *Store) End(ctx context.Context, req driver.EndRequest) error {
 	if !ok {
 		return s.wrap(ctx, "end", driver.ErrNotFound)
 	}
-	args := []any{id.bytes(), true, nil}
+	args := []any{bytesOf(id), true, nil}
 	if req.User != nil {
 		args[1], args[2] = false, nullable(*req.User)
 	}

@@ -38,7 +38,7 @@ func uuidsOf[ID ~string](ids []ID) uuids {
 
 // Value implements [driver.Valuer].
 func (a uuids) Value() (driver.Value, error) {
-	return literal(a, func(b *strings.Builder, id pgtype.UUID) { b.WriteString(uuid.Format(id.Bytes)) })
+	return literal(a, func(b *strings.Builder, id pgtype.UUID) { b.WriteString(uuid.Format(id.Bytes)) }), nil
 }
 
 // Value implements [driver.Valuer].
@@ -51,7 +51,7 @@ func (a byteas) Value() (driver.Value, error) {
 		b.WriteString(`"\\x`)
 		b.WriteString(hex.EncodeToString(v))
 		b.WriteByte('"')
-	})
+	}), nil
 }
 
 var quoted = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
@@ -62,12 +62,12 @@ func (a texts) Value() (driver.Value, error) {
 		b.WriteByte('"')
 		_, _ = quoted.WriteString(b, v)
 		b.WriteByte('"')
-	})
+	}), nil
 }
 
 // Value implements [driver.Valuer].
 func (a int8s) Value() (driver.Value, error) {
-	return literal(a, func(b *strings.Builder, v int64) { b.WriteString(strconv.FormatInt(v, 10)) })
+	return literal(a, func(b *strings.Builder, v int64) { b.WriteString(strconv.FormatInt(v, 10)) }), nil
 }
 
 // plain undoes the types above.
@@ -87,9 +87,9 @@ func plain(args []any) []any {
 	return args
 }
 
-func literal[E any](a []E, element func(*strings.Builder, E)) (driver.Value, error) {
+func literal[E any](a []E, element func(*strings.Builder, E)) driver.Value {
 	if a == nil {
-		return nil, nil
+		return nil
 	}
 	var b strings.Builder
 	b.WriteByte('{')
@@ -100,5 +100,5 @@ func literal[E any](a []E, element func(*strings.Builder, E)) (driver.Value, err
 		element(&b, e)
 	}
 	b.WriteByte('}')
-	return b.String(), nil
+	return b.String()
 }
