@@ -15,7 +15,7 @@ type queries struct {
 	loadMany, createMany, saveMany, states, touchMany string
 	end, stats                                        string
 	endAll, list                                      [selections]string
-	search, reap, move                                string
+	search, reap, move, reapFirst, moveFirst          string
 }
 
 // What EndAll and List select.
@@ -74,7 +74,8 @@ func newQueries(table string) *queries {
 		loadMany: fill(loadMany), createMany: fill(createMany, ofMany...), saveMany: fill(saveMany, ofMany...),
 		states: fill(states), touchMany: fill(touchMany, ofMany...),
 		end: fill(end), stats: fill(stats),
-		search: fill(search), reap: fill(reap), move: fill(move),
+		search: fill(search), reap: fill(found(reap, listedDead)), move: fill(found(move, listedAlive)),
+		reapFirst: fill(found(reap, first)), moveFirst: fill(found(move, first)),
 	}
 	for i, is := range [selections]string{byUser: `user_id = $1`, byLabel: `label = $1`, everything: `$1 = ''`} {
 		q.endAll[i], q.list[i] = fill(endAll, [2]string{"$SELECTED", is}), fill(list, [2]string{"$SELECTED", is})
@@ -237,8 +238,7 @@ LIMIT $1::bigint`
 WITH locked AS (
 	SELECT ctid AS at, id
 	FROM $TABLE
-	WHERE $IS_DEAD AND ctid = ANY ($1::text[]::tid[])
-	LIMIT cardinality($1::text[])
+	WHERE $FOUND
 	FOR UPDATE SKIP LOCKED
 )
 DELETE FROM $TABLE
@@ -248,10 +248,23 @@ WHERE $IS_DEAD AND ctid = ANY (ARRAY(SELECT at FROM locked)) AND (id IN (SELECT 
 WITH locked AS (
 	SELECT ctid AS at, id
 	FROM $TABLE
-	WHERE NOT $IS_DEAD AND ctid = ANY ($1::text[]::tid[])
+	WHERE $FOUND
 	FOR UPDATE SKIP LOCKED
 )
 UPDATE $TABLE
 SET reap_after = date_bin('2 hours', expires_at, '2000-01-01 00:00:00Z') + interval '2 hours'
 WHERE NOT $IS_DEAD AND ctid = ANY (ARRAY(SELECT at FROM locked)) AND (id IN (SELECT id FROM locked)) IS TRUE`
 )
+
+// Where a reaper's rows are: at the places of a search, or first by their marks.
+const (
+	listedDead = `ctid = ANY ($1::text[]::tid[]) AND $IS_DEAD
+	LIMIT cardinality($1::text[])`
+	listedAlive = `ctid = ANY ($1::text[]::tid[]) AND NOT $IS_DEAD
+	LIMIT cardinality($1::text[])`
+	first = `$IS_MARKED
+	ORDER BY reap_after
+	LIMIT $1::bigint`
+)
+
+func found(statement, where string) string { return strings.Replace(statement, "$FOUND", where, 1) }

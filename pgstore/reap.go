@@ -20,36 +20,57 @@ type dueList struct {
 	progress bool  // one of them was dealt with
 }
 
-// ahead is how many rows one search is for, unless a batch is larger.
+// ahead is how many rows one search is for. A larger batch finds its rows by itself.
 const ahead = 10_000
 
 // Reap implements [driver.Store].
 func (s *Store) Reap(ctx context.Context, req driver.ReapRequest) (result driver.ReapResult, err error) {
-	batch := s.due.next(req.Limit)
-	if len(batch) == 0 {
-		found, err := s.search(ctx, max(req.Limit, ahead))
-		if err != nil || len(found) == 0 {
-			return result, because(ctx, s.wrap("reap", err))
-		}
-		batch = s.due.begin(found, len(found) < max(req.Limit, ahead), req.Limit)
+	if req.Limit < ahead {
+		result, err = s.reapListed(ctx, req.Limit)
+	} else {
+		result, err = s.reapFirst(ctx, req.Limit)
 	}
-	n, err := s.exec(ctx, s.sql.reap, batch)
-	result.Deleted = int(n)
-	if err == nil && int(n) < len(batch) {
-		var moved int64
-		moved, err = s.exec(ctx, s.sql.move, batch)
-		n += moved
-	}
-	result.More = s.due.end(batch, int(n)) && err == nil
 	return result, because(ctx, s.wrap("reap", err))
 }
 
+func (s *Store) reapListed(ctx context.Context, limit int) (result driver.ReapResult, err error) {
+	batch := s.due.next(limit)
+	if len(batch) == 0 {
+		found, err := s.search(ctx)
+		if err != nil || len(found) == 0 {
+			return result, err
+		}
+		batch = s.due.begin(found, limit)
+	}
+	done, err := s.reapBatch(ctx, &result, s.sql.reap, s.sql.move, batch, len(batch))
+	result.More = s.due.end(batch, done) && err == nil
+	return result, err
+}
+
+func (s *Store) reapFirst(ctx context.Context, limit int) (result driver.ReapResult, err error) {
+	done, err := s.reapBatch(ctx, &result, s.sql.reapFirst, s.sql.moveFirst, limit, limit)
+	result.More = done >= limit && err == nil
+	return result, err
+}
+
+// reapBatch deletes the dead rows of a batch, and moves the marks of those that are
+// alive if there may be any.
+func (s *Store) reapBatch(ctx context.Context, result *driver.ReapResult, reap, move string, batch any, size int) (done int, err error) {
+	deleted, err := s.exec(ctx, reap, batch)
+	result.Deleted = int(deleted)
+	if err != nil || result.Deleted >= size {
+		return result.Deleted, err
+	}
+	moved, err := s.exec(ctx, move, batch)
+	return result.Deleted + int(moved), err
+}
+
 // search returns where the first rows are whose mark has come.
-func (s *Store) search(ctx context.Context, limit int) (at texts, err error) {
+func (s *Store) search(ctx context.Context) (at texts, err error) {
 	err = s.each(ctx, retry.Few, s.sql.search, func() { at = nil }, func(r rows) error {
 		at = append(at, "")
 		return r.Scan(&at[len(at)-1])
-	}, limit)
+	}, ahead)
 	return at, err
 }
 
@@ -67,11 +88,11 @@ func (d *dueList) next(limit int) texts {
 }
 
 // begin makes a list of what a search found and takes a batch off it.
-func (d *dueList) begin(found texts, complete bool, limit int) texts {
+func (d *dueList) begin(found texts, limit int) texts {
 	first := rand.IntN(len(found)) // reapers of other processes found the same
 	d.mu.Lock()
 	d.at = slices.Concat(found[first:], found[:first])
-	d.complete, d.progress = complete, false
+	d.complete, d.progress = len(found) < ahead, false
 	d.mu.Unlock()
 	return d.next(limit)
 }
