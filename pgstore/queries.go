@@ -256,11 +256,13 @@ SET reap_after = date_bin('2 hours', expires_at, '2000-01-01 00:00:00Z') + inter
 WHERE NOT $IS_DEAD AND ctid = ANY (ARRAY(SELECT at FROM locked)) AND (id IN (SELECT id FROM locked)) IS TRUE`
 )
 
-// Where a reaper's rows are: at the places of a search, or first by their marks.
+// Where a reaper's rows are: at the places of a search, or first by their marks. A place
+// has a row in each partition, of which only those count that a search could find, and of
+// these no more than a batch. IS TRUE keeps the planner from searching the index again.
 const (
-	listedDead = `ctid = ANY ($1::text[]::tid[]) AND $IS_DEAD
+	listedDead = `ctid = ANY ($1::text[]::tid[]) AND ($IS_MARKED) IS TRUE AND $IS_DEAD
 	LIMIT cardinality($1::text[])`
-	listedAlive = `ctid = ANY ($1::text[]::tid[]) AND NOT $IS_DEAD
+	listedAlive = `ctid = ANY ($1::text[]::tid[]) AND ($IS_MARKED) IS TRUE AND NOT $IS_DEAD
 	LIMIT cardinality($1::text[])`
 	first = `$IS_MARKED
 	ORDER BY reap_after

@@ -49,7 +49,8 @@ func (s *Store) reapListed(ctx context.Context, limit int) (result driver.ReapRe
 
 func (s *Store) reapFirst(ctx context.Context, limit int) (result driver.ReapResult, err error) {
 	done, err := s.reapBatch(ctx, &result, s.sql.reapFirst, s.sql.moveFirst, limit, limit)
-	result.More = done >= limit && err == nil
+	// A row that changed meanwhile is left out, so a short batch need not be the last.
+	result.More = done > 0 && err == nil
 	return result, err
 }
 

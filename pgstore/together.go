@@ -70,7 +70,7 @@ func (w write) size() int { return len(w.Data) }
 // overtaken spares the statement that could only find what the save that ended has
 // replaced: the version, and maybe the verifier.
 func overtaken(ended *writeCall, waits write) error {
-	if ended.Err == nil && ended.In.Version == waits.Version {
+	if ended.Out.Version != 0 && ended.In.Version == waits.Version {
 		if ended.In.Verifier != waits.From.Verifier {
 			return notFound("save")
 		}
