@@ -1,7 +1,9 @@
 package integration_test
 
 import (
+	"context"
 	"database/sql"
+	"fmt"
 	"testing"
 	"time"
 
@@ -35,6 +37,31 @@ func TestReaperFindsSomebodyElse(t *testing.T) {
 		}
 		if n := tab.rows(t); n != 3 {
 			t.Errorf("%d rows are left of 3 that are alive", n)
+		}
+	})
+}
+
+// A row that changes between the search and the lock is left out of a large batch. That must not
+// be taken for the end: a trigger stands for the change.
+func TestReaperGoesOnPastARowThatChanges(t *testing.T) {
+	const batch, rows = 10_000, 20_500
+	eachPostgres(t, func(t *testing.T, b backend) {
+		tab := b.newTable(t)
+		tab.run(t, fmt.Sprintf(`INSERT INTO $TABLE (id, verifier, version, data, created_at, absolute_expires_at, expires_at, reap_after)
+			SELECT lpad(to_hex(i), 32, '0')::uuid, sha256(i::text::bytea), 1, '{}', now(), now() + interval '9 days', now() + interval '1 day', now() - interval '1 day'
+			FROM generate_series(1, %d) AS i`, rows),
+			"CREATE FUNCTION $TABLE_changes() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+			"CREATE TRIGGER changes BEFORE UPDATE ON $TABLE FOR EACH ROW WHEN (OLD.id = lpad('1', 32, '0')::uuid) EXECUTE FUNCTION $TABLE_changes()")
+		t.Cleanup(func() {
+			_, _ = tab.db.ExecContext(context.Background(), "DROP FUNCTION "+tab.name+"_changes() CASCADE")
+		})
+		if n, err := (&sessions.Reaper{Store: tab.store, BatchSize: batch, NoRest: true}).Sweep(t.Context()); n != 0 || err != nil {
+			t.Errorf("deleted %d, %v; want none", n, err)
+		}
+		marked := 0
+		check(t, tab.db.QueryRowContext(t.Context(), "SELECT count(*) FROM "+tab.name+" WHERE reap_after < now()").Scan(&marked))
+		if marked != 1 {
+			t.Errorf("%d rows are still marked, want the one that changes", marked)
 		}
 	})
 }

@@ -15,7 +15,7 @@ import (
 // backup for example, and each search of the index goes over all of them.
 type dueList struct {
 	mu       sync.Mutex
-	at       texts // ctids: hints, for the statements look at what they find there
+	at       texts // ctids; the statements look at what they find there
 	complete bool  // the search found all there were, and each of them was dealt with
 	progress bool  // one of them was dealt with
 }
@@ -49,7 +49,8 @@ func (s *Store) reapListed(ctx context.Context, limit int) (result driver.ReapRe
 
 func (s *Store) reapFirst(ctx context.Context, limit int) (result driver.ReapResult, err error) {
 	done, err := s.reapBatch(ctx, &result, s.sql.reapFirst, s.sql.moveFirst, limit, limit)
-	// A row that changed meanwhile is left out, so a short batch need not be the last.
+	// Rows that changed between search and lock are left out, so even a short batch may
+	// have more behind it.
 	result.More = done > 0 && err == nil
 	return result, err
 }

@@ -134,7 +134,8 @@ func (s *Store) args(w *write, create bool) []any {
 		verifier = []byte(w.Verifier)
 	}
 	args := make([]any, 0, 11)
-	args = append(args, string(w.From.ID), s.idle.param(w.Life.Idle), absolute, int64(w.version), verifier, null(w.User), null(w.Label), w.Authenticated)
+	args = append(args, string(w.From.ID), s.idle.param(w.Life.Idle), absolute, int64(w.version), verifier,
+		null(w.User), null(w.Label), w.Authenticated)
 	if !create {
 		args = append(args, []byte(w.From.Verifier), int64(w.Version))
 	}

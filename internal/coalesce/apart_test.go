@@ -187,3 +187,35 @@ func TestACallThatIsHeldUpTakesOneRoom(t *testing.T) {
 		}
 	})
 }
+
+// What a batch left undone has no outcome yet, and so tells nothing of those that wait.
+func TestCallsApartMakeNoneMoot(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(1, 1, 10)
+		together := s.Together
+		s.Together = func(ctx context.Context, calls []*coalesce.Call[string, string]) {
+			together(ctx, calls)
+			for _, c := range calls {
+				c.Out, c.Apart = "", c.In == "a1"
+			}
+		}
+		s.Moot = func(ended *coalesce.Call[string, string], _ string) error {
+			if ended.In == "a1" {
+				return errors.New("moot")
+			}
+			return nil
+		}
+		var wait sync.WaitGroup
+		for _, in := range []string{"z", "a1", "a2"} {
+			wait.Go(func() {
+				if _, err := s.Do(t.Context(), in); err != nil {
+					t.Errorf("%s: %v", in, err)
+				}
+			})
+			synctest.Wait()
+		}
+		wait.Wait()
+		s.want(t, "z", "a1", "a1", "a2")
+	})
+}

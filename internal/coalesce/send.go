@@ -66,7 +66,9 @@ func (g *Group[In, Out]) settle(batch []*Call[In, Out]) {
 	}
 	ended := make(map[string]*Call[In, Out], len(batch))
 	for _, c := range batch {
-		ended[g.Key(c.In)] = c
+		if !c.Apart { // else it has not ended
+			ended[g.Key(c.In)] = c
+		}
 	}
 	g.waiting = slices.DeleteFunc(g.waiting, func(c *Call[In, Out]) bool {
 		of := ended[g.Key(c.In)]
