@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/migrations"
+	"github.com/sqlsessions/sessions/migrations/migrator"
 )
 
 // hold begins a transaction on a connection of its own and returns what ends it.
@@ -101,11 +103,7 @@ func TestSQLiteLockIsHeld(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
 			go func() { ended <- touch(ctx, tab.store, newRow("").Ref, anHour) }()
-			for deadline := time.Now().Add(10 * time.Second); !strings.Contains(stacks(), "internal/retry.Do("); time.Sleep(time.Millisecond) {
-				if time.Now().After(deadline) {
-					t.Fatal("the touch does not wait for the lock")
-				}
-			}
+			waitForRetry(t)
 			cancel()
 			select {
 			case err := <-ended:
@@ -123,6 +121,57 @@ func TestSQLiteLockIsHeld(t *testing.T) {
 			user.ok("/set?v=new")
 			a.noConnectionInUse(t)
 		})
+	}
+}
+
+// A connection from before a migration says "no such table" while the file is locked. The
+// store waits for the lock and finds the table; one that is missing, or lacks a column, is
+// told as that at once.
+func TestSQLiteMigratesBesideAnOpenConnection(t *testing.T) {
+	old, dsn := openFile(t, "?_pragma=journal_mode(DELETE)")
+	old.db.SetMaxOpenConns(1)
+	store := old.openStore(t, "t_later")
+	if _, _, err := count(t.Context(), store); !errors.Is(err, sessions.ErrSchema) {
+		t.Fatalf("before the migration: %v, want ErrSchema", err)
+	}
+	migrated := openDSN(t, dsn)
+	_, err := migrated.db.ExecContext(t.Context(), "CREATE TABLE other (x)")
+	check(t, err)
+	if _, _, err := count(t.Context(), store); !errors.Is(err, sessions.ErrSchema) {
+		t.Fatalf("after a migration of another table: %v, want ErrSchema", err)
+	}
+	m, err := migrator.New(migrated.db, migrations.SQLite, migrator.Options{Table: "t_later"})
+	check(t, err)
+	_, err = m.Up(t.Context())
+	check(t, err)
+
+	release := hold(t, dsn, "BEGIN EXCLUSIVE")
+	loaded := make(chan error, 1)
+	go func() {
+		_, err := store.Load(t.Context(), newRow("").Ref)
+		loaded <- err
+	}()
+	waitForRetry(t)
+	release()
+	if err := <-loaded; !errors.Is(err, sessions.ErrNotFound) {
+		t.Errorf("a load beside the lock: %v, want ErrNotFound", err)
+	}
+
+	_, err = migrated.db.ExecContext(t.Context(), "ALTER TABLE t_later RENAME COLUMN label TO other")
+	check(t, err)
+	if _, err := store.Load(t.Context(), newRow("").Ref); !errors.Is(err, sessions.ErrSchema) {
+		t.Errorf("a load without a column: %v, want ErrSchema", err)
+	}
+}
+
+// waitForRetry waits until a call pauses before its next try.
+func waitForRetry(t *testing.T) {
+	t.Helper()
+	const pauses = "[select]:\ngithub.com/sqlsessions/sessions/internal/retry.Do("
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(stacks(), pauses); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("no call waits for the lock")
+		}
 	}
 }
 

@@ -77,7 +77,7 @@ func (s *Store) List(ctx context.Context, req driver.ListRequest) (rows []driver
 	case req.Label != "":
 		query, args = s.sql.listLabel, append(args, req.Label)
 	}
-	err = whenFree(ctx, func() error {
+	err = s.whenFree(ctx, func() error {
 		rows = nil
 		return s.db.Query(ctx, query, args, func(from func(...any) error) error {
 			row, format, err := scan(from)

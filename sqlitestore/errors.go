@@ -2,6 +2,7 @@ package sqlitestore
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math"
@@ -30,6 +31,33 @@ func busy(err error) bool {
 	return says(err, "database is locked", "database table is locked", "database schema is locked", "SQLITE_BUSY")
 }
 
+// missing reports whether SQLite did not find the table or a column.
+func missing(err error) bool {
+	return says(err, "no such table", "no such column", "has no column named", "unknown database")
+}
+
+// fits asks for the table again and returns nil if it is there as this version needs
+// it. A connection that knows the schema of before a migration finds out about the
+// new one when it reads the file, and while another has the lock it says "no such
+// table" in place of "database is locked". Within a transaction that has read the
+// file its answer holds.
+func (s *Store) fits(ctx context.Context) error {
+	tx, err := s.db.DB.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // nothing was written
+	var tables int
+	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master").Scan(&tables); err != nil {
+		return err
+	}
+	_, _, err = scan(func(dest ...any) error { return tx.QueryRowContext(ctx, s.sql.load, []byte{}).Scan(dest...) })
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	return err
+}
+
 // patience bounds the wait for a lock where the caller's context has no deadline.
 const patience = 30 * time.Second
 
@@ -37,11 +65,21 @@ const patience = 30 * time.Second
 // WAL a writer shuts out readers. So the store needs no busy timeout of the driver's,
 // which most drivers do not end when the context does. If the context has ended, the
 // error wraps its cause, of which drivers know nothing.
-func whenFree(ctx context.Context, f func() error) error {
+func (s *Store) whenFree(ctx context.Context, f func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var lock error
-	err := retry.Do(ctx, math.MaxInt, busy, func() error {
+	mistaken := 0
+	again := func(err error) bool {
+		if missing(err) && mistaken < retry.Many { // not for ever: another connection may have another file
+			if err = s.fits(ctx); err == nil {
+				mistaken++
+				return true
+			}
+		}
+		return busy(err)
+	}
+	err := retry.Do(ctx, math.MaxInt, again, func() error {
 		err := f()
 		if err != nil && busy(err) {
 			lock = err
@@ -87,7 +125,7 @@ func (s *Store) wrap(doing string, err error) error {
 		return nil
 	case says(err, "UNIQUE constraint failed"):
 		return fmt.Errorf("sqlitestore: %s: %w: %w", doing, driver.ErrExists, err)
-	case says(err, "no such table", "no such column", "has no column named", "unknown database"):
+	case missing(err):
 		return fmt.Errorf("sqlitestore: %s: %w: table %s is missing or not as this version needs it; run `sessions migrate up`, and `sessions doctor` if that changes nothing: %w",
 			doing, driver.ErrSchema, s.table, err)
 	case says(err, "CHECK constraint failed", "malformed JSON"):

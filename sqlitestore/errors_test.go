@@ -49,6 +49,9 @@ func TestTextsOfDrivers(t *testing.T) {
 				t.Errorf("%s: becomes %v, want %v", text, err, want)
 			}
 		}
+		if missing(said) != errors.Is(want, driver.ErrSchema) {
+			t.Errorf("%s: missing is %t", text, missing(said))
+		}
 		if want == nil && advice(said) == "" {
 			t.Errorf("%s: there is no advice", text)
 		}

@@ -198,7 +198,7 @@ func (s *Store) write(ctx context.Context, f func() error) error {
 	select {
 	case s.writer <- struct{}{}:
 		defer func() { <-s.writer }()
-		return whenFree(ctx, f)
+		return s.whenFree(ctx, f)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -214,5 +214,5 @@ func (s *Store) exec(ctx context.Context, query string, args ...any) (n int64, e
 }
 
 func (s *Store) queryRow(ctx context.Context, query string, args []any, dest ...any) error {
-	return whenFree(ctx, func() error { return s.db.QueryRow(ctx, query, args, dest...) })
+	return s.whenFree(ctx, func() error { return s.db.QueryRow(ctx, query, args, dest...) })
 }
