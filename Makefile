@@ -37,8 +37,8 @@ test-cluster: ## Kill servers of a PostgreSQL and a Galera cluster under traffic
 	$(INTEGRATION) go test -race -count 1 -v -timeout 10m ./cluster 2>&1 | tee cluster.log | $(SHOW) || ($(FAILED) cluster.log | tail -n 50; false)
 
 .PHONY: test-matrix
-test-matrix: ## Run the integration tests on every supported server version, in containers
-	integration_test/matrix/run
+test-matrix: ## Run the integration tests on every supported server version, in containers, or on those that MATRIX names
+	integration_test/matrix/run $(MATRIX)
 
 .PHONY: floor
 floor: ## Run what needs no server on the oldest Go that go.mod allows

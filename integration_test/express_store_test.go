@@ -227,6 +227,7 @@ func TestExpressStore(t *testing.T) {
 		"mysqlsession JSON":       {backend: mysqlBackend, lacks: reordered, changes: []string{"mediumtext COLLATE utf8mb4_bin", "json"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			url := postgresURL
 			if variant.backend == mysqlBackend {
 				url = mysqlURL

@@ -43,6 +43,7 @@ func TestMySQLStoreInEveryMode(t *testing.T) {
 	}
 	for name, parameters := range modes {
 		t.Run("mysql "+name, func(t *testing.T) {
+			t.Parallel()
 			runSuite(t, backends[mysqlBackend].connectTo(t, withParameters(mysqlURL, escaped(parameters))))
 		})
 	}

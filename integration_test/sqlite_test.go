@@ -29,6 +29,7 @@ func eachSQLiteMode(t *testing.T, test func(t *testing.T, tab *table, dsn string
 func TestSQLiteStoreInEveryMode(t *testing.T) {
 	for name, parameters := range sqliteModes {
 		t.Run("sqlite "+name, func(t *testing.T) {
+			t.Parallel()
 			c, _ := openFile(t, parameters)
 			runSuite(t, c, (*table).ofTomorrow) // as TestStoreInEveryMode does
 		})

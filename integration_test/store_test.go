@@ -68,6 +68,7 @@ func TestStoreInEveryMode(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			b := backends[mode.backend]
 			url := postgresURL
 			if b.name == "mysql" {
