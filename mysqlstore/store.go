@@ -158,7 +158,6 @@ func (s *Store) Save(ctx context.Context, req driver.SaveRequest) (driver.SaveRe
 	if s.groups == nil {
 		return s.saveAlone(ctx, w)
 	}
-	w.asked = s.groups.clock.Add(1)
 	return s.groups.saves.Do(ctx, w)
 }
 

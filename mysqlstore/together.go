@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/coalesce"
@@ -23,8 +22,7 @@ type lookup struct {
 // A write is one row to write. A create has its ID in From, a touch only From and Life.
 type write struct {
 	driver.SaveRequest
-	id          rowID
-	asked, sent int64 // when, by the clock of groups
+	id rowID
 }
 
 type (
@@ -37,7 +35,6 @@ type groups struct {
 	crowd                   coalesce.Crowd
 	loads                   coalesce.Group[lookup, driver.Row]
 	saves, touches, creates coalesce.Group[write, driver.SaveResult]
-	clock                   atomic.Int64 // counts the moments that are told apart
 }
 
 const (
@@ -77,18 +74,14 @@ func setUp[In, Out any](all *groups, g *coalesce.Group[In, Out], doing string, k
 	g.Key, g.Alone, g.Together = key, alone, together
 }
 
-// overtaken spares the statement that could only find that the row has moved on:
-// the save that ended replaced the version that another waits with. One that came
-// later than the statement was sent is not spared, because the row may have ended
-// before it came.
+// overtaken spares the statement that could only find what the save that ended has
+// met or replaced.
 func overtaken(ended *writeCall, waits write) error {
-	switch {
-	case ended.Out.Version == 0 || ended.In.Version != waits.Version || ended.In.sent < waits.asked:
-		return nil
-	case ended.In.Verifier != waits.From.Verifier:
-		return fmt.Errorf("mysqlstore: save: %w", driver.ErrNotFound)
+	err := native.Overtaken(ended.In.SaveRequest, ended.Out, ended.Err, waits.SaveRequest)
+	if err != nil {
+		err = fmt.Errorf("mysqlstore: save: %w", err)
 	}
-	return fmt.Errorf("mysqlstore: save: %w", driver.ErrConflict)
+	return err
 }
 
 // answer gives all calls the outcome of their statement. Those that may have harmed
@@ -224,14 +217,13 @@ func (s *Store) changeAll(ctx context.Context, doing, query string, calls []*wri
 	if mask != 0 {
 		masks = []any{mask}
 	}
-	sent := s.groups.clock.Add(1)
 	n, err := s.execMany(ctx, query, calls, put, masks...)
 	if err == nil && n != int64(len(calls)) {
 		err = fmt.Errorf("the server changed %d rows in place of %d", n, len(calls))
 	}
 	if err == nil {
 		for _, c := range calls {
-			c.In.sent, c.Out.Version = sent, c.In.Version^driver.Version(mask)
+			c.Out.Version = c.In.Version ^ driver.Version(mask)
 		}
 	}
 	answer(ctx, s, doing, calls, err)

@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -68,15 +69,13 @@ func (w write) key() string { return string(w.From.ID) }
 func (w write) size() int { return len(w.Data) }
 
 // overtaken spares the statement that could only find what the save that ended has
-// replaced: the version, and maybe the verifier.
+// met or replaced.
 func overtaken(ended *writeCall, waits write) error {
-	if ended.Out.Version != 0 && ended.In.Version == waits.Version {
-		if ended.In.Verifier != waits.From.Verifier {
-			return notFound("save")
-		}
-		return errConflict
+	err := native.Overtaken(ended.In.SaveRequest, ended.Out, ended.Err, waits.SaveRequest)
+	if err != nil {
+		err = fmt.Errorf("pgstore: save: %w", err)
 	}
-	return nil
+	return err
 }
 
 func (s *Store) loadTogether(ctx context.Context, calls []*loadCall) {

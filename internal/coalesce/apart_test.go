@@ -188,6 +188,31 @@ func TestACallThatIsHeldUpTakesOneRoom(t *testing.T) {
 	})
 }
 
+// Who comes when the other has been sent may meet something else, and asks the server.
+func TestCallsThatCameLaterAreNotMoot(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(1, 1, 10)
+		moot := errors.New("moot")
+		s.Moot = func(*coalesce.Call[string, string], string) error { return moot }
+		var wait sync.WaitGroup
+		for _, in := range []string{"z", "a1", "a2", "late", "a3"} {
+			if in == "late" { // a1 is under way
+				time.Sleep(1500 * time.Millisecond)
+				continue
+			}
+			wait.Go(func() {
+				if _, err := s.Do(t.Context(), in); errors.Is(err, moot) != (in == "a2") {
+					t.Errorf("%s: %v", in, err)
+				}
+			})
+			synctest.Wait()
+		}
+		wait.Wait()
+		s.want(t, "z", "a1", "a3")
+	})
+}
+
 // What a batch left undone has no outcome yet, and so tells nothing of those that wait.
 func TestCallsApartMakeNoneMoot(t *testing.T) {
 	t.Parallel()

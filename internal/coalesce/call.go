@@ -20,6 +20,7 @@ type Call[In, Out any] struct {
 	panicked bool // Err is what its caller is to panic with
 
 	// With the group's lock.
+	turn           int  // how many batches had been taken when it came; then the number of its own
 	answered, left bool // Out, Err and Apart are there; the caller has gone
 }
 

@@ -59,7 +59,9 @@ type Group[In, Out any] struct {
 	// came, so that a server where it has to wait keeps no other. Nil lets any calls go together.
 	Key func(In) string
 	// Moot, asked about a call that waits when one with its key has ended, may answer
-	// it with an error in place of the server. Nil never does.
+	// it with an error in place of the server. It is asked about those alone that waited
+	// already when the other was sent, so that what the other met they might have met. Nil
+	// never answers.
 	Moot func(ended *Call[In, Out], waits In) error
 	// Alone runs one call. Together runs several and sets the result of each, or Apart; its
 	// context has no caller's values. When it panics, each of its callers does.
@@ -70,6 +72,7 @@ type Group[In, Out any] struct {
 	alone   int              // statements of a caller of their own
 	workers int              // goroutines that send what waits
 	waiting []*Call[In, Out] // in the order they came
+	turns   int              // how many batches were taken
 	sent    map[string]bool  // the keys of those that were sent and are not done
 	free    sync.Pool        // of *Call[In, Out]
 }
@@ -88,6 +91,7 @@ func (g *Group[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 		return g.Alone(ctx, in)
 	}
 	c := g.call(ctx, in)
+	c.turn = g.turns
 	g.waiting = append(g.waiting, c)
 	g.wake()
 	g.mu.Unlock()
@@ -194,6 +198,10 @@ func (g *Group[In, Out]) take() []*Call[In, Out] {
 	if len(batch) == 0 { // whoever sent their keys comes back for them
 		g.workers--
 		return nil
+	}
+	g.turns++
+	for _, c := range batch {
+		c.turn = g.turns
 	}
 	return batch
 }

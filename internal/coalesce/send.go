@@ -72,7 +72,7 @@ func (g *Group[In, Out]) settle(batch []*Call[In, Out]) {
 	}
 	g.waiting = slices.DeleteFunc(g.waiting, func(c *Call[In, Out]) bool {
 		of := ended[g.Key(c.In)]
-		if of == nil {
+		if of == nil || c.turn >= of.turn {
 			return false
 		}
 		err := g.Moot(of, c.In)

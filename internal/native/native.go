@@ -4,6 +4,7 @@ package native
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -32,6 +33,21 @@ func NewVersion() driver.Version { return driver.Version(1 + rand.Int64N(math.Ma
 // row. An empty or short column proves nothing to anybody.
 func Proves(client, row driver.Verifier) bool {
 	return len(row) == sha256.Size && subtle.ConstantTimeCompare([]byte(client), []byte(row)) == 1
+}
+
+// Overtaken returns ErrNotFound or ErrConflict where a save of the same row could only
+// meet that, because it came before another was sent, which had this outcome; else nil.
+func Overtaken(ended driver.SaveRequest, out driver.SaveResult, err error, waits driver.SaveRequest) error {
+	sameRef, sameVersion, saved := ended.From == waits.From, ended.Version == waits.Version, out.Version != 0
+	switch {
+	case sameRef && errors.Is(err, driver.ErrNotFound),
+		saved && sameVersion && ended.Verifier != waits.From.Verifier:
+		return driver.ErrNotFound
+	case sameRef && sameVersion && errors.Is(err, driver.ErrConflict),
+		saved && sameVersion:
+		return driver.ErrConflict
+	}
+	return nil // nobody knows what it met, or it tells nothing
 }
 
 // CheckVerifier returns why a row can't have this verifier, or nil.

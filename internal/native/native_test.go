@@ -1,0 +1,44 @@
+package native_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/native"
+)
+
+func TestOvertaken(t *testing.T) {
+	a, b := driver.Verifier(strings.Repeat("a", 32)), driver.Verifier(strings.Repeat("b", 32))
+	save := func(from, to driver.Verifier, version driver.Version) driver.SaveRequest {
+		return driver.SaveRequest{From: driver.Ref{ID: "1", Verifier: from}, Verifier: to, Version: version}
+	}
+	saved := driver.SaveResult{Version: 9}
+	for name, test := range map[string]struct {
+		ended driver.SaveRequest
+		out   driver.SaveResult
+		err   error
+		waits driver.SaveRequest
+		want  error
+	}{
+		"it was saved":                         {save(a, a, 7), saved, nil, save(a, a, 7), driver.ErrConflict},
+		"it was saved, and brought this about": {save(a, a, 7), saved, nil, save(a, a, 9), nil},
+		"it got a new verifier":                {save(a, b, 7), saved, nil, save(a, a, 7), driver.ErrNotFound},
+		"it got this verifier":                 {save(a, b, 7), saved, nil, save(b, b, 7), driver.ErrConflict},
+		"the row had moved":                    {save(a, a, 7), driver.SaveResult{}, driver.ErrConflict, save(a, a, 7), driver.ErrConflict},
+		"the row had moved to this":            {save(a, a, 7), driver.SaveResult{}, driver.ErrConflict, save(a, a, 8), nil},
+		"the row had gone":                     {save(a, a, 7), driver.SaveResult{}, driver.ErrNotFound, save(a, a, 8), driver.ErrNotFound},
+		"its verifier was old":                 {save(a, a, 7), driver.SaveResult{}, driver.ErrNotFound, save(b, b, 7), nil},
+		"it failed":                            {save(a, a, 7), driver.SaveResult{}, errors.New("the connection was lost"), save(a, a, 7), nil},
+		"it was not sent":                      {save(a, a, 7), driver.SaveResult{}, nil, save(a, a, 7), nil},
+	} {
+		if test.err != nil {
+			test.err = fmt.Errorf("store: %w", test.err)
+		}
+		if got := native.Overtaken(test.ended, test.out, test.err, test.waits); !errors.Is(got, test.want) {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+	}
+}
