@@ -31,13 +31,18 @@ var aside = map[string]string{
 	"TestFaults/the role is read-only":           ofNewConnections,
 	"TestFaults/there are too many connections":  ofNewConnections,
 	"TestStoreInEveryMode/pgxpool describe_exec": twoTrips,
-	"TestStoreInEveryMode/postgres serializable": "a pooler takes no such setting from a client",
+	"TestStoreInEveryMode/postgres serializable": ofClients,
+	"TestSerializableRowInUse/pgxpool":           ofClients,
+	"TestSerializableRowInUse/postgres":          ofClients,
+	"TestSerializableRowInUse/libpq":             ofClients,
 	"lib/pq without binary_parameters=yes":       twoTrips,
 }
 
 // Not only an error: where two statements take the same parameters, one is
 // executed in the place of the other, and a logout may delete nothing.
 const twoTrips = "parses a statement in one round trip and executes in the next whatever that connection has parsed last"
+
+const ofClients = "a pooler takes no such setting from a client"
 
 const ofNewConnections = "such a setting of a role holds for connections that begin, and the pooler keeps the old ones"
 

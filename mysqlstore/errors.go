@@ -23,7 +23,10 @@ func number(err error) uint16 {
 }
 
 // transient reports whether the statement has certainly been undone and may be run again.
-func transient(err error) bool { return undone(err) || number(err) == 1205 } // lock wait timeout
+func transient(err error) bool { return undone(err) || waited(err) }
+
+// waited reports whether it was undone after a wait for a lock (lock wait timeout).
+func waited(err error) bool { return number(err) == 1205 }
 
 // undone reports whether it was undone at once, not after a wait for a lock.
 func undone(err error) bool {

@@ -248,10 +248,17 @@ func (s *Store) exec(ctx context.Context, query string, args ...any) (int64, err
 }
 
 func (s *Store) run(ctx context.Context, query string, args ...any) (result sql.Result, err error) {
-	err = retry.Do(ctx, retry.Few, transient, func() error {
-		result, err = s.db.Run(ctx, query, args...)
-		return err
+	err = retry.Do(ctx, retry.Few, waited, func() error {
+		return retry.Do(ctx, retry.Many, undone, func() error {
+			result, err = s.once(ctx, query, args...)
+			return err
+		})
 	})
+	return result, err
+}
+
+func (s *Store) once(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	result, err := s.db.Run(ctx, query, args...)
 	if err != nil && inPieces(err) {
 		s.db.Forget(query)
 	}

@@ -2,6 +2,7 @@ package mysqlstore
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -251,7 +252,15 @@ func (s *Store) execMany(ctx context.Context, query string, calls []*writeCall, 
 	if err != nil {
 		return 0, err
 	}
-	return s.exec(ctx, query, append([]any{rows}, args...)...)
+	var result sql.Result
+	err = retry.Do(ctx, retry.Few, transient, func() error {
+		result, err = s.once(ctx, query, append([]any{rows}, args...)...)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 // refused reports whether nothing of the statement was done, and the error may be

@@ -20,7 +20,7 @@ func (s *Store) End(ctx context.Context, req driver.EndRequest) error {
 		user = *req.User
 	}
 	live := false
-	err := s.each(ctx, retry.Few, s.sql.end, func() { live = false }, func(r rows) error {
+	err := s.each(ctx, retry.Many, s.sql.end, func() { live = false }, func(r rows) error {
 		return r.Scan(&live)
 	}, string(req.ID), user)
 	if err == nil && !live {

@@ -86,7 +86,7 @@ func (s *Store) Load(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 }
 
 func (s *Store) loadAlone(ctx context.Context, n name) (r driver.Row, err error) {
-	err = s.each(ctx, retry.Few, s.sql.load, func() { r = driver.Row{} }, func(found rows) error {
+	err = s.each(ctx, retry.Many, s.sql.load, func() { r = driver.Row{} }, func(found rows) error {
 		record, err := found.record()
 		r = record.named(&n)
 		return cmp.Or(err, native.CheckFormat(record.format))
@@ -150,7 +150,7 @@ func (s *Store) saveAlone(ctx context.Context, w write) (driver.SaveResult, erro
 // there returns nil if the row is there and has this verifier.
 func (s *Store) there(ctx context.Context, doing string, ref driver.Ref) error {
 	var verifier []byte
-	err := s.each(ctx, retry.Few, s.sql.state, func() { verifier = nil }, func(found rows) error {
+	err := s.each(ctx, retry.Many, s.sql.state, func() { verifier = nil }, func(found rows) error {
 		return found.Scan(&verifier)
 	}, string(ref.ID))
 	switch {
@@ -172,7 +172,7 @@ func (s *Store) Touch(ctx context.Context, req driver.TouchRequest) (driver.Save
 
 func (s *Store) touchAlone(ctx context.Context, w write) (none driver.SaveResult, err error) {
 	var found, there bool
-	err = s.each(ctx, retry.Few, s.sql.touch, func() { found = false }, func(r rows) error {
+	err = s.each(ctx, retry.Many, s.sql.touch, func() { found = false }, func(r rows) error {
 		found = true
 		return r.Scan(&there)
 	}, string(w.From.ID), w.Life.Idle.Microseconds(), w.Life.Throttle.Microseconds(), []byte(w.From.Verifier))
@@ -205,7 +205,7 @@ func run[In, Out any](ctx context.Context, s *Store, g *coalesce.Group[In, Out],
 
 // exec runs a statement that may be run again where PostgreSQL undid it.
 func (s *Store) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
-	err = retry.Do(ctx, retry.Few, transient, func() error {
+	err = retry.Do(ctx, retry.Many, transient, func() error {
 		n, err = s.db.exec(ctx, query, args...)
 		return err
 	})

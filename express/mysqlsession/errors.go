@@ -18,9 +18,12 @@ func number(err error) uint16 {
 }
 
 // transient reports whether the database has certainly undone the statement.
-func transient(err error) bool { return undone(err) || number(err) == 1205 } // lock wait timeout
+func transient(err error) bool { return undone(err) || waited(err) }
 
-// undone reports whether it has, and at once.
+// waited reports whether it was undone after a wait for a lock (lock wait timeout).
+func waited(err error) bool { return number(err) == 1205 }
+
+// undone reports whether it was undone at once.
 func undone(err error) bool {
 	switch number(err) {
 	case 1213, 1020: // deadlock, MariaDB: record has changed since last read

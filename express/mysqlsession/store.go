@@ -160,9 +160,11 @@ func (s *Store) update(ctx context.Context, query string, args ...any) error {
 
 // exec runs a statement that is tried again where the database rolled it back.
 func (s *Store) exec(ctx context.Context, query string, args ...any) (result sql.Result, err error) {
-	err = retry.Do(ctx, retry.Few, transient, func() error {
-		result, err = s.db.Run(ctx, query, args...)
-		return err
+	err = retry.Do(ctx, retry.Few, waited, func() error {
+		return retry.Do(ctx, retry.Many, undone, func() error {
+			result, err = s.db.Run(ctx, query, args...)
+			return err
+		})
 	})
 	return result, row.Answer(ctx, err)
 }

@@ -48,7 +48,7 @@ func (s *Store) end(ctx context.Context, found row.Found, user *string) error {
 			version = int64(found.Version)
 		}
 		var live bool
-		err := s.get(ctx, retry.Few, []any{&live}, s.sql.end, found.Sid, version)
+		err := s.get(ctx, retry.Many, []any{&live}, s.sql.end, found.Sid, version)
 		switch {
 		case err == nil && !live:
 			return true, driver.ErrNotFound

@@ -74,7 +74,7 @@ func (s *Store) Create(ctx context.Context, req driver.CreateRequest) (result dr
 	}
 	text, err := encode(req.Verifier, req.User, req.Label, req.Data)
 	if err == nil {
-		err = s.get(ctx, retry.Few, []any{&result.Version}, s.sql.create, string(req.Verifier), row.Idle(req.Life), text)
+		err = s.get(ctx, retry.Many, []any{&result.Version}, s.sql.create, string(req.Verifier), row.Idle(req.Life), text)
 	}
 	if errors.Is(err, driver.ErrNotFound) {
 		err = driver.ErrExists
@@ -100,7 +100,7 @@ func (s *Store) Save(ctx context.Context, req driver.SaveRequest) (result driver
 	case !names(req.From):
 		return result, s.wrap("save", driver.ErrNotFound)
 	}
-	err = s.get(ctx, retry.Few, []any{&result.Version}, s.sql.save,
+	err = s.get(ctx, retry.Many, []any{&result.Version}, s.sql.save,
 		string(req.From.Verifier), row.Idle(req.Life), int64(req.Version), text, string(req.Verifier))
 	if errors.Is(err, driver.ErrNotFound) {
 		if err = s.exists(ctx, req.From); err == nil {
@@ -116,7 +116,7 @@ func (s *Store) Touch(ctx context.Context, req driver.TouchRequest) (result driv
 		return result, s.wrap("touch", driver.ErrNotFound)
 	}
 	var certain bool
-	err = s.get(ctx, retry.Few, []any{&certain}, s.sql.touch,
+	err = s.get(ctx, retry.Many, []any{&certain}, s.sql.touch,
 		string(req.Verifier), req.Life.Idle.Microseconds(), req.Life.Throttle.Microseconds())
 	if err == nil && !certain {
 		err = s.exists(ctx, req.Ref)

@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// Few is how often a statement that lost a deadlock is tried.
+	// Few is how often a statement is tried whose rows can also be done one by one, or later.
 	Few = 4
-	// Many is for what ends many sessions, which must not fail because they are in use.
+	// Many is for a statement that must not fail because its rows are in use.
 	Many = 50
 )
 
