@@ -17,12 +17,21 @@ const pageSize = 500
 // changed, but not given a new token. One that can't be read is yielded empty, so that it can be
 // revoked. An error ends the sequence. It takes as long as ctx lets it, as all of these methods.
 func (m *Manager) SessionsOf(ctx context.Context, user string) iter.Seq2[*Session, error] {
-	if user == "" {
-		return func(yield func(*Session, error) bool) {
-			yield(nil, fmt.Errorf("%w: SessionsOf needs a user; All lists everybody's", ErrInvalid))
-		}
+	if err := namesUser(user, "SessionsOf needs a user; All lists everybody's"); err != nil {
+		return func(yield func(*Session, error) bool) { yield(nil, err) }
 	}
 	return m.list(ctx, driver.ListRequest{User: user})
+}
+
+// namesUser returns why user can't have sessions, or nil.
+func namesUser(user, otherwise string) error {
+	if user == "" {
+		return fmt.Errorf("%w: %s", ErrInvalid, otherwise)
+	}
+	if err := checkUser(user); err != nil {
+		return fmt.Errorf("sessions: user: %w: %w", ErrInvalid, err)
+	}
+	return nil
 }
 
 // All yields all live sessions, a page of rows at a time.
@@ -45,7 +54,8 @@ func (m *Manager) list(ctx context.Context, req driver.ListRequest) iter.Seq2[*S
 				s := &Session{manager: m, state: st, cookie: cookieGone}
 				if err != nil { // shown all the same, so that it can be revoked, but not overwritten
 					s.state = state{row: row, user: row.User, id: row.ID}
-					s.err = fmt.Errorf("sessions: save: the session can't be read: %w: %w", ErrValue, err)
+					s.unreadable = fmt.Errorf("sessions: save: the session can't be read: %w: %w", ErrValue, err)
+					s.err = s.unreadable
 				}
 				if !yield(s, nil) {
 					return
@@ -68,6 +78,9 @@ func (m *Manager) Revoke(ctx context.Context, user string, id ID) error {
 	if !id.Valid() {
 		return fmt.Errorf("sessions: revoke: %w: %.40q is no session's ID, which is a UUID in lower case", ErrNotFound, string(id))
 	}
+	if checkUser(user) != nil { // nobody's name
+		return fmt.Errorf("sessions: revoke: %w", ErrNotFound)
+	}
 	err := m.store.End(ctx, driver.EndRequest{ID: id, User: &user})
 	if errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("sessions: revoke: %w", ErrNotFound)
@@ -82,8 +95,8 @@ func (m *Manager) Revoke(ctx context.Context, user string, id ID) error {
 // A request that ends its own session this way should call [Session.Destroy] too,
 // or what it stores afterwards meets [ErrEnded].
 func (m *Manager) RevokeUser(ctx context.Context, user string, except ...ID) (int, error) {
-	if user == "" {
-		return 0, fmt.Errorf("%w: RevokeUser needs a user; RevokeAll ends everybody's sessions", ErrInvalid)
+	if err := namesUser(user, "RevokeUser needs a user; RevokeAll ends everybody's sessions"); err != nil {
+		return 0, err
 	}
 	return m.endAll(ctx, "revoke user", driver.EndAllRequest{User: user, Except: except})
 }

@@ -35,15 +35,21 @@ const (
 
 // save writes what is pending. It does not stop when ctx is cancelled: a client
 // that hangs up must neither lose a save nor half-finish a logout.
-func (s *Session) save(ctx context.Context) error {
+func (s *Session) save(ctx context.Context) (err error) {
 	s.saving.Lock()
 	defer s.saving.Unlock()
 	c, err := s.begin()
 	if err != nil || c == nil {
 		return err
 	}
-	return s.manager.storeError("save", s.finish(c, c.run(s.manager.limit(ctx))))
+	err = errPanicked
+	defer func() { err = s.manager.storeError("save", s.finish(c, err)) }()
+	err = c.run(s.manager.limit(ctx))
+	return err
 }
+
+// errPanicked is the outcome of a save that a function of [Key.Update] ended.
+var errPanicked = errors.New("a function panicked")
 
 // begin takes the pending changes, or returns nil when there is nothing to write.
 func (s *Session) begin() (*commit, error) {
@@ -79,12 +85,11 @@ func (s *Session) finish(c *commit, err error) error {
 		s.pending = c.changes.then(s.pending)
 		return err
 	}
+	defer s.adoptLocked(c) // also when a function panics
 	c.state.base = c.state.now
 	for !s.pending.destroyed && len(s.pending.ops) > 0 {
 		ops, generation := slices.Clone(s.pending.ops), s.generation
-		s.mu.Unlock() // the function of an Update may look at the session
-		now, err := replay(c.state.base, ops)
-		s.mu.Lock()
+		now, err := s.replayUnlocked(c.state.base, ops)
 		if s.generation != generation {
 			continue
 		}
@@ -95,18 +100,30 @@ func (s *Session) finish(c *commit, err error) error {
 		}
 		break
 	}
+	return nil
+}
+
+// replayUnlocked lets go of s.mu, because the function of an Update may look at the
+// session.
+func (s *Session) replayUnlocked(base document, ops []op) (document, error) {
+	s.mu.Unlock()
+	defer s.mu.Lock()
+	return replay(base, ops)
+}
+
+func (s *Session) adoptLocked(c *commit) {
 	if s.pending.destroyed {
 		if c.state.stored() {
 			s.pending.drop = c.state.row.Ref
 		}
-		return nil
+		return
 	}
 	if s.pending.user {
 		c.state.user = s.state.user
 	}
 	s.state = c.state
 	s.sendCookie = s.sendCookie || c.sendCookie
-	return nil
+	s.oweCookie = s.oweCookie || c.sendCookie
 }
 
 func (c *commit) run(ctx context.Context) error {
@@ -147,9 +164,30 @@ func (c *commit) create(ctx context.Context) error {
 	life := c.life()
 	life.Absolute = c.manager.lifetime()
 	return c.write(false, life, func(row driver.Row) (driver.SaveResult, error) {
-		return c.manager.store.Create(ctx, driver.CreateRequest{
+		result, err := c.manager.store.Create(ctx, driver.CreateRequest{
 			Ref: row.Ref, User: row.User, Label: row.Label, Data: row.Data, Life: life, Authenticated: c.login(),
 		})
+		if c.changes.unsure && errors.Is(err, driver.ErrExists) {
+			return c.createAgain(ctx, row, life, err)
+		}
+		c.changes.unsure = err != nil && !errors.Is(err, driver.ErrExists)
+		return result, err
+	})
+}
+
+// createAgain saves over the row of an earlier create whose answer was lost. Nobody else
+// has its token.
+func (c *commit) createAgain(ctx context.Context, row driver.Row, life driver.Life, taken error) (driver.SaveResult, error) {
+	mine, err := c.manager.store.Load(ctx, row.Ref)
+	if errors.Is(err, ErrNotFound) {
+		return driver.SaveResult{}, taken
+	}
+	if err != nil {
+		return driver.SaveResult{}, err
+	}
+	return c.manager.store.Save(ctx, driver.SaveRequest{
+		From: row.Ref, Version: mine.Version, Verifier: row.Verifier,
+		User: row.User, Label: row.Label, Data: row.Data, Life: life, Authenticated: c.login(),
 	})
 }
 
@@ -187,7 +225,7 @@ func (c *commit) update(ctx context.Context) error {
 
 // login reports whether the commit makes the session a user's.
 func (c *commit) login() bool {
-	return c.changes.renew == renewLogin || !c.state.stored() && c.state.user != ""
+	return c.state.user != "" && (c.changes.renew == renewLogin || !c.state.stored())
 }
 
 // maxCollisions bounds the tries for a token that is not taken. With its random

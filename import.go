@@ -110,6 +110,12 @@ func (i *importer) copy(ctx context.Context, row driver.Row) error {
 
 	life := i.inherited(row)
 	there, err := i.insert(ctx, next, life)
+	if errors.Is(err, driver.ErrExists) {
+		// It is not ended to make room: by then its user may have come and be in it.
+		i.Skipped++
+		i.options.Logger.Warn("sessions: a session was not imported, because an expired copy is in its place until the reaper comes", "id", next.ID)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -124,7 +130,11 @@ func (i *importer) copy(ctx context.Context, row driver.Row) error {
 		return nil
 	}
 	old, copied := st.base.get(importedMember)
-	if !copied || bytes.Equal(old, mark) {
+	if !copied { // it is in use here, and its lifetime is no business of the old table's
+		i.Unchanged++
+		return nil
+	}
+	if bytes.Equal(old, mark) {
 		i.Unchanged++
 		_, err := i.store.Touch(ctx, driver.TouchRequest{
 			Ref: there.Ref, Life: driver.Life{Idle: life.Idle, Throttle: i.options.TouchInterval},

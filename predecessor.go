@@ -185,6 +185,12 @@ func (m *Manager) claim(ctx context.Context, old, aside, next driver.Ref) error 
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.options.Timeout)
 			defer cancel()
 			_, back := from.Save(ctx, move)
+			switch {
+			case back == nil || errors.Is(back, ErrNotFound): // it expired
+				return err
+			case errors.Is(err, ErrNotFound): // which would say that there is no session
+				return back
+			}
 			return errors.Join(err, back)
 		}
 		if err := m.options.Predecessor.Manager.end(ctx, aside); err != nil { // no token leads to it, and it will expire
@@ -203,6 +209,11 @@ func (m *Manager) inherited(row driver.Row) driver.Life {
 func (m *Manager) adopt(ctx context.Context, row driver.Row, life driver.Life) error {
 	for try := 0; ; try++ {
 		there, err := m.insert(ctx, row, life)
+		if errors.Is(err, driver.ErrExists) && try < maxCollisions { // an expired one; nobody else adopts this session now
+			if err = m.end(ctx, row.Ref); err == nil {
+				continue
+			}
+		}
 		if err != nil || there == nil {
 			return err
 		}
@@ -216,25 +227,21 @@ func (m *Manager) adopt(ctx context.Context, row driver.Row, life driver.Life) e
 	}
 }
 
-// insert creates a row. Where the ID has a live row already it returns that one;
-// one that is past its expiry makes room.
+// insert creates a row. Where the ID has a live row already it returns that one. One
+// that has expired and was not reaped yet is ErrExists.
 func (m *Manager) insert(ctx context.Context, row driver.Row, life driver.Life) (there *driver.Row, err error) {
-	for try := 0; ; try++ {
-		_, err := m.store.Create(ctx, driver.CreateRequest{Ref: row.Ref, User: row.User, Data: row.Data, Life: life})
-		if !errors.Is(err, driver.ErrExists) || try == maxCollisions {
-			return nil, err
-		}
-		rows, err := m.store.List(ctx, driver.ListRequest{ID: row.ID, Limit: 1})
-		if err != nil {
-			return nil, err
-		}
-		if len(rows) > 0 {
-			return &rows[0], nil
-		}
-		if err := m.end(ctx, row.Ref); err != nil {
-			return nil, err
-		}
+	_, err = m.store.Create(ctx, driver.CreateRequest{Ref: row.Ref, User: row.User, Data: row.Data, Life: life})
+	if !errors.Is(err, driver.ErrExists) {
+		return nil, err
 	}
+	rows, listErr := m.store.List(ctx, driver.ListRequest{ID: row.ID, Limit: 1})
+	switch {
+	case listErr != nil:
+		return nil, listErr
+	case len(rows) == 0:
+		return nil, err
+	}
+	return &rows[0], nil
 }
 
 // overwrite puts the contents of another row into a live one.

@@ -85,12 +85,17 @@ func (a *answered) Write(b []byte) (int, error) {
 }
 
 // fail takes back what the handler did to the header and lets the error
-// handler answer, on the writer below this one.
+// handler answer, on the writer below this one. A token that [Session.Save] stored
+// before goes to the browser all the same: the one it has is dead.
 func (w *responseWriter) fail(err error) {
 	w.state = responseFailed
 	w.failure = err
 	clear(w.Header())
 	maps.Copy(w.Header(), w.before)
+	if w.session.owesCookie() && !errors.Is(err, ErrEnded) {
+		w.session.writeHeader(w.Header())
+	}
+	w.session.closeCookie()
 	w.session.manager.fail(w.ResponseWriter, w.request, err)
 }
 
@@ -242,6 +247,12 @@ func addVary(h http.Header) {
 		}
 	}
 	h["Vary"] = append(h["Vary"], "Cookie")
+}
+
+func (s *Session) owesCookie() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.oweCookie && s.state.stored()
 }
 
 // closeCookie notes that no cookie can be sent any more and returns how it was.

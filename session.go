@@ -33,11 +33,13 @@ type Session struct {
 	generation int   // counts the changes
 	told       int   // the generation after the one that Save reported an error for
 	err        error // the first value that could not be kept
+	unreadable error // why the row must not be overwritten, if it can't be read
 
 	cookie     cookiePath
 	secure     bool // the cookie has the attribute Secure
 	presented  bool // the request carried a cookie of our name
 	sendCookie bool
+	oweCookie  bool // of what a save wrote, which the browser learns from the cookie alone
 	dropCookie bool
 	dropped    json.RawMessage // the attributes of the cookie that dropCookie is about, if it is a session's
 	inherited  bool            // it came with a predecessor's cookie, which has to go
@@ -226,9 +228,7 @@ func (s *Session) Regenerate() {
 
 func (s *Session) regenerateLocked(how renewal) {
 	s.generation++
-	if s.state.stored() { // the token of a new session is known to no client
-		s.pending.renew = max(s.pending.renew, how)
-	}
+	s.pending.renew = max(s.pending.renew, how) // a create takes no notice of it
 }
 
 // Destroy ends the session, even if another request has just given it a new
@@ -246,7 +246,7 @@ func (s *Session) Destroy() {
 	s.pending = changes{drop: drop, destroyed: true}
 	s.sendCookie, s.dropCookie = false, s.presented
 	s.generation++
-	s.err = nil
+	s.err, s.unreadable = nil, nil
 	s.state = state{now: s.freshLocked()}
 }
 
@@ -299,8 +299,12 @@ func (s *Session) Reload(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state, s.err = fresh, nil
-	s.pending = changes{drop: s.pending.drop, destroyed: s.pending.destroyed}
+	if old.stored() && s.pending.destroyed { // meanwhile
+		s.discardLocked()
+		return nil
+	}
+	s.state, s.err, s.unreadable = fresh, nil, nil
+	s.pending = s.pending.discard()
 	s.generation++
 	return nil
 }
@@ -310,9 +314,13 @@ func (s *Session) Reload(ctx context.Context) error {
 func (s *Session) Discard() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.discardLocked()
+}
+
+func (s *Session) discardLocked() {
 	s.generation++
-	s.err = nil
-	s.pending = changes{drop: s.pending.drop, destroyed: s.pending.destroyed}
+	s.err = s.unreadable
+	s.pending = s.pending.discard()
 	if !s.state.stored() {
 		s.state = state{now: s.freshLocked(), token: s.state.token, id: s.state.id}
 		return

@@ -27,10 +27,16 @@ type changes struct {
 	touch     bool
 	drop      driver.Ref // the row that Destroy ended
 	destroyed bool
+	unsure    bool // a create was sent, and nobody knows whether it was carried out
 }
 
 func (c *changes) any() bool {
 	return len(c.ops) > 0 || c.user || c.renew != renewNone || c.touch || c.drop != (driver.Ref{})
+}
+
+// discard returns what stands when the rest is forgotten.
+func (c *changes) discard() changes {
+	return changes{drop: c.drop, destroyed: c.destroyed, unsure: c.unsure}
 }
 
 // then returns the changes of c followed by those of later.
@@ -44,7 +50,7 @@ func (c *changes) then(later changes) changes {
 		user:  c.user || later.user,
 		renew: max(c.renew, later.renew),
 		touch: c.touch || later.touch,
-		drop:  c.drop, destroyed: c.destroyed,
+		drop:  c.drop, destroyed: c.destroyed, unsure: c.unsure,
 	}
 }
 

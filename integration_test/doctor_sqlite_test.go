@@ -32,10 +32,6 @@ var sqliteSpoils = []spoil{
 		want: []string{"journal warning"}, texts: []string{"journal mode delete"},
 	},
 	{
-		name: "busy_timeout", parameters: "_pragma=busy_timeout(10)",
-		want: []string{"busy_timeout warning"}, texts: []string{"10 ms"},
-	},
-	{
 		name: "big data", statements: []string{columnsOf + `VALUES (randomblob(16), '"' || hex(zeroblob(600000)) || '"', 1, 0, 9e12, 9e12, 9e12)`},
 		want: []string{"data warning"}, texts: []string{"in 1 row it is over 1 MiB"},
 	},

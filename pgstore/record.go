@@ -58,7 +58,7 @@ type name struct {
 // named returns the row with the strings of who asked for it, where they are the same.
 func (r *record) named(asked *name) driver.Row {
 	row := r.Row
-	if row.ID = asked.ID; r.id != asked.id {
+	if row.ID = asked.ID; row.ID == "" || r.id != asked.id {
 		row.ID = driver.ID(uuid.Format(r.id))
 	}
 	if row.Verifier = asked.Verifier; !native.Proves(asked.Verifier, driver.Verifier(r.verifier)) {

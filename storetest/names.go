@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -60,8 +61,8 @@ var nameRules = []rule{
 		for _, id := range append(badIDs(s.ref().ID), "") {
 			r := s.row()
 			r.ID = id
-			if _, err := s.tryCreate(r, life); err == nil {
-				s.Errorf("created a row with the ID %.40q", id)
+			if _, err := s.tryCreate(r, life); !errors.Is(err, driver.ErrInvalid) {
+				s.Errorf("create with the ID %.40q: %v, want ErrInvalid", id, err)
 			}
 		}
 		s.count(0)
@@ -71,12 +72,12 @@ var nameRules = []rule{
 		for _, verifier := range []driver.Verifier{"", "short", r.Verifier[:31], r.Verifier + "x"} {
 			bad := s.row()
 			bad.Verifier = verifier
-			if _, err := s.tryCreate(bad, life); err == nil {
-				s.Errorf("created a row with a verifier of %d bytes", len(verifier))
+			if _, err := s.tryCreate(bad, life); !errors.Is(err, driver.ErrInvalid) {
+				s.Errorf("create with a verifier of %d bytes: %v, want ErrInvalid", len(verifier), err)
 			}
 			s.gone(bad.Ref)
-			if _, err := s.tryRenew(r, bad.Ref, saving); err == nil {
-				s.Errorf("saved a row with a verifier of %d bytes", len(verifier))
+			if _, err := s.tryRenew(r, bad.Ref, saving); !errors.Is(err, driver.ErrInvalid) {
+				s.Errorf("save with a verifier of %d bytes: %v, want ErrInvalid", len(verifier), err)
 			}
 		}
 		s.unchanged(r)
@@ -116,12 +117,12 @@ var nameRules = []rule{
 	}},
 	{"IDs can be chosen, and are listed in the order of their bytes", func(s *suite) {
 		ids := []driver.ID{
-			"00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000100", "0123abcd-4567-7890-89ef-0123456789ab",
+			"00000000-0000-0000-0000-000000000000", "00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000100", "0123abcd-4567-7890-89ef-0123456789ab",
 			"0123abcd-4567-7890-89ef-0123456789ac", "7fffffff-ffff-ffff-ffff-ffffffffffff", "80000000-0000-0000-0000-000000000000",
 			"c3280000-0000-4000-8000-202020202020", "ffffffff-ffff-ffff-ffff-ffffffffffff",
 		}
 		var rows []driver.Row
-		for _, i := range []int{5, 2, 7, 0, 4, 1, 6, 3} {
+		for _, i := range []int{5, 2, 8, 7, 0, 4, 1, 6, 3} {
 			r := s.row()
 			r.ID, r.User = ids[i], "alice"
 			rows = append(rows, s.insert(r, life))

@@ -98,11 +98,13 @@ var rowRules = []rule{
 		ctx, cancel := context.WithCancelCause(s.Context())
 		cause := errors.New("the caller's reason")
 		cancel(cause)
-		for name, err := range s.everyMethod(ctx, r) {
-			if !errors.Is(err, cause) {
-				s.Errorf("%s: %v does not wrap context.Cause", name, err)
+		parallel(64, func(int) { // a store may let some of so many wait
+			for name, err := range s.everyMethod(ctx, r) {
+				if !errors.Is(err, cause) {
+					s.Errorf("%s: %v does not wrap context.Cause", name, err)
+				}
 			}
-		}
+		})
 	}},
 }
 

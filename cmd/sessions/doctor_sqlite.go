@@ -77,7 +77,6 @@ func newSQLitePractice(d *database) practice {
 			{"file", sqliteExamFile, false},
 			{checkPrimary, sqliteExamWritable, false},
 			{"journal", sqliteExamJournal, false},
-			{"busy_timeout", sqliteExamBusy, false},
 			{"integrity", sqliteExamIntegrity, false},
 			{checkColumns, tableColumns, false},
 			{checkSchema, schemaVersion, false},
@@ -163,20 +162,6 @@ func sqliteExamJournal(ctx context.Context, x *examination) error {
 		return nil
 	}
 	x.ok("journal mode wal", mode)
-	return nil
-}
-
-func sqliteExamBusy(ctx context.Context, x *examination) error {
-	var millis int64
-	if err := x.get(ctx, "PRAGMA busy_timeout", &millis); err != nil {
-		return err
-	}
-	text := fmt.Sprintf("busy_timeout of this connection is %d ms", millis)
-	if millis < min(500, x.timeout.Milliseconds()) { // a short --timeout shortens it
-		x.warn(text+": a statement fails as soon as another process writes for longer", "open it with _pragma=busy_timeout(500), in the application too", millis)
-		return nil
-	}
-	x.ok(text+"; see that your application sets one too", millis)
 	return nil
 }
 

@@ -237,7 +237,6 @@ func TestDoctorFile(t *testing.T) {
 	check(t, os.Chmod(path, 0o604))
 	diagnose(t, url, exitWarnings).want(t, "file", statusWarning, path, "chmod o-rwx")
 	check(t, os.Chmod(path, 0o600))
-	diagnose(t, url+"?_pragma=busy_timeout(10)", exitWarnings).want(t, "busy_timeout", statusWarning, "10 ms", "busy_timeout(500)")
 	diagnose(t, url, exitErrors, "--table", "other").want(t, "columns", statusError, "table other is missing", "`sessions migrate up --table other`")
 
 	run(t, "sqlite:"+filepath.Join(t.TempDir(), "none.db"), "doctor").wantError(t, exitFailure, "there is no file")

@@ -16,6 +16,21 @@ const (
 	table   = "VERSION  STEP                  STATE\n1        create sessions       applied\n2        index sessions user   applied\n3        index sessions reap   applied\n4        index sessions label  "
 )
 
+// The journal mode of a file that was there is its owner's.
+func TestMigrateLeavesTheJournalMode(t *testing.T) {
+	path, url := newFile(t)
+	db := open(t, path)
+	for _, statement := range []string{"PRAGMA journal_mode = DELETE", "CREATE TABLE own (x)"} {
+		_, err := db.ExecContext(t.Context(), statement)
+		check(t, err)
+	}
+	check(t, db.Close())
+	run(t, url, "migrate", "up").want(t, 0, applied+"sessions is at version 4\n")
+	if mode := query[string](t, open(t, path), "PRAGMA journal_mode"); mode != "delete" {
+		t.Errorf("journal mode %s", mode)
+	}
+}
+
 func TestLifeOfATable(t *testing.T) {
 	path, url := newFile(t)
 	run(t, url, "migrate", "up").want(t, 0, applied+"sessions is at version 4\n")

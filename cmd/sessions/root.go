@@ -41,8 +41,7 @@ Percent-encode special characters in a password. Other users of the machine can
 see the flag in the list of processes, so prefer the variable.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage; migrate status and doctor have more.
-Results go to standard output,
-everything else to standard error.`,
+Results go to standard output, everything else to standard error.`,
 		Example: `  export DATABASE_URL='postgres://app:secret@db.example.com/app'
   sessions migrate up
   sessions cleanup --once

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -165,6 +166,9 @@ func parseSQLite(rest string) (address, error) {
 	if path == ":memory:" || strings.Contains(query, "mode=memory") {
 		return address{}, errors.New("a SQLite database in memory is gone when the command ends, so there is nothing to migrate or to clean up: name a file, as in sqlite:file.db")
 	}
+	if strings.HasPrefix(path, "file:") {
+		return address{}, errors.New("a SQLite URL is sqlite: and the path of the file, without file: in it, which is for the application's driver: write sqlite:file.db")
+	}
 	path, authority := strings.CutPrefix(path, "//")
 	if authority && !strings.HasPrefix(path, "/") {
 		return address{}, errors.New("a SQLite URL names no host: write sqlite:file.db, or sqlite:///path/file.db with three slashes")
@@ -179,6 +183,9 @@ func parseSQLite(rest string) (address, error) {
 	}
 	if path == "" {
 		return address{}, errors.New("the SQLite URL names no file: write sqlite:file.db")
+	}
+	if params.Has("mode") {
+		return address{}, errors.New("take mode out of the SQLite URL: `migrate up` makes the file where there is none, and the other commands never do")
 	}
 	path = filepath.Clean(path)
 	return address{
@@ -196,7 +203,7 @@ func parseSQLite(rest string) (address, error) {
 var busyTimeout = regexp.MustCompile(`(?i)^\s*busy_timeout\s*[(=]\s*(\d+)\s*\)?\s*$`)
 
 // sqliteDSN is the DSN of modernc.org/sqlite. WAL journalling is a property of
-// the file: who migrates sets it, and who only looks at a file leaves it alone.
+// the file: one that the command makes gets it, and any other keeps what its owner chose.
 func sqliteDSN(path string, params url.Values, create bool, timeout time.Duration) string {
 	wait := 5 * time.Second
 	params["_pragma"] = slices.DeleteFunc(params["_pragma"], func(pragma string) bool {
@@ -213,7 +220,7 @@ func sqliteDSN(path string, params url.Values, create bool, timeout time.Duratio
 	params.Set("mode", "rw") // not even a race with somebody who deletes it makes a file
 	if create {
 		params.Set("mode", "rwc")
-		if !strings.Contains(pragmas, "journal_mode") {
+		if info, err := os.Stat(path); (err != nil || info.Size() == 0) && !strings.Contains(pragmas, "journal_mode") {
 			params.Add("_pragma", "journal_mode(WAL)")
 		}
 	}

@@ -12,7 +12,7 @@ func (g *Group[In, Out]) runApart(ctx context.Context, in In) (out Out, err erro
 		defer func() { <-g.Crowd.apart }()
 		return g.Alone(ctx, in)
 	case <-ctx.Done():
-		return out, fmt.Errorf("%s: waiting to be sent: %w", g.Doing, ctx.Err())
+		return out, fmt.Errorf("%s: waiting to be sent: %w", g.Doing, because(ctx))
 	}
 }
 

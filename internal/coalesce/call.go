@@ -2,6 +2,7 @@ package coalesce
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -22,17 +23,6 @@ type Call[In, Out any] struct {
 	// With the group's lock.
 	turn           int  // how many batches had been taken when it came; then the number of its own
 	answered, left bool // Out, Err and Apart are there; the caller has gone
-}
-
-// First returns the first of the calls for each In.
-func First[In comparable, Out any](calls []*Call[In, Out]) map[In]*Call[In, Out] {
-	first := make(map[In]*Call[In, Out], len(calls))
-	for _, c := range calls {
-		if first[c.In] == nil {
-			first[c.In] = c
-		}
-	}
-	return first
 }
 
 func (g *Group[In, Out]) call(ctx context.Context, in In) *Call[In, Out] {
@@ -64,12 +54,21 @@ func latest[In, Out any](batch []*Call[In, Out]) (last time.Time, ok bool) {
 	return last, true
 }
 
-// wait returns nil when Out and Err are there, or the error of ctx when that ends first.
+// wait returns nil when Out and Err are there, or why ctx ended when that comes first.
 func (c *Call[In, Out]) wait(ctx context.Context) error {
 	select {
 	case <-c.done:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return because(ctx)
 	}
+}
+
+// because returns the error of a context that has ended, and its cause.
+func because(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if cause == err { //nolint:errorlint // it is the same unless there is another cause
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, cause)
 }

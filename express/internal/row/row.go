@@ -22,7 +22,7 @@ func Usable(sid driver.Verifier) bool {
 }
 
 // ErrSid is what Create and Save return for others.
-var ErrSid = fmt.Errorf("%w: the session ID is not text that the column can hold", driver.ErrValue)
+var ErrSid = fmt.Errorf("%w: %w: the session ID is not text that the column can hold", driver.ErrInvalid, driver.ErrValue)
 
 // ID returns the name of the row with this sid: the first 16 bytes of its
 // SHA-256, made a UUID. The stores' statements compute the same. It names the
