@@ -104,10 +104,17 @@ func (s *Session) finish(c *commit, err error) error {
 }
 
 // replayUnlocked lets go of s.mu, because the function of an Update may look at the
-// session.
-func (s *Session) replayUnlocked(base document, ops []op) (document, error) {
+// session. If it panics, nothing more of the request is saved, as after an error.
+func (s *Session) replayUnlocked(base document, ops []op) (now document, err error) {
 	s.mu.Unlock()
-	defer s.mu.Lock()
+	err = fmt.Errorf("sessions: update: %w: %w", ErrValue, errPanicked)
+	panicked := err
+	defer func() {
+		s.mu.Lock()
+		if err == panicked { //nolint:errorlint // this one and no other
+			s.err = cmp.Or(s.err, err)
+		}
+	}()
 	return replay(base, ops)
 }
 

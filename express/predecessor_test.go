@@ -168,17 +168,128 @@ func TestParallelRequestsMoveASessionOnce(t *testing.T) {
 	}
 }
 
-// broken fails the writing methods named.
+// broken fails creates, and tells of calls.
 type broken struct {
 	sessions.Store
 	create bool
+	called func(op string)
 }
 
 func (b *broken) Create(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
+	b.tell("create")
 	if b.create {
-		return driver.SaveResult{}, errors.New("down")
+		return driver.SaveResult{}, errDown
 	}
 	return b.Store.Create(ctx, req)
+}
+
+func (b *broken) List(ctx context.Context, req driver.ListRequest) ([]driver.Row, error) {
+	b.tell("list")
+	return b.Store.List(ctx, req)
+}
+
+func (b *broken) tell(op string) {
+	if b.called != nil {
+		b.called(op)
+	}
+}
+
+// However a take-over fails, the request is not served as a visitor's.
+func TestATakeOverThatCannotBeUndoneFailsClosed(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		down bool   // nothing can be created here
+		at   string // from this call on
+		back error  // putting the old row back fails with this
+	}{
+		"the old row has expired":             {true, "create", sessions.ErrNotFound},
+		"nothing can be written":              {true, "create", errDown},
+		"it was taken over before, and is on": {false, "list", errDown},
+	} {
+		v := newMove(t)
+		b := v.login(t)
+		if !test.down { // a copy that has got a token of its own
+			old := b.cookies["connect.sid"]
+			if _, err := v.next.Import(t.Context(), nil); err != nil {
+				t.Fatal(err)
+			}
+			v.options.Predecessor.ImportedOnly = true
+			b.manager = v.manager(t)
+			b.visit(func(s *sessions.Session) { s.SetUser("ann") })
+			v.options.Predecessor.ImportedOnly = false
+			b.cookies = map[string]string{"connect.sid": old}
+		}
+		store := &broken{Store: v.store, create: test.down, called: func(op string) {
+			if op == test.at {
+				v.oldStore.failing("rename", test.back)
+			}
+		}}
+		m, err := sessions.New(store, v.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.manager = m
+		res := b.visit(func(s *sessions.Session) { t.Errorf("%s: the handler ran, new %t", name, s.IsNew()) })
+		if res.StatusCode != http.StatusServiceUnavailable || res.Header["Set-Cookie"] != nil {
+			t.Errorf("%s: %d, Set-Cookie %q", name, res.StatusCode, res.Header["Set-Cookie"])
+		}
+	}
+}
+
+// A session that is in use here keeps to the timeouts of here.
+func TestImportLeavesSessionsInUseAlone(t *testing.T) {
+	t.Parallel()
+	v := newMove(t, func(o *sessions.Options) { o.IdleTimeout, o.Lifetime = time.Minute, 30*24*time.Hour })
+	b := v.login(t)
+	b.manager = v.old
+	b.visit(func(s *sessions.Session) { s.Cookie().SetMaxAge(14 * 24 * time.Hour) })
+	if _, err := v.next.Import(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	v.options.Predecessor.ImportedOnly = true
+	v.next = v.manager(t)
+	b.manager = v.next
+	b.visit(func(s *sessions.Session) { s.Cookie().SetMaxAge(0); s.SetUser("ann") })
+	got, err := v.next.Import(t.Context(), nil)
+	if want := (sessions.ImportReport{Read: 1, Unchanged: 1}); got != want || err != nil {
+		t.Errorf("import: %+v, %v, want %+v", got, err, want)
+	}
+	for s, err := range v.next.SessionsOf(t.Context(), "ann") {
+		if left := time.Until(s.ExpiresAt()); err != nil || left > time.Minute {
+			t.Errorf("the session lives for %v, %v", left, err)
+		}
+	}
+}
+
+// A copy that has expired is not ended to make room for another: by then it may be a session
+// in use.
+func TestImportLeavesExpiredCopiesToTheReaper(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v := newMove(t, func(o *sessions.Options) { o.Predecessor.Until = time.Now().Add(30 * 24 * time.Hour) })
+		b := v.login(t)
+		b.manager = v.old
+		run := func(want sessions.ImportReport) {
+			t.Helper()
+			if got, err := v.next.Import(t.Context(), nil); err != nil || got != want {
+				t.Errorf("import: %+v, %v, want %+v", got, err, want)
+			}
+		}
+		run(sessions.ImportReport{Read: 1, Copied: 1})
+		for range 4 { // the old application goes on until the copy has expired
+			time.Sleep(7 * time.Hour)
+			b.visit(func(s *sessions.Session) { s.Touch() })
+		}
+		v.store.taken()
+		run(sessions.ImportReport{Read: 1, Skipped: 1})
+		if ops := v.store.taken(); slices.Contains(ops, "destroy") {
+			t.Errorf("the import did %v", ops)
+		}
+		b.manager = v.next // a request that takes the session over makes room
+		if got := value(b, views); got != 1 {
+			t.Errorf("views is %d", got)
+		}
+	})
 }
 
 func TestASessionThatCannotBeStoredHereStaysThere(t *testing.T) {
