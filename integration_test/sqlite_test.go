@@ -103,3 +103,43 @@ func TestSQLiteMigrationWhileServing(t *testing.T) {
 		}
 	})
 }
+
+// A value of another type would compare as larger than any time, and make a session live
+// for ever. The table takes none.
+func TestSQLiteTakesNoOtherTypes(t *testing.T) {
+	c, _ := openFile(t, wal)
+	tab := c.newTable(t)
+	row := insert(t, tab.store, newRow(`{}`))
+	for _, set := range []string{
+		"expires_at = '2020-01-01 00:00:00'", "expires_at = x'00'", "expires_at = 1.5", "absolute_expires_at = 9e999", "reap_after = 'never'",
+		"version = 1.5", "version = x'01'", "format = 'new'", "user_id = x'616c696365'", "verifier = 'text'", "data = x'7b7d'", "created_at = 'now'",
+	} {
+		if _, err := tab.db.ExecContext(t.Context(), "UPDATE "+tab.name+" SET "+set); err == nil {
+			t.Errorf("%s: the table takes it", set)
+		}
+	}
+	if _, err := tab.store.Load(t.Context(), row.Ref); err != nil {
+		t.Error(err)
+	}
+}
+
+// Rows that live for ever do not keep the reaper from those behind them.
+func TestSQLiteReaperBesideFarTimes(t *testing.T) {
+	const far, dead, batch = 60, 10, 20
+	c, _ := openFile(t, wal)
+	tab := c.newTable(t)
+	for range far + dead {
+		insert(t, tab.store, newRow(`{}`))
+	}
+	_, err := tab.db.ExecContext(t.Context(), "UPDATE "+tab.name+" SET reap_after = rowid, expires_at = CASE WHEN rowid > "+strconv.Itoa(far)+" THEN 1 ELSE 9223372036854775807 END")
+	check(t, err)
+	reaped := 0
+	for range 2 * (far + dead) / batch {
+		n, err := reap(t.Context(), tab.store, batch)
+		check(t, err)
+		reaped += n
+	}
+	if reaped != dead {
+		t.Errorf("%d rows were reaped, want %d", reaped, dead)
+	}
+}

@@ -12,12 +12,8 @@ import "strings"
 // hour after it expires. It is the only indexed time: requests may move it
 // earlier, only the reaper moves it later.
 var large = strings.NewReplacer(
-	// SQLite lets any column hold any type. With CAST, a row that another program
-	// spoiled can be read like others, and does not fail the page that it is in.
-	"$COLUMNS", `id, verifier, CAST(version AS INTEGER), CAST(format AS INTEGER),
-	coalesce(user_id, ''), coalesce(label, ''), data,
-	CAST(created_at AS INTEGER), CAST(authenticated_at AS INTEGER),
-	CAST(expires_at - $NOW AS INTEGER), CAST(absolute_expires_at - $NOW AS INTEGER)`,
+	"$COLUMNS", `id, verifier, version, format, coalesce(user_id, ''), coalesce(label, ''), data,
+	created_at, authenticated_at, expires_at - $NOW, absolute_expires_at - $NOW`,
 
 	"$LIVE", `expires_at > $NOW`,
 
@@ -25,6 +21,9 @@ var large = strings.NewReplacer(
 	// that is set back.
 	"$DUE", `reap_after <= $NOW - 60000`,
 	"$DEAD", `expires_at <= $NOW - 60000`,
+
+	// Some 285,000 years. Later marks would not fit the column.
+	"$FAR", `9000000000000000`,
 
 	"$LIMIT", `CASE WHEN ?4 > 0 THEN $NOW + ?4 ELSE absolute_expires_at END`,
 )
@@ -127,7 +126,7 @@ FROM $TABLE`),
 
 		postpone: q(`
 UPDATE $TABLE
-SET reap_after = (expires_at / 3600000 + 1) * 3600000
+SET reap_after = (min(expires_at, $FAR) / 3600000 + 1) * 3600000
 WHERE NOT $DEAD AND rowid IN (SELECT rowid FROM $TABLE WHERE $DUE ORDER BY reap_after LIMIT ?1)`),
 
 		reap: q(`

@@ -2,7 +2,8 @@
 -- client's token, so whoever reads the table can't log in with it; a new token
 -- puts another verifier there. A row without a verifier is no session's.
 -- Times are milliseconds since 1970, UTC. A table with rowid keeps rows in the
--- order they came, so that those which die together lie together.
+-- order they came, so that those which die together lie together. STRICT keeps
+-- values of other types out, which would compare as larger than any time.
 -- What is not NOT NULL has a meaning only where it is set, and "format" and
 -- "pending" have defaults, so programs of two versions can use the table at once.
 CREATE TABLE "sessions" (
@@ -27,4 +28,4 @@ CREATE TABLE "sessions" (
     "device_key"          BLOB,
     "extra"               TEXT,
     "data"                TEXT    NOT NULL CHECK (json_valid("data"))
-);
+) STRICT;
