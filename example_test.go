@@ -91,7 +91,7 @@ func ExampleSession_SetUser() {
 	manager := newExampleManager()
 	mux := http.NewServeMux()
 	mux.HandleFunc("/login", func(_ http.ResponseWriter, r *http.Request) {
-		sessions.FromContext(r.Context()).SetUser("ann") // gives the session a new id, too
+		sessions.FromContext(r.Context()).SetUser("ann") // gives the session a new token, too
 	})
 	mux.HandleFunc("/who", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprintf(w, "%q", sessions.FromContext(r.Context()).User())

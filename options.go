@@ -17,8 +17,10 @@ import (
 type Options struct {
 	// Secrets sign the cookie: at least one, each of at least 32 random bytes.
 	// The first signs, all verify, and a cookie that an older one signed is signed
-	// anew with the next response. To rotate, put the new secret in front, and
-	// drop the old one when the cookies it signed have expired.
+	// anew with the next response. To rotate, put the new secret behind the old one
+	// in all processes, then in front of it in all, and drop the old one when the
+	// cookies it signed have expired. A process takes a cookie that is signed with a
+	// secret it does not have for a forged one.
 	Secrets [][]byte
 
 	// Cookie says how the browser keeps the token.
@@ -123,7 +125,7 @@ const (
 	SecureAlways SecureMode = iota
 	// SecureAuto: the cookie has it when the request came over HTTPS. For
 	// development and tests, and clients that keep to the letter on localhost
-	// (Go's cookiejar, Safari).
+	// (Safari, and Go's cookiejar before Go 1.26).
 	SecureAuto
 	// SecureNever: the cookie never has it. Whoever is on the network path reads it.
 	SecureNever

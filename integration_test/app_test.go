@@ -51,7 +51,7 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
-// newApp starts the application on a table. SecureAuto, because Go's cookiejar
+// newApp starts the application on a table. SecureAuto, because the cookiejar of Go before 1.26
 // keeps Secure cookies from plain HTTP even on loopback.
 func newApp(t testing.TB, tab *table, adapt ...func(*sessions.Options)) *app {
 	t.Helper()
