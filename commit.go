@@ -21,7 +21,9 @@ type commit struct {
 	changes    changes
 	cookie     cookiePath
 	due        bool // the idle timeout has to be moved
-	sendCookie bool
+	newCookie  bool // the token is new
+	sameCookie bool // the browser should get the cookie of its token again
+	confirmed  bool // the row has this token
 }
 
 // cookiePath says whether a cookie can still reach the browser.
@@ -64,7 +66,8 @@ func (s *Session) begin() (*commit, error) {
 			return nil, s.manager.storeError("save", err)
 		}
 	}
-	always, due := s.manager.policy.Resave, s.touchDue()
+	s.confirmed = false
+	always, due := s.manager.policy.Resave, s.touchDue() || s.sameCookie && s.state.stored() && s.cookie == cookieOpen
 	if !s.state.stored() {
 		always = s.manager.policy.SaveNew && !s.pending.destroyed
 	}
@@ -129,8 +132,9 @@ func (s *Session) adoptLocked(c *commit) {
 		c.state.user = s.state.user
 	}
 	s.state = c.state
-	s.sendCookie = s.sendCookie || c.sendCookie
-	s.oweCookie = s.oweCookie || c.sendCookie
+	s.newCookie = s.newCookie || c.newCookie
+	s.sameCookie = s.sameCookie || c.sameCookie
+	s.confirmed = c.confirmed
 }
 
 func (c *commit) run(ctx context.Context) error {
@@ -222,11 +226,12 @@ func (c *commit) update(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.confirmed = true
 	for _, o := range c.changes.ops {
-		c.sendCookie = c.sendCookie || o.name == cookieMember
+		c.sameCookie = c.sameCookie || o.name == cookieMember
 	}
 	// A cookie that the browser keeps by a clock of its own has to follow.
-	c.sendCookie = c.sendCookie || modified && c.manager.maxAge(c.state.now) > 0
+	c.sameCookie = c.sameCookie || modified && c.manager.maxAge(c.state.now) > 0
 	return nil
 }
 
@@ -272,7 +277,7 @@ func (c *commit) write(renew bool, life driver.Life, put func(driver.Row) (drive
 	if life.Absolute > 0 {
 		row.AbsoluteIn = life.Absolute
 	}
-	c.sendCookie = c.sendCookie || isNew
+	c.newCookie = c.newCookie || isNew
 	c.state.token, c.state.id, row.Version = token, row.ID, result.Version
 	c.wrote(row, life)
 	return nil
@@ -293,7 +298,8 @@ func (c *commit) touch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.sendCookie = c.sendCookie || !c.manager.policy.TouchOnly && c.manager.maxAge(c.state.now) > 0
+	c.confirmed = true
+	c.sameCookie = c.sameCookie || !c.manager.policy.TouchOnly && c.manager.maxAge(c.state.now) > 0
 	c.wrote(c.state.row, life)
 	return nil
 }

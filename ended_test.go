@@ -254,3 +254,44 @@ func TestATouchDoesNotBringBackAnOldCookie(t *testing.T) {
 		t.Error("a touch of a live session does not send its kept cookie again")
 	}
 }
+
+// A slow response sends no token that another request replaced meanwhile, for whichever
+// reason it would have sent its own again.
+func TestASlowResponseDoesNotBringBackAnOldCookie(t *testing.T) {
+	t.Parallel()
+	slow := map[string]func(*sessions.Session){
+		"the secret was rotated": func(*sessions.Session) {},
+		"it saved early": func(s *sessions.Session) {
+			s.Cookie().SetMaxAge(time.Hour)
+			count.Set(s, 2)
+			if err := s.Save(t.Context()); err != nil {
+				t.Error(err)
+			}
+		},
+	}
+	for why, early := range slow {
+		store := newSpy()
+		v := loggedIn(t, newManager(t, store))
+		v.manager = newManager(t, store, func(o *sessions.Options) { o.Secrets = [][]byte{secretB, secretA} })
+		other := v.twin()
+		res := v.visit(func(s *sessions.Session) {
+			early(s)
+			other.visit(func(s *sessions.Session) { s.SetUser("ann") })
+		})
+		if c := ours(t, res); c != nil {
+			t.Errorf("%s: the slow response sent %v", why, c)
+		}
+		if !other.alive() {
+			t.Errorf("%s: the login is lost", why)
+		}
+	}
+	// And where nothing happens meanwhile the cookie comes.
+	for why, early := range slow {
+		store := newSpy()
+		v := loggedIn(t, newManager(t, store))
+		v.manager = newManager(t, store, func(o *sessions.Options) { o.Secrets = [][]byte{secretB, secretA} })
+		if c := ours(t, v.visit(early)); c == nil || !v.alive() {
+			t.Errorf("%s: no cookie", why)
+		}
+	}
+}

@@ -206,7 +206,7 @@ func (s *Session) writeHeader(h http.Header) {
 	}
 	token, left := "", m.lifetime()
 	switch {
-	case st.stored() && (s.sendCookie || m.policy.Rolling):
+	case st.stored() && (s.newCookie || s.sameCookie && s.confirmed || m.policy.Rolling):
 		left = st.row.AbsoluteIn
 		token = st.token
 	case !s.dropCookie:
@@ -252,7 +252,7 @@ func addVary(h http.Header) {
 func (s *Session) owesCookie() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.oweCookie && s.state.stored()
+	return s.newCookie && s.state.stored()
 }
 
 // closeCookie notes that no cookie can be sent any more and returns how it was.

@@ -38,8 +38,9 @@ type Session struct {
 	cookie     cookiePath
 	secure     bool // the cookie has the attribute Secure
 	presented  bool // the request carried a cookie of our name
-	sendCookie bool
-	oweCookie  bool // of what a save wrote, which the browser learns from the cookie alone
+	newCookie  bool // the browser does not have the token yet
+	sameCookie bool // it should get the cookie of its token again, if the session still has that
+	confirmed  bool // it had, when the row was last written
 	dropCookie bool
 	dropped    json.RawMessage // the attributes of the cookie that dropCookie is about, if it is a session's
 	inherited  bool            // it came with a predecessor's cookie, which has to go
@@ -244,7 +245,7 @@ func (s *Session) Destroy() {
 		s.dropped, _ = s.state.base.get(cookieMember)
 	}
 	s.pending = changes{drop: drop, destroyed: true}
-	s.sendCookie, s.dropCookie = false, s.presented
+	s.newCookie, s.sameCookie, s.dropCookie = false, false, s.presented
 	s.generation++
 	s.err, s.unreadable = nil, nil
 	s.state = state{now: s.freshLocked()}

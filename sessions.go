@@ -175,13 +175,13 @@ func (m *Manager) open(r *http.Request) (*Session, error) {
 			return m.begin(r, true)
 		}
 		st.token = token.Text
-		s.state, s.sendCookie = st, token.Old
+		s.state, s.sameCookie = st, token.Old
 	}
 	if live == 0 {
 		st, err := m.takeOver(ctx, r)
 		switch {
 		case err == nil:
-			s.state, s.sendCookie, s.inherited = st, true, true
+			s.state, s.newCookie, s.inherited = st, true, true
 		case !errors.Is(err, ErrNotFound):
 			return nil, m.storeError("take over", err)
 		}
