@@ -122,8 +122,8 @@ func (s *Session) IsNew() bool {
 	return !s.state.stored()
 }
 
-// CreatedAt returns when the session began, by the store's clock; now for a new
-// one. It is for display.
+// CreatedAt returns when the session began, by the store's clock, or by this
+// machine's in the request that makes it. It is for display.
 func (s *Session) CreatedAt() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,7 +134,9 @@ func (s *Session) CreatedAt() time.Time {
 }
 
 // AuthenticatedAt returns when SetUser last changed the user to somebody, by the
-// store's clock, and the zero time for a visitor. It is for display.
+// store's clock, or by this machine's in the request that did it. It is the zero time
+// for a visitor, and for a user who came with a session that was taken over or imported.
+// It is for display.
 func (s *Session) AuthenticatedAt() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -61,9 +61,9 @@ import (
 	"time"
 )
 
-// An ID names a session for its whole life. It is a UUID (version 7 for
-// sessions made here) in canonical lower-case text, unique in the table. It is
-// public: it appears in device lists and logs, and opens nothing. Its timestamp
+// An ID names a session for its whole life. It is a UUID in canonical lower-case
+// text, unique in the table: version 7 for a session that began here, version 8, a
+// digest, for one that was taken over. It is public: it appears in device lists and logs, and opens nothing. Its timestamp
 // is the application's and only keeps new rows together; never sort or decide by
 // it.
 type ID string
@@ -76,10 +76,11 @@ type ID string
 type Verifier string
 
 // A Ref is how a client refers to a row: by its name and a proof. Native stores
-// find the row by ID and compare the verifier in constant time, for example with
-// [crypto/subtle.ConstantTimeCompare]; they refuse verifiers that have not 32 bytes,
-// and an empty column proves nothing. A store whose
-// table has no such ID may find the row by Verifier and derive the ID.
+// find the row by ID. Load compares the verifier in constant time, for example with
+// [crypto/subtle.ConstantTimeCompare]; a write, which comes after a load, may have it
+// in its condition. They refuse verifiers that have not 32 bytes, and an empty column
+// proves nothing. A store whose table has no such ID may find the row by Verifier and
+// derive the ID.
 type Ref struct {
 	ID       ID
 	Verifier Verifier
