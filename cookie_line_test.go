@@ -14,6 +14,7 @@ import (
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/memstore"
 )
 
 func request(url string) (*http.Request, *httptest.ResponseRecorder) {
@@ -71,7 +72,7 @@ func TestGoldenSetCookieLines(t *testing.T) {
 		"rounded up":  {sessions.CookieOptions{MaxAge: 1500 * time.Millisecond}, "__Host-session=", "; Path=/", "; Max-Age=2", "; HttpOnly; Secure; SameSite=Lax"},
 		"the longest": {sessions.CookieOptions{MaxAge: 400 * 24 * time.Hour}, "__Host-session=", "; Path=/", "; Max-Age=34560000", "; HttpOnly; Secure; SameSite=Lax"},
 	} {
-		m := newManager(t, sessions.NewMemoryStore(0), func(o *sessions.Options) { o.Cookie, o.Lifetime = c.options, 400*24*time.Hour })
+		m := newManager(t, memstore.New(), func(o *sessions.Options) { o.Cookie, o.Lifetime = c.options, 400*24*time.Hour })
 		set := setCookie(t, m, "", func(s *sessions.Session) { count.Set(s, 1) })
 		value, attributes, _ := strings.Cut(strings.TrimPrefix(set, c.front), ";")
 		if !strings.HasPrefix(set, c.front) || len(value) != 109 || ";"+attributes != c.scope+c.expiry+c.rest {
@@ -89,7 +90,7 @@ func TestGoldenSetCookieLines(t *testing.T) {
 
 func TestAttributesSurviveEveryPath(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, sessions.NewMemoryStore(0), func(o *sessions.Options) {
+	m := newManager(t, memstore.New(), func(o *sessions.Options) {
 		o.Rolling = true
 		o.Cookie = sessions.CookieOptions{Domain: "example.com", Path: "/x", SameSite: http.SameSiteStrictMode}
 	})
@@ -116,7 +117,7 @@ func TestAttributesSurviveEveryPath(t *testing.T) {
 func TestSecretsLookRandom(t *testing.T) {
 	t.Parallel()
 	const n = 2000
-	m := newManager(t, sessions.NewMemoryStore(0))
+	m := newManager(t, memstore.New())
 	seen := map[string]bool{}
 	var ones [256]int
 	for range n {
@@ -140,7 +141,7 @@ func TestSecretsLookRandom(t *testing.T) {
 // mixedUp is a store whose driver, from mixUp on, answers Load with the row of
 // a certain user, whoever asked.
 type mixedUp struct {
-	*sessions.MemoryStore
+	*memstore.Store
 	mu   sync.Mutex
 	user string
 }
@@ -156,7 +157,7 @@ func (m *mixedUp) Load(ctx context.Context, ref driver.Ref) (driver.Row, error) 
 	user := m.user
 	m.mu.Unlock()
 	if user == "" {
-		return m.MemoryStore.Load(ctx, ref)
+		return m.Store.Load(ctx, ref)
 	}
 	rows, err := m.List(ctx, driver.ListRequest{User: user, Limit: 1})
 	if err != nil || len(rows) == 0 {

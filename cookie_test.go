@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/memstore"
 )
 
 // withHeader runs a request with these Cookie lines, and returns the count that
@@ -135,7 +136,7 @@ func TestEveryBitFlipIsRefused(t *testing.T) {
 
 func TestAClientCannotChooseAnID(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, sessions.NewMemoryStore(0))
+	m := newManager(t, memstore.New())
 	v := loggedIn(t, m)
 	dead := v.cookie
 	v.visit(func(s *sessions.Session) { s.Destroy() })
@@ -272,7 +273,7 @@ func TestOnlyCookiesCarryTheID(t *testing.T) {
 
 func TestALoadedRowOfAnotherSessionIsRefused(t *testing.T) {
 	t.Parallel()
-	store := &mixedUp{MemoryStore: sessions.NewMemoryStore(0)}
+	store := &mixedUp{Store: memstore.New()}
 	m := newManager(t, store)
 	a, b := loggedIn(t, m), loggedIn(t, m)
 	b.visit(func(s *sessions.Session) { s.SetUser("bob") })

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/memstore"
 )
 
 // enders are the ways in which a session's id dies while another request runs.
@@ -50,7 +51,7 @@ func TestNoResurrection(t *testing.T) {
 			t.Run(slow+" against "+ender, func(t *testing.T) {
 				t.Parallel()
 				var got error
-				m := newManager(t, sessions.NewMemoryStore(0), func(o *sessions.Options) {
+				m := newManager(t, memstore.New(), func(o *sessions.Options) {
 					o.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
 						got = err
 						sessions.DefaultErrorHandler(w, r, err)
@@ -97,7 +98,7 @@ func TestALogoutBesideANewTokenEndsTheSession(t *testing.T) {
 		"twice":            func(s *sessions.Session) { s.Regenerate(); _ = s.Save(context.Background()); s.Regenerate() },
 		"and a new cookie": func(s *sessions.Session) { s.Regenerate(); s.Cookie().SetMaxAge(time.Hour) },
 	} {
-		m := newManager(t, sessions.NewMemoryStore(0))
+		m := newManager(t, memstore.New())
 		v := loggedIn(t, m)
 		v.visit(func(s *sessions.Session) { s.SetUser("ann") })
 		res := v.twin().visit(func(s *sessions.Session) {
@@ -122,7 +123,7 @@ func TestAReaderDoesNotMindTheEnd(t *testing.T) {
 			"reads":   func(s *sessions.Session) { count.Get(s) },
 			"touches": func(s *sessions.Session) { s.Touch() },
 		} {
-			m := newManager(t, sessions.NewMemoryStore(0))
+			m := newManager(t, memstore.New())
 			v := loggedIn(t, m)
 			v.visit(func(s *sessions.Session) { s.SetUser("ann") })
 			old := v.twin()
@@ -137,7 +138,7 @@ func TestAReaderDoesNotMindTheEnd(t *testing.T) {
 func TestDestroyTwiceInParallelIsNoError(t *testing.T) {
 	t.Parallel()
 	for ender, end := range enders {
-		m := newManager(t, sessions.NewMemoryStore(0))
+		m := newManager(t, memstore.New())
 		v := loggedIn(t, m)
 		v.visit(func(s *sessions.Session) { s.SetUser("ann") })
 		old := v.twin()
@@ -173,7 +174,7 @@ func TestAClientThatHangsUpStopsNeitherSaveNorLogout(t *testing.T) {
 		"save":   {func(s *sessions.Session) { count.Set(s, 2) }, 1},
 		"logout": {func(s *sessions.Session) { s.Destroy() }, 0},
 	} {
-		m := newManager(t, sessions.NewMemoryStore(0))
+		m := newManager(t, memstore.New())
 		v := loggedIn(t, m)
 		r, rec := request("http://example.com/")
 		r.Header.Set("Cookie", cookieName+"="+v.cookie)
@@ -209,7 +210,7 @@ func (b *beforeLoad) Load(ctx context.Context, ref driver.Ref) (driver.Row, erro
 func TestAClientThatHangsUpLetsTheLoadEnd(t *testing.T) {
 	t.Parallel()
 	loads := 0
-	store := &beforeLoad{Store: sessions.NewMemoryStore(0)}
+	store := &beforeLoad{Store: memstore.New()}
 	m := newManager(t, store, func(o *sessions.Options) { o.Timeout = time.Minute })
 	v := loggedIn(t, m)
 	ctx, hangUp := contextWithCancel(t)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/memstore"
 )
 
 var (
@@ -20,7 +21,7 @@ var (
 // newExampleManager keeps sessions in memory; a program uses pgstore,
 // mysqlstore or sqlitestore, and reads its secret from its configuration.
 func newExampleManager() *sessions.Manager {
-	manager, err := sessions.New(sessions.NewMemoryStore(0), sessions.Options{
+	manager, err := sessions.New(memstore.New(), sessions.Options{
 		Secrets: [][]byte{[]byte("32 random bytes, never these ...")},
 	})
 	if err != nil {
@@ -135,7 +136,7 @@ func ExampleSessionCookie_SetMaxAge() {
 
 // A program runs "go reaper.Run(ctx)"; a cron job calls Sweep.
 func ExampleReaper() {
-	store := sessions.NewMemoryStore(0)
+	store := memstore.New()
 	ctx := context.Background()
 	for _, idle := range []time.Duration{time.Nanosecond, time.Nanosecond, time.Hour} {
 		_, _ = store.Create(ctx, driver.CreateRequest{Ref: randomRef(), Life: driver.Life{Idle: idle, Absolute: time.Hour}})

@@ -19,6 +19,7 @@ import (
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/uuid"
+	"github.com/sqlsessions/sessions/memstore"
 )
 
 var (
@@ -65,7 +66,7 @@ type spy struct {
 	calls map[string]int
 }
 
-func newSpy() *spy { return &spy{Store: sessions.NewMemoryStore(0)} }
+func newSpy() *spy { return &spy{Store: memstore.New()} }
 
 func (s *spy) call(op string) error {
 	s.mu.Lock()

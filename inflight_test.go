@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/memstore"
 )
 
 // inFlight runs meanwhile while a Save is inside the store's op, and then saves again.
@@ -83,7 +84,7 @@ func TestAnUpdateThatReadsTheSessionDoesNotLockUp(t *testing.T) {
 // somebody else's session.
 func TestAMergeRefusesTheRowOfAnotherSession(t *testing.T) {
 	t.Parallel()
-	store := &mixedUp{MemoryStore: sessions.NewMemoryStore(0)}
+	store := &mixedUp{Store: memstore.New()}
 	m := newManager(t, store)
 	a, b := loggedIn(t, m), loggedIn(t, m)
 	b.visit(func(s *sessions.Session) { s.SetUser("bob"); name.Set(s, "bob's secret") })

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/memstore"
 )
 
 func TestNewKeyRefusesBadNames(t *testing.T) {
@@ -50,7 +51,7 @@ func TestNewKeyRefusesBadNames(t *testing.T) {
 func TestTheZeroKeyIsRefused(t *testing.T) {
 	t.Parallel()
 	var zero sessions.Key[int]
-	v := newVisitor(t, newManager(t, sessions.NewMemoryStore(0)))
+	v := newVisitor(t, newManager(t, memstore.New()))
 	v.visit(func(s *sessions.Session) {
 		for name, use := range map[string]func(){
 			"Get":    func() { zero.Get(s) },
@@ -78,7 +79,7 @@ func TestTheZeroKeyIsRefused(t *testing.T) {
 
 func TestKeysOfEveryNameAreStored(t *testing.T) {
 	t.Parallel()
-	v := newVisitor(t, newManager(t, sessions.NewMemoryStore(0)))
+	v := newVisitor(t, newManager(t, memstore.New()))
 	names := []string{"a", "user id", "日本", `"quoted\`, "</script>", "\ufffd", "A", "a "}
 	v.visit(func(s *sessions.Session) {
 		for _, n := range names {
@@ -99,7 +100,7 @@ func TestKeysOfEveryNameAreStored(t *testing.T) {
 
 func TestGetLookupHasPopDelete(t *testing.T) {
 	t.Parallel()
-	v := newVisitor(t, newManager(t, sessions.NewMemoryStore(0)))
+	v := newVisitor(t, newManager(t, memstore.New()))
 	check := func(when string, s *sessions.Session, want string, there bool) {
 		got, ok := name.Get(s)
 		looked, err := name.Lookup(s)
@@ -138,7 +139,7 @@ func TestGetLookupHasPopDelete(t *testing.T) {
 func TestAValueOfAnotherType(t *testing.T) {
 	t.Parallel()
 	number := sessions.NewKey[int]("name") // the same value as name
-	v := newVisitor(t, newManager(t, sessions.NewMemoryStore(0)))
+	v := newVisitor(t, newManager(t, memstore.New()))
 	v.visit(func(s *sessions.Session) { name.Set(s, "hunter2") })
 	v.visit(func(s *sessions.Session) {
 		if got, ok := number.Get(s); got != 0 || ok {
@@ -167,7 +168,7 @@ func TestAValueOfAnotherType(t *testing.T) {
 func roundTrip[T any](t *testing.T, what string, v T) {
 	t.Helper()
 	k := sessions.NewKey[T]("k")
-	visitor := newVisitor(t, newManager(t, sessions.NewMemoryStore(0)))
+	visitor := newVisitor(t, newManager(t, memstore.New()))
 	visitor.visit(func(s *sessions.Session) { k.Set(s, v) })
 	visitor.visit(func(s *sessions.Session) {
 		if got, err := k.Lookup(s); err != nil || !reflect.DeepEqual(got, v) {
@@ -215,7 +216,7 @@ func TestValuesComeBackAsTheyWere(t *testing.T) {
 
 func TestUpdateReturnsWhatItStored(t *testing.T) {
 	t.Parallel()
-	v := newVisitor(t, newManager(t, sessions.NewMemoryStore(0)))
+	v := newVisitor(t, newManager(t, memstore.New()))
 	add := func(n int) int { return n + 2 }
 	v.visit(func(s *sessions.Session) {
 		if got := count.Update(s, add); got != 2 {
@@ -238,7 +239,7 @@ func TestUpdateReturnsWhatItStored(t *testing.T) {
 func TestUpdateRefusesWhatSetRefuses(t *testing.T) {
 	t.Parallel()
 	k := sessions.NewKey[float64]("ratio")
-	v := loggedIn(t, newManager(t, sessions.NewMemoryStore(0)))
+	v := loggedIn(t, newManager(t, memstore.New()))
 	res := v.visit(func(s *sessions.Session) {
 		k.Update(s, func(float64) float64 { return math.NaN() })
 		if !errors.Is(s.Err(), sessions.ErrValue) {
@@ -257,7 +258,7 @@ func TestSetUserRefusesWhatNoDatabaseKeeps(t *testing.T) {
 		"ann": true, "日本": true, strings.Repeat("u", 255): true,
 		strings.Repeat("u", 256): false, "a\x00b": false, "\xff": false,
 	} {
-		v := loggedIn(t, newManager(t, sessions.NewMemoryStore(0)))
+		v := loggedIn(t, newManager(t, memstore.New()))
 		res := v.visit(func(s *sessions.Session) { s.SetUser(user) })
 		if (res.StatusCode == 200) != ok {
 			t.Errorf("%.10q: status %d, want it accepted: %v", user, res.StatusCode, ok)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/memstore"
 )
 
 // refKeeper is a store that writes down the verifiers it sees.
@@ -240,7 +241,7 @@ func TestManagerOptionsAndSessionPrintNoSecret(t *testing.T) {
 func TestARefusedValueIsNotLogged(t *testing.T) {
 	t.Parallel()
 	log := new(logBook)
-	v := newVisitor(t, newManager(t, sessions.NewMemoryStore(0), func(o *sessions.Options) { o.Logger = log.logger() }))
+	v := newVisitor(t, newManager(t, memstore.New(), func(o *sessions.Options) { o.Logger = log.logger() }))
 	v.visit(func(s *sessions.Session) {
 		sessions.NewKey[any]("n").Set(s, map[string]any{"pin": json.Number("hunter2")})
 	})

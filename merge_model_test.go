@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/memstore"
 )
 
 // A change is one thing that a request does, for the session and for a model
@@ -62,7 +63,7 @@ func TestMergeAgreesWithAModel(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(2000) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
-		v := loggedIn(t, newManager(t, sessions.NewMemoryStore(0)))
+		v := loggedIn(t, newManager(t, memstore.New()))
 		start := map[string]int{"count": 1}
 		for _, k := range []string{"a", "b", "c"} {
 			start[k] = rnd.IntN(3)

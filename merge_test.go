@@ -11,6 +11,7 @@ import (
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/memstore"
 )
 
 // together runs n requests of one browser so that all have loaded the session
@@ -36,7 +37,7 @@ func together(v *visitor, n int, f func(i int, s *sessions.Session)) {
 func TestParallelRequestsEachKeepTheirKey(t *testing.T) {
 	t.Parallel()
 	const n = 200
-	v := loggedIn(t, newManager(t, sessions.NewMemoryStore(0)))
+	v := loggedIn(t, newManager(t, memstore.New()))
 	key := func(i int) sessions.Key[int] { return sessions.NewKey[int](fmt.Sprint("key ", i)) }
 	together(v, n, func(i int, s *sessions.Session) { key(i).Set(s, i) })
 	v.visit(func(s *sessions.Session) {
@@ -54,7 +55,7 @@ func TestParallelRequestsEachKeepTheirKey(t *testing.T) {
 func TestParallelUpdatesAreAllApplied(t *testing.T) {
 	t.Parallel()
 	const n = 200
-	v := loggedIn(t, newManager(t, sessions.NewMemoryStore(0)))
+	v := loggedIn(t, newManager(t, memstore.New()))
 	together(v, n, func(_ int, s *sessions.Session) { count.Update(s, func(c int) int { return c + 1 }) })
 	if got := value(v, count); got != n+1 {
 		t.Errorf("the counter ended at %d, want %d", got, n+1)
@@ -64,7 +65,7 @@ func TestParallelUpdatesAreAllApplied(t *testing.T) {
 func TestUpdatesOfOneRequestInParallel(t *testing.T) {
 	t.Parallel()
 	const n = 200
-	v := loggedIn(t, newManager(t, sessions.NewMemoryStore(0)))
+	v := loggedIn(t, newManager(t, memstore.New()))
 	v.serve(func(_ http.ResponseWriter, r *http.Request) {
 		s := sessions.FromContext(r.Context())
 		var done sync.WaitGroup
@@ -116,7 +117,7 @@ func TestAnEqualValueWritesNothing(t *testing.T) {
 
 func TestUpdateRunsAgainOnTheOtherRequestsValue(t *testing.T) {
 	t.Parallel()
-	v := loggedIn(t, newManager(t, sessions.NewMemoryStore(0)))
+	v := loggedIn(t, newManager(t, memstore.New()))
 	var saw []int
 	v.visit(func(s *sessions.Session) {
 		count.Update(s, func(n int) int {
@@ -135,7 +136,7 @@ func TestUpdateRunsAgainOnTheOtherRequestsValue(t *testing.T) {
 // Another goroutine of the request changes the value while f runs.
 func TestUpdateNoticesAChangeMadeWhileFRan(t *testing.T) {
 	t.Parallel()
-	v := loggedIn(t, newManager(t, sessions.NewMemoryStore(0)))
+	v := loggedIn(t, newManager(t, memstore.New()))
 	var saw []int
 	v.visit(func(s *sessions.Session) {
 		got := count.Update(s, func(n int) int {
@@ -159,7 +160,7 @@ func TestUpdateNoticesAChangeMadeWhileFRan(t *testing.T) {
 // not change it back.
 func TestAMergeKeepsTheStoredUser(t *testing.T) {
 	t.Parallel()
-	store := sessions.NewMemoryStore(0)
+	store := memstore.New()
 	v := loggedIn(t, newManager(t, store))
 	wantStatus(t, v.visit(func(s *sessions.Session) {
 		rows, err := store.List(t.Context(), driver.ListRequest{All: true, Limit: 10})

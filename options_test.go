@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/memstore"
 )
 
 // newError returns what New says about the valid options with a change.
 func newError(change func(*sessions.Options)) error {
 	o := sessions.Options{Secrets: [][]byte{secretA}}
 	change(&o)
-	_, err := sessions.New(sessions.NewMemoryStore(0), o)
+	_, err := sessions.New(memstore.New(), o)
 	return err
 }
 

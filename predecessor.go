@@ -35,7 +35,7 @@ type Predecessor struct {
 	UserKey string
 
 	// ImportedOnly takes only what `sessions import` has copied, and leaves the old table
-	// alone, so that it can be dropped; Manager's store may then be an empty MemoryStore.
+	// alone, so that it can be dropped; Manager's store may then be an empty memstore.
 	// Defaults to false. Set it after the last import.
 	ImportedOnly bool
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/memstore"
 )
 
 // sweeper is a store whose Reap does as it is told, and keeps the
@@ -228,7 +229,7 @@ func TestABatchThatHangsIsEnded(t *testing.T) {
 func TestReaperDeletesTheDeadAlone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		store := sessions.NewMemoryStore(0)
+		store := memstore.New()
 		m := newManager(t, store)
 		for range 7 {
 			loggedIn(t, m)

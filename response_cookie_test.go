@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/memstore"
 )
 
 // steps are what a handler can do that concerns the cookie.
@@ -58,7 +59,7 @@ func TestOneCookieThatDescribesTheLastState(t *testing.T) {
 	for _, existed := range []bool{false, true} {
 		for _, seq := range orders(4) {
 			label := fmt.Sprintf("existed=%v %v", existed, seq)
-			m := newManager(t, sessions.NewMemoryStore(0))
+			m := newManager(t, memstore.New())
 			v := newVisitor(t, m)
 			if existed {
 				v = loggedIn(t, m)
@@ -118,7 +119,7 @@ func TestOneCookieThatDescribesTheLastState(t *testing.T) {
 
 func TestTheHandlersOwnCookiesStay(t *testing.T) {
 	t.Parallel()
-	v := newVisitor(t, newManager(t, sessions.NewMemoryStore(0)))
+	v := newVisitor(t, newManager(t, memstore.New()))
 	res := v.serve(func(w http.ResponseWriter, r *http.Request) {
 		http.SetCookie(w, &http.Cookie{Name: "theme", Value: "dark"})
 		http.SetCookie(w, &http.Cookie{Name: cookieName, Value: "the handler's idea"})
@@ -144,7 +145,7 @@ func TestVaryIsMerged(t *testing.T) {
 		{[]string{"Accept, *"}, []string{"Accept, *"}},
 		{[]string{"Cookie-Preference"}, []string{"Cookie-Preference", "Cookie"}},
 	} {
-		v := newVisitor(t, newManager(t, sessions.NewMemoryStore(0)))
+		v := newVisitor(t, newManager(t, memstore.New()))
 		res := v.serve(func(w http.ResponseWriter, r *http.Request) {
 			for _, line := range c.there {
 				w.Header().Add("Vary", line)
@@ -160,7 +161,7 @@ func TestVaryIsMerged(t *testing.T) {
 
 func TestVaryNeedsAnAccess(t *testing.T) {
 	t.Parallel()
-	v := newVisitor(t, newManager(t, sessions.NewMemoryStore(0)))
+	v := newVisitor(t, newManager(t, memstore.New()))
 	if got := v.serve(func(http.ResponseWriter, *http.Request) {}).Header["Vary"]; got != nil {
 		t.Errorf("Vary %q on a response that does not depend on the session", got)
 	}
@@ -186,7 +187,7 @@ func TestNoStoreComesWithTheCookieOnly(t *testing.T) {
 		{[]string{"No-Store, private"}, "No-Store, private", "No-Store, private"},
 		{[]string{"private", "no-store"}, "private|no-store", "private|no-store"},
 	} {
-		v := newVisitor(t, newManager(t, sessions.NewMemoryStore(0)))
+		v := newVisitor(t, newManager(t, memstore.New()))
 		for _, set := range []bool{true, false} {
 			res := v.serve(func(w http.ResponseWriter, r *http.Request) {
 				for _, line := range c.there {
@@ -209,7 +210,7 @@ func TestNoStoreComesWithTheCookieOnly(t *testing.T) {
 
 func TestRollingSendsTheCookieEachTime(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, sessions.NewMemoryStore(0), func(o *sessions.Options) { o.Rolling = true })
+	m := newManager(t, memstore.New(), func(o *sessions.Options) { o.Rolling = true })
 	v := loggedIn(t, m)
 	if c := ours(t, v.visit(func(*sessions.Session) {})); c == nil || c.Value != v.cookie {
 		t.Errorf("cookie %v, want the one that is there", c)

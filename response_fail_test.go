@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/memstore"
 )
 
 // noise is what a handler puts into its answer; none of it may leave when the
@@ -183,7 +184,7 @@ func TestPanicSavesNothingAndPassesOn(t *testing.T) {
 func TestRefusedValueFailsTheRequestAndKeepsTheOldRow(t *testing.T) {
 	t.Parallel()
 	bad := sessions.NewKey[any]("bad")
-	m := newManager(t, sessions.NewMemoryStore(0))
+	m := newManager(t, memstore.New())
 	v := loggedIn(t, m)
 	res := v.visit(func(s *sessions.Session) {
 		count.Set(s, 2)
@@ -202,7 +203,7 @@ func TestTooLargeKeepsTheOldRow(t *testing.T) {
 	t.Parallel()
 	const limit = 100
 	exact := strings.Repeat("x", limit-len(`{"name":""}`))
-	m := newManager(t, sessions.NewMemoryStore(0), func(o *sessions.Options) { o.MaxBytes = limit })
+	m := newManager(t, memstore.New(), func(o *sessions.Options) { o.MaxBytes = limit })
 	v := newVisitor(t, m)
 	wantStatus(t, v.visit(func(s *sessions.Session) { name.Set(s, exact) }), http.StatusOK)
 	var got error

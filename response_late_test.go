@@ -7,11 +7,12 @@ import (
 	"testing"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/memstore"
 )
 
 func TestLateChangeOfAnExistingSessionIsSaved(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, sessions.NewMemoryStore(0))
+	m := newManager(t, memstore.New())
 	v := loggedIn(t, m)
 	wantStatus(t, v.serve(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusOK)
@@ -24,7 +25,7 @@ func TestLateChangeOfAnExistingSessionIsSaved(t *testing.T) {
 
 func TestLateDestroyEndsTheSession(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, sessions.NewMemoryStore(0))
+	m := newManager(t, memstore.New())
 	v := loggedIn(t, m)
 	v.serve(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusOK)
@@ -107,7 +108,7 @@ func TestNothingLateIsDoneWithoutAChange(t *testing.T) {
 
 func TestSaveWritesNowAndMaySetTheCookie(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, sessions.NewMemoryStore(0))
+	m := newManager(t, memstore.New())
 	v := newVisitor(t, m)
 	res := v.serve(func(w http.ResponseWriter, r *http.Request) {
 		s := sessions.FromContext(r.Context())
@@ -134,7 +135,7 @@ func TestSaveWritesNowAndMaySetTheCookie(t *testing.T) {
 func TestALateErrorThatSaveToldIsTheHandlersOwn(t *testing.T) {
 	t.Parallel()
 	for again, want := range map[bool]bool{false: true, true: false} {
-		m := newManager(t, sessions.NewMemoryStore(0))
+		m := newManager(t, memstore.New())
 		srv, client := newServer(t, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(w, "begun")
 			s := sessions.FromContext(r.Context())

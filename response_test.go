@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/memstore"
 )
 
 // newServer starts a real server; the client keeps cookies.
@@ -107,7 +108,7 @@ func TestCommitsBeforeTheFirstByte(t *testing.T) {
 
 func TestCommitsWhenTheHandlerWritesNothing(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, sessions.NewMemoryStore(0))
+	m := newManager(t, memstore.New())
 	srv, client := newServer(t, m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		count.Set(sessions.FromContext(r.Context()), 1)
 	})))
@@ -209,7 +210,7 @@ func TestHijackCommitsAnExistingSession(t *testing.T) {
 
 func TestHijackRefusesASessionThatNeedsACookie(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, sessions.NewMemoryStore(0))
+	m := newManager(t, memstore.New())
 	srv, client := newServer(t, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		count.Set(sessions.FromContext(r.Context()), 1)
 		if _, _, err := w.(http.Hijacker).Hijack(); err == nil {
@@ -251,7 +252,7 @@ func TestSendfileIsKept(t *testing.T) {
 	if err := os.WriteFile(path, make([]byte, 100_000), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m := newManager(t, sessions.NewMemoryStore(0))
+	m := newManager(t, memstore.New())
 	w := &innerWriter{ResponseRecorder: httptest.NewRecorder()}
 	m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFile(w, r, path)
@@ -265,7 +266,7 @@ func TestSendfileIsKept(t *testing.T) {
 // still answer in the ordinary way.
 func TestACookieCanStillBeSetAfterHijackFailed(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, sessions.NewMemoryStore(0))
+	m := newManager(t, memstore.New())
 	w := &innerWriter{ResponseRecorder: httptest.NewRecorder(), hijackErr: http.ErrNotSupported}
 	m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, _, err := http.NewResponseController(w).Hijack(); !errors.Is(err, http.ErrNotSupported) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/memstore"
 )
 
 func contextWithCancel(t *testing.T) (context.Context, context.CancelFunc) {
@@ -20,7 +21,7 @@ func contextWithCancel(t *testing.T) (context.Context, context.CancelFunc) {
 
 func TestSetUserRegenerates(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, sessions.NewMemoryStore(0))
+	m := newManager(t, memstore.New())
 	v := loggedIn(t, m)
 	id := look(v, (*sessions.Session).ID)
 	for _, user := range []string{"ann", "bob", ""} {
@@ -58,7 +59,7 @@ func TestNothingCancelsARegeneration(t *testing.T) {
 		"Destroy":       func(s *sessions.Session) { s.Destroy(); count.Set(s, 1) },
 	} {
 		for order := range 2 {
-			m := newManager(t, sessions.NewMemoryStore(0))
+			m := newManager(t, memstore.New())
 			v := loggedIn(t, m)
 			old := v.twin()
 			v.visit(func(s *sessions.Session) {
@@ -80,7 +81,7 @@ func TestNothingCancelsARegeneration(t *testing.T) {
 
 func TestReloadForgetsAndReadsAnew(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, sessions.NewMemoryStore(0))
+	m := newManager(t, memstore.New())
 	v := loggedIn(t, m)
 	v.serve(func(_ http.ResponseWriter, r *http.Request) {
 		s := sessions.FromContext(r.Context())
@@ -121,7 +122,7 @@ func TestReloadForgetsAndReadsAnew(t *testing.T) {
 
 func TestReloadKeepsTheIDOfANewSession(t *testing.T) {
 	t.Parallel()
-	newVisitor(t, newManager(t, sessions.NewMemoryStore(0))).visit(func(s *sessions.Session) {
+	newVisitor(t, newManager(t, memstore.New())).visit(func(s *sessions.Session) {
 		before := s.ID()
 		if err := s.Reload(t.Context()); err != nil || s.ID() != before {
 			t.Errorf("Reload returns %v, and the ID went from %s to %s", err, before, s.ID())
@@ -132,7 +133,7 @@ func TestReloadKeepsTheIDOfANewSession(t *testing.T) {
 // A listed row that can't be read can be ended, but not overwritten.
 func TestAnUnreadableSessionIsNotOverwritten(t *testing.T) {
 	t.Parallel()
-	store := sessions.NewMemoryStore(0)
+	store := memstore.New()
 	m := newManager(t, store)
 	v := loggedIn(t, m)
 	v.visit(func(s *sessions.Session) { s.SetUser("ann") })
@@ -194,7 +195,7 @@ func TestASaveThatFailedCanBeTriedAgain(t *testing.T) {
 
 func TestLoadByCookieValue(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, sessions.NewMemoryStore(0))
+	m := newManager(t, memstore.New())
 	v := loggedIn(t, m)
 	s, err := m.Load(t.Context(), v.cookie)
 	if err != nil {
@@ -224,7 +225,7 @@ func TestLoadByCookieValue(t *testing.T) {
 
 func TestListAndRevoke(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, sessions.NewMemoryStore(0))
+	m := newManager(t, memstore.New())
 	var ids []sessions.ID
 	for _, user := range []string{"ann", "ann", "bob", ""} {
 		v := loggedIn(t, m)
@@ -273,7 +274,7 @@ func TestRevokeEndsASessionWhateverItsTokenHasBecome(t *testing.T) {
 		"Regenerate": func(s *sessions.Session) { s.Regenerate() },
 		"SetUser":    func(s *sessions.Session) { s.SetUser(""); s.SetUser("ann") },
 	} {
-		m := newManager(t, sessions.NewMemoryStore(0))
+		m := newManager(t, memstore.New())
 		v := loggedIn(t, m)
 		v.visit(func(s *sessions.Session) { s.SetUser("ann") })
 		id := look(v, (*sessions.Session).ID)
@@ -290,7 +291,7 @@ func TestRevokeEndsASessionWhateverItsTokenHasBecome(t *testing.T) {
 
 func TestRevokeEndsOnlyTheSessionOfTheUserNamed(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, sessions.NewMemoryStore(0))
+	m := newManager(t, memstore.New())
 	v, visitor := loggedIn(t, m), loggedIn(t, m)
 	v.visit(func(s *sessions.Session) { s.SetUser("ann") })
 	id := look(v, (*sessions.Session).ID)
@@ -334,7 +335,7 @@ func TestRevokeRefusesWhatIsNoID(t *testing.T) {
 // the cookie stays logged in.
 func TestReloadDoesNotUndoADestroy(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, sessions.NewMemoryStore(0))
+	m := newManager(t, memstore.New())
 	v := loggedIn(t, m)
 	copied := v.twin()
 	res := v.serve(func(_ http.ResponseWriter, r *http.Request) {

@@ -4,7 +4,7 @@
 // before the handler runs, and saves what the handler changed before the first
 // byte of the response leaves:
 //
-//	store := pgstore.New(db) // or mysqlstore, sqlitestore, NewMemoryStore
+//	store := pgstore.New(db) // or mysqlstore, sqlitestore, memstore
 //	manager, err := sessions.New(store, sessions.Options{Secrets: [][]byte{secret}})
 //	...
 //	http.ListenAndServe(addr, manager.Handler(mux))
@@ -44,7 +44,7 @@ import (
 )
 
 // A Store keeps sessions. It is made by pgstore, mysqlstore, sqlitestore or
-// [NewMemoryStore]. Package driver describes the contract for stores of your own.
+// memstore. Package driver describes the contract for stores of your own.
 type Store = driver.Store
 
 // An ID is a session's public name, a UUID in canonical text. It never changes
@@ -71,7 +71,7 @@ func New(store Store, options Options) (*Manager, error) {
 		return nil, err
 	}
 	if store == nil {
-		return nil, fmt.Errorf("%w: store is nil; use pgstore, mysqlstore, sqlitestore or NewMemoryStore", ErrInvalid)
+		return nil, fmt.Errorf("%w: store is nil; use pgstore, mysqlstore, sqlitestore or memstore", ErrInvalid)
 	}
 	return newManager(store, options, newNative(&options)), nil
 }

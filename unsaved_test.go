@@ -9,6 +9,7 @@ import (
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/memstore"
 )
 
 // The function of an Update that panics while it is laid over what a save wrote must not
@@ -197,7 +198,7 @@ func (l *lossy) Create(ctx context.Context, req driver.CreateRequest) (driver.Sa
 // The row whose answer was lost is the session's: it gets no second one, and keeps its ID.
 func TestACreateWhoseAnswerIsLost(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, &lossy{Store: sessions.NewMemoryStore(0), creates: 1})
+	m := newManager(t, &lossy{Store: memstore.New(), creates: 1})
 	v := newVisitor(t, m)
 	var first, second sessions.ID
 	v.visit(func(s *sessions.Session) {

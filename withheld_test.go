@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/memstore"
 )
 
 // plain runs a request through a manager with SecureAlways and without TLS.
@@ -65,7 +66,7 @@ func TestPlainHTTPMakesNoSessionAndSaysSoOnce(t *testing.T) {
 
 func TestPlainHTTPOnLoopbackIsExempt(t *testing.T) {
 	t.Parallel()
-	m := always(t, sessions.NewMemoryStore(0))
+	m := always(t, memstore.New())
 	for _, url := range []string{"http://localhost:8080/", "http://127.0.0.1/", "http://[::1]:80/", "http://app.localhost/"} {
 		res := plain(m, url, "", nil, func(s *sessions.Session) { count.Set(s, 1) })
 		cookies := res.Cookies()
@@ -78,7 +79,7 @@ func TestPlainHTTPOnLoopbackIsExempt(t *testing.T) {
 
 func TestATrustedProxyMakesThePlainRequestSecure(t *testing.T) {
 	t.Parallel()
-	m := always(t, sessions.NewMemoryStore(0), func(o *sessions.Options) {
+	m := always(t, memstore.New(), func(o *sessions.Options) {
 		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	})
 	for remote, want := range map[string]int{"10.0.0.1:99": 1, "192.0.2.1:99": 0} {
@@ -94,7 +95,7 @@ func TestATrustedProxyMakesThePlainRequestSecure(t *testing.T) {
 
 func TestAutoFollowsTheProxy(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, sessions.NewMemoryStore(0), func(o *sessions.Options) {
+	m := newManager(t, memstore.New(), func(o *sessions.Options) {
 		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} // httptest's client
 	})
 	for proto, want := range map[string]bool{"https": true, "http": false, "": false} {
@@ -117,7 +118,7 @@ func TestNewIDOverPlainHTTPKillsTheOldOne(t *testing.T) {
 		"SetUser":    func(s *sessions.Session) { s.SetUser("ann") },
 		"Destroy":    func(s *sessions.Session) { s.Destroy() },
 	} {
-		m := always(t, sessions.NewMemoryStore(0))
+		m := always(t, memstore.New())
 		cookie := overHTTPS(t, m)
 		res := plain(m, "http://example.com/", cookie, nil, f)
 		wantStatus(t, res, http.StatusOK)
@@ -133,7 +134,7 @@ func TestNewIDOverPlainHTTPKillsTheOldOne(t *testing.T) {
 
 func TestAnExistingSessionIsStillUpdatedOverPlainHTTP(t *testing.T) {
 	t.Parallel()
-	m := always(t, sessions.NewMemoryStore(0))
+	m := always(t, memstore.New())
 	cookie := overHTTPS(t, m)
 	res := plain(m, "http://example.com/", cookie, nil, func(s *sessions.Session) { count.Set(s, 2) })
 	wantStatus(t, res, http.StatusOK)

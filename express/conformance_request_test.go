@@ -11,6 +11,7 @@ import (
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/express"
+	"github.com/sqlsessions/sessions/memstore"
 )
 
 var errDown = errors.New("the database is down")
@@ -19,7 +20,7 @@ var errDown = errors.New("the database is down")
 func TestConformanceRequest(t *testing.T) {
 	conform(t, []conformanceTest{
 		{[]int{21}, "what an application needs is exported", func(t *testing.T) {
-			m, err := express.New(sessions.NewMemoryStore(0), express.Options{Secrets: []string{secret}})
+			m, err := express.New(memstore.New(), express.Options{Secrets: []string{secret}})
 			if err != nil {
 				t.Fatal(err)
 			}

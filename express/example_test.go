@@ -22,6 +22,7 @@ import (
 	"github.com/sqlsessions/sessions/express"
 	"github.com/sqlsessions/sessions/express/mysqlsession"
 	"github.com/sqlsessions/sessions/express/pgsimple"
+	"github.com/sqlsessions/sessions/memstore"
 	"github.com/sqlsessions/sessions/mysqlstore"
 	"github.com/sqlsessions/sessions/pgstore"
 )
@@ -152,7 +153,7 @@ func Example_importedOnly() { //nolint:testableexamples // it would need a datab
 	if err != nil {
 		log.Fatal(err)
 	}
-	old, err := express.New(sessions.NewMemoryStore(0), express.Options{
+	old, err := express.New(memstore.New(), express.Options{
 		Secrets: []string{os.Getenv("SESSION_SECRET")},
 	})
 	if err != nil {
@@ -172,7 +173,7 @@ func Example_importedOnly() { //nolint:testableexamples // it would need a datab
 
 // One user's session lasts longer than the others'.
 func ExampleSetCookie() {
-	manager, err := express.New(sessions.NewMemoryStore(0), express.Options{Secrets: []string{"keyboard cat"}})
+	manager, err := express.New(memstore.New(), express.Options{Secrets: []string{"keyboard cat"}})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -195,7 +196,7 @@ func ExampleSetCookie() {
 
 // A handler's test needs no database and no cookie of its own making.
 func ExampleNew() {
-	manager, err := express.New(sessions.NewMemoryStore(0), express.Options{Secrets: []string{"keyboard cat"}})
+	manager, err := express.New(memstore.New(), express.Options{Secrets: []string{"keyboard cat"}})
 	if err != nil {
 		log.Fatal(err)
 	}

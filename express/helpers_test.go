@@ -13,6 +13,7 @@ import (
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/express"
+	"github.com/sqlsessions/sessions/memstore"
 )
 
 const secret = "keyboard cat"
@@ -43,7 +44,7 @@ type spy struct {
 	fails map[string]error // instead of the call
 }
 
-func newSpy() *spy { return &spy{Store: sessions.NewMemoryStore(0)} }
+func newSpy() *spy { return &spy{Store: memstore.New()} }
 
 func (s *spy) note(op string) error {
 	s.mu.Lock()

@@ -12,11 +12,12 @@ import (
 	"testing"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/memstore"
 )
 
 func TestRoutesMoveOneByOne(t *testing.T) {
 	t.Parallel()
-	manager, err := sessions.New(sessions.NewMemoryStore(0), sessions.Options{Secrets: [][]byte{[]byte(rand.Text() + rand.Text())}})
+	manager, err := sessions.New(memstore.New(), sessions.Options{Secrets: [][]byte{[]byte(rand.Text() + rand.Text())}})
 	if err != nil {
 		t.Fatal(err)
 	}
