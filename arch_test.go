@@ -30,7 +30,7 @@ func TestTheRootImportsTheStandardLibraryAlone(t *testing.T) {
 	deps := goTool(t, "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".")
 	slices.Sort(deps)
 	if !slices.Equal(deps, []string{
-		module, module + "/driver", module + "/internal/deadline", module + "/internal/jsontext", module + "/internal/native",
+		module, module + "/driver", module + "/internal/deadline", module + "/internal/jsontext",
 		module + "/internal/uuid", module + "/internal/wire",
 	}) {
 		t.Errorf("the root depends on %v", deps)

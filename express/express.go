@@ -25,11 +25,10 @@ import (
 	"strings"
 
 	"github.com/sqlsessions/sessions"
-	"github.com/sqlsessions/sessions/memstore"
 )
 
 // New returns a manager that keeps sessions as express-session does. The store is one of
-// package pgsimple or mysqlsession, or a [memstore.Store] for tests.
+// package pgsimple or mysqlsession, or package memstore for tests.
 // The error wraps [sessions.ErrInvalid].
 func New(store sessions.Store, options Options) (*sessions.Manager, error) {
 	o := options.withDefaults()
