@@ -99,7 +99,7 @@ func testFullDisk(t *testing.T, tab *table, disk string) {
 		users[i].ok("/set?v=kept")
 	}
 	refused := response{Response: &http.Response{}}
-	for range 5000 {
+	for range 20_000 { // more than any of these disks takes
 		if refused = a.browser(t).get("/set?v=" + random(length)); refused.StatusCode != http.StatusOK {
 			break
 		}
