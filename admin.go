@@ -78,7 +78,7 @@ func (m *Manager) Revoke(ctx context.Context, user string, id ID) error {
 	if !id.Valid() {
 		return fmt.Errorf("sessions: revoke: %w: %.40q is no session's ID, which is a UUID in lower case", ErrNotFound, string(id))
 	}
-	if checkUser(user) != nil { // nobody's name
+	if checkUser(user) != nil { // no session can have it
 		return fmt.Errorf("sessions: revoke: %w", ErrNotFound)
 	}
 	err := m.store.End(ctx, driver.EndRequest{ID: id, User: &user})

@@ -186,8 +186,8 @@ func (c *commit) create(ctx context.Context) error {
 	})
 }
 
-// createAgain saves over the row of an earlier create whose answer was lost. Nobody else
-// has its token.
+// createAgain saves over the row of an earlier create whose answer was lost. Its token
+// was never sent, so no other request can have changed the row.
 func (c *commit) createAgain(ctx context.Context, row driver.Row, life driver.Life, taken error) (driver.SaveResult, error) {
 	mine, err := c.manager.store.Load(ctx, row.Ref)
 	if errors.Is(err, ErrNotFound) {

@@ -256,8 +256,7 @@ func TestATouchDoesNotBringBackAnOldCookie(t *testing.T) {
 	}
 }
 
-// A slow response sends no token that another request replaced meanwhile, for whichever
-// reason it would have sent its own again.
+// A slow response does not send its token again if another request has replaced it.
 func TestASlowResponseDoesNotBringBackAnOldCookie(t *testing.T) {
 	t.Parallel()
 	slow := map[string]func(*sessions.Session){
@@ -286,7 +285,7 @@ func TestASlowResponseDoesNotBringBackAnOldCookie(t *testing.T) {
 			t.Errorf("%s: the login is lost", why)
 		}
 	}
-	// And where nothing happens meanwhile the cookie comes.
+	// If no other request replaced the token, the cookie is sent.
 	for why, early := range slow {
 		store := newSpy()
 		v := loggedIn(t, newManager(t, store))

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/sqlsessions/sessions"
-	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/memstore"
 )
 
@@ -131,39 +130,6 @@ func TestReloadKeepsTheIDOfANewSession(t *testing.T) {
 }
 
 // A listed row that can't be read can be ended, but not overwritten.
-func TestAnUnreadableSessionIsNotOverwritten(t *testing.T) {
-	t.Parallel()
-	store := memstore.New()
-	m := newManager(t, store)
-	v := loggedIn(t, m)
-	v.visit(func(s *sessions.Session) { s.SetUser("ann") })
-	rows, err := store.List(t.Context(), driver.ListRequest{User: "ann", Limit: 10})
-	if err != nil || len(rows) != 1 {
-		t.Fatal(len(rows), err)
-	}
-	rows[0].Data = []byte(`{"broken`)
-	if err := saveRow(t, store, rows[0]); err != nil {
-		t.Fatal(err)
-	}
-	for s, err := range m.SessionsOf(t.Context(), "ann") {
-		if err != nil {
-			t.Fatal(err)
-		}
-		for range 2 {
-			count.Set(s, 7)
-			if err := s.Save(t.Context()); !errors.Is(err, sessions.ErrValue) {
-				t.Errorf("Save returns %v", err)
-			}
-			s.Discard() // of the change, not of the reason
-		}
-		s.Destroy()
-		if err := s.Save(t.Context()); err != nil {
-			t.Errorf("Destroy: %v", err)
-		}
-	}
-	wantRows(t, m, 0)
-}
-
 func TestASaveThatFailedCanBeTriedAgain(t *testing.T) {
 	t.Parallel()
 	for op, f := range map[string]func(*sessions.Session){

@@ -12,6 +12,18 @@ import (
 	"github.com/sqlsessions/sessions/memstore"
 )
 
+// panicsOnce counts up, and panics when it is called for the second time, which is when it
+// is applied again.
+func panicsOnce() func(int) int {
+	calls := 0
+	return func(n int) int {
+		if calls++; calls == 2 {
+			panic("in the function")
+		}
+		return n + 1
+	}
+}
+
 // The function of an Update that panics while it is laid over what a save wrote must not
 // leave a lock behind that ends the process. What was saved stays, and nothing more is.
 func TestAnUpdateThatPanicsDuringASave(t *testing.T) {
@@ -21,16 +33,10 @@ func TestAnUpdateThatPanicsDuringASave(t *testing.T) {
 	v.serve(func(_ http.ResponseWriter, r *http.Request) {
 		s := sessions.FromContext(r.Context())
 		name.Set(s, "x")
-		calls := 0
 		store.reset(func(op string) error {
 			if op == "save" {
 				store.reset(nil)
-				count.Update(s, func(n int) int {
-					if calls++; calls == 2 {
-						panic("in the function")
-					}
-					return n + 1
-				})
+				count.Update(s, panicsOnce())
 			}
 			return nil
 		})
@@ -61,13 +67,7 @@ func TestAnUpdateThatPanicsInAMerge(t *testing.T) {
 	v.serve(func(_ http.ResponseWriter, r *http.Request) {
 		s := sessions.FromContext(r.Context())
 		name.Set(s, "kept")
-		calls := 0
-		count.Update(s, func(n int) int {
-			if calls++; calls == 2 {
-				panic("in the function")
-			}
-			return n + 1
-		})
+		count.Update(s, panicsOnce())
 		v.twin().visit(func(s *sessions.Session) { count.Set(s, 10) })
 		func() {
 			defer func() { _ = recover() }()
@@ -286,4 +286,37 @@ func TestUsersThatNobodyIs(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestAnUnreadableSessionIsNotOverwritten(t *testing.T) {
+	t.Parallel()
+	store := memstore.New()
+	m := newManager(t, store)
+	v := loggedIn(t, m)
+	v.visit(func(s *sessions.Session) { s.SetUser("ann") })
+	rows, err := store.List(t.Context(), driver.ListRequest{User: "ann", Limit: 10})
+	if err != nil || len(rows) != 1 {
+		t.Fatal(len(rows), err)
+	}
+	rows[0].Data = []byte(`{"broken`)
+	if err := saveRow(t, store, rows[0]); err != nil {
+		t.Fatal(err)
+	}
+	for s, err := range m.SessionsOf(t.Context(), "ann") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			count.Set(s, 7)
+			if err := s.Save(t.Context()); !errors.Is(err, sessions.ErrValue) {
+				t.Errorf("Save returns %v", err)
+			}
+			s.Discard() // of the change, not of the reason
+		}
+		s.Destroy()
+		if err := s.Save(t.Context()); err != nil {
+			t.Errorf("Destroy: %v", err)
+		}
+	}
+	wantRows(t, m, 0)
 }

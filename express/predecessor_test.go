@@ -236,62 +236,6 @@ func TestATakeOverThatCannotBeUndoneFailsClosed(t *testing.T) {
 	}
 }
 
-// A session that is in use here keeps to the timeouts of here.
-func TestImportLeavesSessionsInUseAlone(t *testing.T) {
-	t.Parallel()
-	v := newMove(t, func(o *sessions.Options) { o.IdleTimeout, o.Lifetime = time.Minute, 30*24*time.Hour })
-	b := v.login(t)
-	b.manager = v.old
-	b.visit(func(s *sessions.Session) { s.Cookie().SetMaxAge(14 * 24 * time.Hour) })
-	if _, err := v.next.Import(t.Context(), nil); err != nil {
-		t.Fatal(err)
-	}
-	v.options.Predecessor.ImportedOnly = true
-	v.next = v.manager(t)
-	b.manager = v.next
-	b.visit(func(s *sessions.Session) { s.Cookie().SetMaxAge(0); s.SetUser("ann") })
-	got, err := v.next.Import(t.Context(), nil)
-	if want := (sessions.ImportReport{Read: 1, Unchanged: 1}); got != want || err != nil {
-		t.Errorf("import: %+v, %v, want %+v", got, err, want)
-	}
-	for s, err := range v.next.SessionsOf(t.Context(), "ann") {
-		if left := time.Until(s.ExpiresAt()); err != nil || left > time.Minute {
-			t.Errorf("the session lives for %v, %v", left, err)
-		}
-	}
-}
-
-// A copy that has expired is not ended to make room for another: by then it may be a session
-// in use.
-func TestImportLeavesExpiredCopiesToTheReaper(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		v := newMove(t, func(o *sessions.Options) { o.Predecessor.Until = time.Now().Add(30 * 24 * time.Hour) })
-		b := v.login(t)
-		b.manager = v.old
-		run := func(want sessions.ImportReport) {
-			t.Helper()
-			if got, err := v.next.Import(t.Context(), nil); err != nil || got != want {
-				t.Errorf("import: %+v, %v, want %+v", got, err, want)
-			}
-		}
-		run(sessions.ImportReport{Read: 1, Copied: 1})
-		for range 4 { // the old application goes on until the copy has expired
-			time.Sleep(7 * time.Hour)
-			b.visit(func(s *sessions.Session) { s.Touch() })
-		}
-		v.store.taken()
-		run(sessions.ImportReport{Read: 1, Skipped: 1})
-		if ops := v.store.taken(); slices.Contains(ops, "destroy") {
-			t.Errorf("the import did %v", ops)
-		}
-		b.manager = v.next // a request that takes the session over makes room
-		if got := value(b, views); got != 1 {
-			t.Errorf("views is %d", got)
-		}
-	})
-}
-
 func TestASessionThatCannotBeStoredHereStaysThere(t *testing.T) {
 	t.Parallel()
 	v := newMove(t)
@@ -323,74 +267,6 @@ func TestTheTakeOverEnds(t *testing.T) {
 			t.Errorf("after Until: views %d, %d old sessions left", got, count(t, v.old))
 		}
 	})
-}
-
-func TestImport(t *testing.T) {
-	t.Parallel()
-	v := newMove(t)
-	users := make([]*browser, 1200) // more than two pages
-	for i := range users {
-		users[i] = v.login(t)
-	}
-	pages := 0
-	run := func(want sessions.ImportReport) {
-		t.Helper()
-		got, err := v.next.Import(t.Context(), func(sessions.ImportReport) { pages++ })
-		if err != nil || got != want || !got.Verified() {
-			t.Errorf("import: %+v, %v, want %+v", got, err, want)
-		}
-	}
-	run(sessions.ImportReport{Read: 1200, Copied: 1200})
-	if pages != 4 || count(t, v.old) != 1200 || count(t, v.next) != 1200 {
-		t.Errorf("%d pages, %d sessions there, %d here", pages, count(t, v.old), count(t, v.next))
-	}
-	run(sessions.ImportReport{Read: 1200, Unchanged: 1200})
-
-	// The old application goes on: one session changes and one ends.
-	changed, ended, moved := users[0], users[1], users[2]
-	changed.manager, ended.manager = v.old, v.old
-	changed.visit(func(s *sessions.Session) { views.Set(s, 7) })
-	left := ended.cookies["connect.sid"]
-	ended.visit(func(s *sessions.Session) { s.Destroy() })
-	ended.manager, ended.cookies = v.next, map[string]string{"connect.sid": left}
-	if got := value(ended, views); got != 0 {
-		t.Error("a copy counts although its original has ended")
-	}
-	if got := value(moved, views); got != 1 { // and one moves over
-		t.Errorf("a session that was copied and then taken over: views is %d", got)
-	}
-	run(sessions.ImportReport{Read: 1198, Updated: 1, Unchanged: 1197, Removed: 1})
-
-	v.options.Predecessor.ImportedOnly = true
-	v.next = v.manager(t)
-	v.oldStore.taken()
-	for i, b := range users {
-		b.manager = v.next
-		want := 1
-		switch i {
-		case 0:
-			want = 7
-		case 1:
-			want = 0
-		}
-		if got := value(b, views); got != want {
-			t.Errorf("user %d: views is %d, want %d", i, got, want)
-		}
-	}
-	if asked := v.oldStore.taken(); len(asked) > 0 {
-		t.Errorf("the old table was asked: %v", asked)
-	}
-	if n := count(t, v.next); n != 1199 {
-		t.Errorf("%d sessions here, want 1199", n)
-	}
-	// What is in use is no copy any more.
-	if _, err := v.old.RevokeAll(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	run(sessions.ImportReport{})
-	if n := count(t, v.next); n != 1199 {
-		t.Errorf("%d sessions here after another import, want 1199", n)
-	}
 }
 
 func TestPredecessorOptions(t *testing.T) {

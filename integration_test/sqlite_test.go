@@ -104,8 +104,8 @@ func TestSQLiteMigrationWhileServing(t *testing.T) {
 	})
 }
 
-// A value of another type would compare as larger than any time, and make a session live
-// for ever. The table takes none.
+// Text and blobs compare as larger than any time, so such an expiry would never pass. The
+// table rejects them.
 func TestSQLiteTakesNoOtherTypes(t *testing.T) {
 	c, _ := openFile(t, wal)
 	tab := c.newTable(t)
@@ -123,7 +123,7 @@ func TestSQLiteTakesNoOtherTypes(t *testing.T) {
 	}
 }
 
-// Rows that live for ever do not keep the reaper from those behind them.
+// Rows that never expire do not stop the reaper from reaching the dead rows after them.
 func TestSQLiteReaperBesideFarTimes(t *testing.T) {
 	const far, dead, batch = 60, 10, 20
 	c, _ := openFile(t, wal)
@@ -131,7 +131,8 @@ func TestSQLiteReaperBesideFarTimes(t *testing.T) {
 	for range far + dead {
 		insert(t, tab.store, newRow(`{}`))
 	}
-	_, err := tab.db.ExecContext(t.Context(), "UPDATE "+tab.name+" SET reap_after = rowid, expires_at = CASE WHEN rowid > "+strconv.Itoa(far)+" THEN 1 ELSE 9223372036854775807 END")
+	_, err := tab.db.ExecContext(t.Context(), "UPDATE "+tab.name+" SET reap_after = rowid, "+
+		"expires_at = CASE WHEN rowid > "+strconv.Itoa(far)+" THEN 1 ELSE 9223372036854775807 END")
 	check(t, err)
 	reaped := 0
 	for range 2 * (far + dead) / batch {

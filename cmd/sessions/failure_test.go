@@ -55,7 +55,7 @@ func TestURLsThatFail(t *testing.T) {
 		"sqlite::memory:":                                            "in memory",
 		"sqlite:x.db?mode=memory":                                    "in memory",
 		"sqlite:x.db?mode=ro":                                        "take mode out",
-		"sqlite:file:x.db?_pragma=journal_mode(WAL)":                 "without file:",
+		"sqlite:file:x.db?_pragma=journal_mode(WAL)":                 "take file: out",
 		"sqlite:":        "names no file",
 		"sqlite:100%.db": "%25",
 		"sqlite:" + filepath.Join(t.TempDir(), "no", "such", "folder.db"): "can't open",

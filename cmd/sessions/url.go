@@ -167,7 +167,7 @@ func parseSQLite(rest string) (address, error) {
 		return address{}, errors.New("a SQLite database in memory is gone when the command ends, so there is nothing to migrate or to clean up: name a file, as in sqlite:file.db")
 	}
 	if strings.HasPrefix(path, "file:") {
-		return address{}, errors.New("a SQLite URL is sqlite: and the path of the file, without file: in it, which is for the application's driver: write sqlite:file.db")
+		return address{}, errors.New("take file: out of the SQLite URL, which is for the application's driver: write sqlite:file.db")
 	}
 	path, authority := strings.CutPrefix(path, "//")
 	if authority && !strings.HasPrefix(path, "/") {

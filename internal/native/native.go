@@ -35,8 +35,9 @@ func Proves(client, row driver.Verifier) bool {
 	return len(row) == sha256.Size && subtle.ConstantTimeCompare([]byte(client), []byte(row)) == 1
 }
 
-// Overtaken returns ErrNotFound or ErrConflict where a save of the same row could only
-// meet that, because it came before another was sent, which had this outcome; else nil.
+// Overtaken returns the error that a waiting save of the same row would get, judged by the
+// outcome of a save that was sent after it came: ErrNotFound, ErrConflict, or nil if the
+// outcome does not decide it.
 func Overtaken(ended driver.SaveRequest, out driver.SaveResult, err error, waits driver.SaveRequest) error {
 	sameRef, sameVersion, saved := ended.From == waits.From, ended.Version == waits.Version, out.Version != 0
 	switch {
@@ -47,7 +48,7 @@ func Overtaken(ended driver.SaveRequest, out driver.SaveResult, err error, waits
 		saved && sameVersion:
 		return driver.ErrConflict
 	}
-	return nil // nobody knows what it met, or it tells nothing
+	return nil
 }
 
 // CheckVerifier returns why a row can't have this verifier, or nil.
