@@ -43,17 +43,18 @@ func (m *Manager) list(ctx context.Context, req driver.ListRequest) iter.Seq2[*S
 	req.Limit = pageSize
 	return func(yield func(*Session, error) bool) {
 		for req := req; ; {
-			rows, err := m.store.List(ctx, req)
+			rows, err := m.core.store.List(ctx, req)
 			if err != nil {
-				yield(nil, m.storeError("list", err))
+				yield(nil, storeError("list", err))
 				return
 			}
 			for _, row := range rows {
 				req.After = row.ID
-				st, err := m.decode(row)
-				s := &Session{manager: m, state: st, cookie: cookieGone}
+				st, err := m.core.decode(row)
+				s := m.detached(st)
 				if err != nil { // shown all the same, so that it can be revoked, but not overwritten
-					s.state = state{row: row, user: row.User, id: row.ID}
+					now, _ := m.core.fresh(nil)
+					s.state = state{row: row, base: now, now: now, user: row.User, id: row.ID}
 					s.unreadable = fmt.Errorf("sessions: save: the session can't be read: %w: %w", ErrValue, err)
 					s.err = s.unreadable
 				}
@@ -81,11 +82,11 @@ func (m *Manager) Revoke(ctx context.Context, user string, id ID) error {
 	if checkUser(user) != nil { // no session can have it
 		return fmt.Errorf("sessions: revoke: %w", ErrNotFound)
 	}
-	err := m.store.End(ctx, driver.EndRequest{ID: id, User: &user})
+	err := m.core.store.End(ctx, driver.EndRequest{ID: id, User: &user})
 	if errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("sessions: revoke: %w", ErrNotFound)
 	}
-	return m.storeError("revoke", err)
+	return storeError("revoke", err)
 }
 
 // RevokeUser ends all sessions of a user except those given, usually the one
@@ -113,16 +114,16 @@ func (m *Manager) endAll(ctx context.Context, op string, req driver.EndAllReques
 		return 0, fmt.Errorf("sessions: %s: %w", op, err)
 	}
 	for total := 0; ; {
-		n, err := m.store.EndAll(ctx, req)
+		n, err := m.core.store.EndAll(ctx, req)
 		total += n
 		if err != nil || n < pageSize {
-			return total, m.storeError(op, err)
+			return total, storeError(op, err)
 		}
 	}
 }
 
 // Count returns how many sessions are live. It may read the whole table.
 func (m *Manager) Count(ctx context.Context) (int, error) {
-	stats, err := m.store.Stats(ctx)
-	return stats.Live, m.storeError("count", err)
+	stats, err := m.core.store.Stats(ctx)
+	return stats.Live, storeError("count", err)
 }

@@ -1,12 +1,11 @@
 package sessions
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/sqlsessions/sessions/driver"
@@ -15,131 +14,17 @@ import (
 // A commit carries one batch of a session's changes to the store. It works on
 // a copy, so that the handler's goroutines can go on with the session.
 type commit struct {
-	manager    *Manager
-	request    *http.Request // nil outside of one
-	state      state
-	changes    changes
-	cookie     cookiePath
-	due        bool // the idle timeout has to be moved
-	newCookie  bool // the token is new
-	sameCookie bool // the browser should get the cookie of its token again
-	confirmed  bool // the row has this token
-}
-
-// cookiePath says whether a cookie can still reach the browser.
-type cookiePath int
-
-const (
-	cookieOpen     cookiePath = iota
-	cookieWithheld            // a Secure cookie on plain HTTP
-	cookieGone                // the header has left, or there is no response
-)
-
-// save writes what is pending. It does not stop when ctx is cancelled: a client
-// that hangs up must neither lose a save nor half-finish a logout.
-func (s *Session) save(ctx context.Context) (err error) {
-	s.saving.Lock()
-	defer s.saving.Unlock()
-	c, err := s.begin()
-	if err != nil || c == nil {
-		return err
-	}
-	err = errPanicked
-	defer func() { err = s.manager.storeError("save", s.finish(c, err)) }()
-	err = c.run(s.manager.limit(ctx))
-	return err
-}
-
-// errPanicked is the outcome of a save that a function of [Key.Update] ended.
-var errPanicked = errors.New("a function panicked")
-
-// begin takes the pending changes, or returns nil when there is nothing to write.
-func (s *Session) begin() (*commit, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.err != nil {
-		return nil, s.err
-	}
-	if !s.state.stored() && (len(s.pending.ops) > 0 || s.pending.user || s.manager.policy.SaveNew && !s.pending.destroyed) {
-		// Name it now, so that ID returns the same before, during and after the save.
-		if err := s.nameLocked(); err != nil {
-			return nil, s.manager.storeError("save", err)
-		}
-	}
-	s.confirmed = false
-	always, due := s.manager.policy.Resave, s.touchDue() || s.sameCookie && s.state.stored() && s.cookie == cookieOpen
-	if !s.state.stored() {
-		always = s.manager.policy.SaveNew && !s.pending.destroyed
-	}
-	if !s.pending.any() && !due && !always {
-		return nil, nil //nolint:nilnil // said above, and the usual case
-	}
-	c := &commit{manager: s.manager, request: s.request, state: s.state, changes: s.pending, cookie: s.cookie, due: due}
-	s.pending = changes{}
-	return c, nil
-}
-
-// finish adopts what the commit wrote and re-applies what the handler changed while
-// it ran. A commit that failed hands its changes back.
-func (s *Session) finish(c *commit, err error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err != nil {
-		s.pending = c.changes.then(s.pending)
-		return err
-	}
-	defer s.adoptLocked(c) // also when a function panics
-	c.state.base = c.state.now
-	for !s.pending.destroyed && len(s.pending.ops) > 0 {
-		ops, generation := slices.Clone(s.pending.ops), s.generation
-		now, err := s.replayUnlocked(c.state.base, ops)
-		if s.generation != generation {
-			continue
-		}
-		if err != nil {
-			s.err = cmp.Or(s.err, err)
-		} else {
-			c.state.now = now
-		}
-		break
-	}
-	return nil
-}
-
-// replayUnlocked lets go of s.mu, because the function of an Update may look at the
-// session. If it panics, nothing more of the request is saved, as after an error.
-func (s *Session) replayUnlocked(base document, ops []op) (now document, err error) {
-	s.mu.Unlock()
-	err = fmt.Errorf("sessions: update: %w: %w", ErrValue, errPanicked)
-	panicked := err
-	defer func() {
-		s.mu.Lock()
-		if err == panicked { //nolint:errorlint // this one and no other
-			s.err = cmp.Or(s.err, err)
-		}
-	}()
-	return replay(base, ops)
-}
-
-func (s *Session) adoptLocked(c *commit) {
-	if s.pending.destroyed {
-		if c.state.stored() {
-			s.pending.drop = c.state.row.Ref
-		}
-		return
-	}
-	if s.pending.user {
-		c.state.user = s.state.user
-	}
-	s.state = c.state
-	s.newCookie = s.newCookie || c.newCookie
-	s.sameCookie = s.sameCookie || c.sameCookie
-	s.confirmed = c.confirmed
+	core    *core
+	request *http.Request // nil outside of one
+	state   state
+	changes changes
+	fate    fate
+	due     bool // the idle timeout has to be moved
 }
 
 func (c *commit) run(ctx context.Context) error {
 	if c.changes.drop != (driver.Ref{}) {
-		if err := c.manager.end(ctx, c.changes.drop); err != nil {
+		if err := c.core.end(ctx, c.changes.drop); err != nil {
 			return err
 		}
 		c.changes.drop = driver.Ref{}
@@ -147,35 +32,35 @@ func (c *commit) run(ctx context.Context) error {
 	switch {
 	case !c.state.stored():
 		return c.create(ctx)
-	case c.changes.renew != renewNone || c.dirty() || c.manager.policy.Resave:
+	case c.changes.renew != renewNone || c.dirty() || c.core.policy.Resave:
 		return c.merged(ctx, c.update)
-	case c.due || c.changes.touch:
+	case c.due:
 		return c.touch(ctx)
 	}
 	return nil
 }
 
-// dirty reports whether the row holds something else than it should.
+// dirty reports whether the row has to change.
 func (c *commit) dirty() bool {
 	return c.state.user != c.state.row.User || !c.state.now.equal(c.state.base)
 }
 
 // create inserts a new session, if there is something in it.
 func (c *commit) create(ctx context.Context) error {
-	if c.state.user == "" && !c.state.now.hasValues() && (!c.manager.policy.SaveNew || c.changes.destroyed) {
+	if c.state.user == "" && c.state.now.doc.Empty() && (!c.core.policy.SaveNew || c.changes.destroyed) {
 		return nil
 	}
-	switch c.cookie {
+	switch c.fate.path {
 	case cookieGone:
 		return ErrTooLate
 	case cookieWithheld: // a row that no browser can ask for is only litter
-		c.manager.logWithheld()
+		c.core.logWithheld()
 		return nil
 	}
 	life := c.life()
-	life.Absolute = c.manager.lifetime()
+	life.Absolute = c.core.policy.lifetime
 	return c.write(false, life, func(row driver.Row) (driver.SaveResult, error) {
-		result, err := c.manager.store.Create(ctx, driver.CreateRequest{
+		result, err := c.core.store.Create(ctx, driver.CreateRequest{
 			Ref: row.Ref, User: row.User, Label: row.Label, Data: row.Data, Life: life, Authenticated: c.login(),
 		})
 		if c.changes.unsure && errors.Is(err, driver.ErrExists) {
@@ -189,14 +74,14 @@ func (c *commit) create(ctx context.Context) error {
 // createAgain saves over the row of an earlier create whose answer was lost. Its token
 // was never sent, so no other request can have changed the row.
 func (c *commit) createAgain(ctx context.Context, row driver.Row, life driver.Life, taken error) (driver.SaveResult, error) {
-	mine, err := c.manager.store.Load(ctx, row.Ref)
+	mine, err := c.core.store.Load(ctx, row.Ref)
 	if errors.Is(err, ErrNotFound) {
 		return driver.SaveResult{}, taken
 	}
 	if err != nil {
 		return driver.SaveResult{}, err
 	}
-	return c.manager.store.Save(ctx, driver.SaveRequest{
+	return c.core.store.Save(ctx, driver.SaveRequest{
 		From: row.Ref, Version: mine.Version, Verifier: row.Verifier,
 		User: row.User, Label: row.Label, Data: row.Data, Life: life, Authenticated: c.login(),
 	})
@@ -207,18 +92,19 @@ func (c *commit) update(ctx context.Context) error {
 	from, life, renew := c.state.row.Ref, c.life(), c.changes.renew != renewNone
 	switch {
 	case !renew:
-	case c.cookie == cookieGone:
+	case c.fate.path == cookieGone:
 		return ErrTooLate
-	case c.cookie == cookieWithheld: // the new token can't be sent, and the old one must die all the same
-		c.manager.logWithheld()
-		c.state = state{}
-		return c.manager.end(ctx, from)
+	case c.fate.path == cookieWithheld: // the new token can't be sent, and the old one must die all the same
+		c.core.logWithheld()
+		now, err := c.core.fresh(c.request)
+		c.state = state{now: now}
+		return errors.Join(err, c.core.end(ctx, from))
 	case c.login():
-		life.Absolute = c.manager.lifetime()
+		life.Absolute = c.core.policy.lifetime
 	}
 	modified := c.dirty()
 	err := c.write(renew, life, func(row driver.Row) (driver.SaveResult, error) {
-		return c.manager.store.Save(ctx, driver.SaveRequest{
+		return c.core.store.Save(ctx, driver.SaveRequest{
 			From: from, Version: row.Version, Verifier: row.Verifier,
 			User: row.User, Label: row.Label, Data: row.Data, Life: life, Authenticated: c.login(),
 		})
@@ -226,12 +112,12 @@ func (c *commit) update(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.confirmed = true
+	c.fate.confirmed = true
 	for _, o := range c.changes.ops {
-		c.sameCookie = c.sameCookie || o.name == cookieMember
+		c.fate.again = c.fate.again || o.kind == opCookie
 	}
 	// A cookie that the browser keeps by a clock of its own has to follow.
-	c.sameCookie = c.sameCookie || modified && c.manager.maxAge(c.state.now) > 0
+	c.fate.again = c.fate.again || modified && c.state.now.cookie.MaxAge() > 0
 	return nil
 }
 
@@ -256,12 +142,12 @@ func (c *commit) write(renew bool, life driver.Life, put func(driver.Row) (drive
 	err = driver.ErrExists
 	for try := 0; try < maxCollisions && errors.Is(err, driver.ErrExists); try++ {
 		if renew || try > 0 {
-			if token, err = c.manager.protocol.NewToken(c.request, c.state.row.ID); err != nil {
+			if token, err = c.core.protocol.NewToken(c.request, c.state.row.ID); err != nil {
 				return err
 			}
 		}
 		if isNew {
-			row.Ref = c.manager.protocol.Ref(token)
+			row.Ref = c.core.protocol.Ref(token)
 		}
 		result, err = put(row)
 	}
@@ -277,7 +163,7 @@ func (c *commit) write(renew bool, life driver.Life, put func(driver.Row) (drive
 	if life.Absolute > 0 {
 		row.AbsoluteIn = life.Absolute
 	}
-	c.newCookie = c.newCookie || isNew
+	c.fate.isNew = c.fate.isNew || isNew
 	c.state.token, c.state.id, row.Version = token, row.ID, result.Version
 	c.wrote(row, life)
 	return nil
@@ -285,11 +171,8 @@ func (c *commit) write(renew bool, life driver.Life, put func(driver.Row) (drive
 
 func (c *commit) touch(ctx context.Context) error {
 	life := c.life()
-	life.Throttle = c.manager.touchInterval(c.state.now)
-	if c.changes.touch {
-		life.Throttle = 0
-	}
-	_, err := c.manager.store.Touch(ctx, driver.TouchRequest{Ref: c.state.row.Ref, Life: life})
+	life.Throttle = c.core.policy.touchInterval(c.state.now.cookie)
+	_, err := c.core.store.Touch(ctx, driver.TouchRequest{Ref: c.state.row.Ref, Life: life})
 	if errors.Is(err, ErrNotFound) {
 		// It ended, or another request gave it a new token, whose cookie this one's
 		// must not replace in the browser.
@@ -298,8 +181,8 @@ func (c *commit) touch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.confirmed = true
-	c.sameCookie = c.sameCookie || !c.manager.policy.TouchOnly && c.manager.maxAge(c.state.now) > 0
+	c.fate.confirmed = true
+	c.fate.again = c.fate.again || !c.core.policy.TouchOnly && c.state.now.cookie.MaxAge() > 0
 	c.wrote(c.state.row, life)
 	return nil
 }
@@ -307,17 +190,70 @@ func (c *commit) touch(ctx context.Context) error {
 // row returns what to write.
 func (c *commit) row() (driver.Row, error) {
 	row := c.state.row
-	c.state.now = c.manager.renewed(c.state.now)
-	row.User, row.Data = c.state.user, c.state.now.encode()
-	if limit := c.manager.options.MaxBytes; len(row.Data) > limit {
+	c.state.now = c.state.now.renewed()
+	row.User, row.Data = c.state.user, c.state.now.doc.Encode()
+	if limit := c.core.options.MaxBytes; len(row.Data) > limit {
 		return row, fmt.Errorf("%w: %d bytes of JSON, MaxBytes is %d; keep big things in a table of their own", ErrTooLarge, len(row.Data), limit)
 	}
 	return row, nil
 }
 
-func (c *commit) life() driver.Life { return driver.Life{Idle: c.manager.idle(c.state.now)} }
+func (c *commit) life() driver.Life { return driver.Life{Idle: c.state.now.cookie.Idle()} }
 
 func (c *commit) wrote(row driver.Row, life driver.Life) {
 	row.ExpiresIn = min(life.Idle, row.AbsoluteIn)
 	c.state.row = row
+}
+
+const (
+	// maxTries bounds how often one save meets another's. Within a process the gate lets
+	// one loser at a time try again, so only other machines can use them up.
+	maxTries = 40
+	maxPause = 20 * time.Millisecond
+)
+
+// merged runs write, and as long as another request got there first, puts the
+// commit's changes on top of what that one saved and runs write again.
+func (c *commit) merged(ctx context.Context, write func(context.Context) error) error {
+	err := write(ctx)
+	if !errors.Is(err, ErrConflict) {
+		return err
+	}
+	leave, gateErr := c.core.gate.enter(ctx, c.state.row.ID)
+	if gateErr != nil {
+		return err
+	}
+	defer leave()
+	for try := 0; errors.Is(err, ErrConflict) && try < maxTries; try++ {
+		if try > 0 {
+			pause := time.Duration(rand.Int64N(int64(min(maxPause, time.Millisecond<<min(try, 10)))))
+			if sleep(ctx, pause) != nil {
+				return err
+			}
+		}
+		if changed, rebaseErr := c.rebase(ctx); rebaseErr != nil || !changed {
+			return rebaseErr
+		}
+		err = write(ctx)
+	}
+	return err
+}
+
+// rebase loads the row again and puts the commit's changes on top of it. It
+// reports whether they still change anything.
+func (c *commit) rebase(ctx context.Context) (changed bool, err error) {
+	theirs, err := c.core.load(ctx, c.state.row.Ref)
+	if err != nil {
+		return false, err
+	}
+	now, err := replay(theirs.base, c.changes.ops)
+	if err != nil {
+		return false, err
+	}
+	st := &c.state
+	st.row, st.base, st.now = theirs.row, theirs.base, now
+	if !c.changes.user {
+		st.user = theirs.user
+	}
+	return c.changes.renew != renewNone || c.dirty(), nil
 }

@@ -189,7 +189,7 @@ func cookieValues(h http.Header, name string) iter.Seq[string] {
 	}
 }
 
-// cookie returns what to send for value; maxAge as in [SessionCookie]. An
+// cookie returns what to send for value. maxAge is 0 for a browser session. An
 // empty value deletes the cookie in the browser, for which all attributes must
 // be those it was set with.
 func (o *CookieOptions) cookie(value string, maxAge time.Duration, secure bool) *http.Cookie {

@@ -91,14 +91,12 @@ func TestGoldenSetCookieLines(t *testing.T) {
 func TestAttributesSurviveEveryPath(t *testing.T) {
 	t.Parallel()
 	m := newManager(t, memstore.New(), func(o *sessions.Options) {
-		o.Rolling = true
 		o.Cookie = sessions.CookieOptions{Domain: "example.com", Path: "/x", SameSite: http.SameSiteStrictMode}
 	})
 	var cookie string
 	var seen []string
 	for _, f := range []func(*sessions.Session){
 		func(s *sessions.Session) { count.Set(s, 1) },
-		func(*sessions.Session) {},
 		func(s *sessions.Session) { s.Regenerate() },
 		func(s *sessions.Session) { s.SetUser("ann") },
 		func(s *sessions.Session) { s.Destroy(); count.Set(s, 1) },

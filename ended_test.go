@@ -41,7 +41,7 @@ var slowRequests = map[string]func(*sessions.Session){
 	"Clear":      func(s *sessions.Session) { s.Clear() },
 	"Regenerate": func(s *sessions.Session) { s.Regenerate() },
 	"SetUser":    func(s *sessions.Session) { s.SetUser("bob") },
-	"SetMaxAge":  func(s *sessions.Session) { s.Cookie().SetMaxAge(9999 * 3600e9) },
+	"SetMaxAge":  func(s *sessions.Session) { s.SetMaxAge(9999 * 3600e9) },
 }
 
 func TestNoResurrection(t *testing.T) {
@@ -96,7 +96,7 @@ func TestALogoutBesideANewTokenEndsTheSession(t *testing.T) {
 		"SetUser":          func(s *sessions.Session) { s.SetUser("eve") },
 		"SetUser, nobody":  func(s *sessions.Session) { s.SetUser("") },
 		"twice":            func(s *sessions.Session) { s.Regenerate(); _ = s.Save(context.Background()); s.Regenerate() },
-		"and a new cookie": func(s *sessions.Session) { s.Regenerate(); s.Cookie().SetMaxAge(time.Hour) },
+		"and a new cookie": func(s *sessions.Session) { s.Regenerate(); s.SetMaxAge(time.Hour) },
 	} {
 		m := newManager(t, memstore.New())
 		v := loggedIn(t, m)
@@ -121,7 +121,7 @@ func TestAReaderDoesNotMindTheEnd(t *testing.T) {
 	for ender, end := range enders {
 		for what, f := range map[string]func(*sessions.Session){
 			"reads":   func(s *sessions.Session) { count.Get(s) },
-			"touches": func(s *sessions.Session) { s.Touch() },
+			"touches": func(s *sessions.Session) { _ = s.Touch(context.Background()) },
 		} {
 			m := newManager(t, memstore.New())
 			v := loggedIn(t, m)
@@ -243,14 +243,16 @@ func TestATouchDoesNotBringBackAnOldCookie(t *testing.T) {
 	v := loggedIn(t, m)
 	slow := v.twin()
 	res := slow.serve(func(w http.ResponseWriter, r *http.Request) {
-		sessions.FromContext(r.Context()).Touch()
+		if err := sessions.FromContext(r.Context()).Touch(r.Context()); err != nil {
+			t.Error(err)
+		}
 		v.visit(func(s *sessions.Session) { s.Regenerate() })
 		w.WriteHeader(http.StatusOK)
 	})
 	if c := ours(t, res); c != nil {
 		t.Errorf("the slow answer sets the cookie %v", c)
 	}
-	res = v.visit(func(s *sessions.Session) { s.Touch() })
+	res = v.visit(touch)
 	if c := ours(t, res); c == nil {
 		t.Error("a touch of a live session does not send its kept cookie again")
 	}
@@ -262,7 +264,7 @@ func TestASlowResponseDoesNotBringBackAnOldCookie(t *testing.T) {
 	slow := map[string]func(*sessions.Session){
 		"the secret was rotated": func(*sessions.Session) {},
 		"it saved early": func(s *sessions.Session) {
-			s.Cookie().SetMaxAge(time.Hour)
+			s.SetMaxAge(time.Hour)
 			count.Set(s, 2)
 			if err := s.Save(t.Context()); err != nil {
 				t.Error(err)

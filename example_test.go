@@ -117,12 +117,12 @@ func ExampleSession_SetUser() {
 }
 
 // "Remember me": this session's cookie outlives the browser.
-func ExampleSessionCookie_SetMaxAge() {
+func ExampleSession_SetMaxAge() {
 	h := newExampleManager().Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		s := sessions.FromContext(r.Context())
 		s.SetUser("ann")
 		if r.FormValue("remember") == "yes" {
-			s.Cookie().SetMaxAge(14 * 24 * time.Hour)
+			s.SetMaxAge(14 * 24 * time.Hour)
 		}
 	}))
 	fmt.Println(send(h, "/login")[0].MaxAge)
@@ -147,13 +147,8 @@ func ExampleReaper() {
 		}
 	}
 	reaper := &sessions.Reaper{Store: store}
-	due, err := reaper.DryRun(ctx)
-	fmt.Println(due, err)
 	deleted, err := reaper.Sweep(ctx)
 	fmt.Println(deleted, err)
-	fmt.Printf("%+v\n", reaper.Stats())
 	// Output:
 	// 2 <nil>
-	// 2 <nil>
-	// {Deleted:2 Sweeps:1 Failures:0}
 }

@@ -328,3 +328,12 @@ func (b *logBook) lines(tb testing.TB, level string) []map[string]any {
 	}
 	return found
 }
+
+// touch moves the idle timeout now.
+func touch(s *sessions.Session) { _ = s.Touch(context.Background()) }
+
+// has reports whether the session holds a value of the key.
+func has[T any](k sessions.Key[T], s *sessions.Session) bool {
+	_, ok := k.Get(s)
+	return ok
+}

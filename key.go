@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -8,25 +9,27 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/sqlsessions/sessions/internal/document"
 )
 
 // maxNameLength bounds a key's name, in bytes.
 const maxNameLength = 128
 
-// Key names one value of type T in a session. Make it once, as a package
+// A Key names one value of type T in a session. Make it once, as a package
 // variable, and use it from any goroutine:
 //
 //	var visits = sessions.NewKey[int]("visits")
 //
-// Values are kept as JSON under the key's name. Two keys with the same name
-// are the same value. The zero Key has no name; using it on a session panics.
+// Values are kept as JSON under the key's name. Two keys with the same name are
+// the same value. The zero Key has no name; using it panics.
 type Key[T any] struct {
 	name    string
 	numbers bool
 }
 
 // NewKey returns the key with the given name: 1 to 128 bytes of UTF-8 without
-// control characters, not beginning with "$", which is kept for this package.
+// control characters, not beginning with "$", which this package reserves.
 // It panics on any other name, because a key is part of the program's text.
 func NewKey[T any](name string) Key[T] {
 	if err := checkName(name); err != nil {
@@ -69,44 +72,35 @@ func holdsInterface(t reflect.Type, seen []reflect.Type) bool {
 	return false
 }
 
-// Name returns the name the key was made with.
-func (k Key[T]) Name() string { return k.name }
-
-// must returns the name for a session to use.
-func (k Key[T]) must() string {
+// checkedName returns the name for a session to use.
+func (k Key[T]) checkedName() string {
 	if k.name == "" {
 		panic("sessions: a Key that NewKey did not make has no name")
 	}
 	return k.name
 }
 
-// Get returns the value, and false when the session has none or holds
-// something that is not a T; Lookup tells the two apart.
+// Get returns the value, and false when the session has none or holds something
+// that is not a T. Lookup tells the two apart.
 func (k Key[T]) Get(s *Session) (T, bool) {
 	v, err := k.Lookup(s)
 	return v, err == nil
 }
 
-// Lookup returns the value. The error is [ErrAbsent] when the session has none
-// and wraps [ErrValue] when what it holds does not decode into a T.
+// Lookup returns the value. The error wraps [ErrNotFound] when the session has
+// none, and [ErrValue] when it holds something that is not a T.
 func (k Key[T]) Lookup(s *Session) (T, error) {
-	raw, _ := s.peek(k.must())
+	raw, _ := s.peek(k.checkedName())
 	return k.decode(raw)
 }
 
-// Has reports whether the session holds a value under this name, of any type.
-func (k Key[T]) Has(s *Session) bool {
-	raw, _ := s.peek(k.must())
-	return raw != nil
-}
-
-// Set stores v. A v that JSON can't hold (a channel, NaN, a string that is not
-// UTF-8, more than 30 levels of nesting) is not stored: the session remembers
-// the error, [Session.Err] returns it, and the request is answered by the error
-// handler. Setting the bytes that are there already writes nothing.
+// Set stores v, replacing whatever is there. If JSON can't hold v (a channel, NaN,
+// invalid UTF-8, more than 30 levels of nesting), nothing is stored and
+// [Session.Err] returns an error that wraps [ErrValue]. Setting the bytes that are
+// there already writes nothing.
 func (k Key[T]) Set(s *Session, v T) {
-	name := k.must()
-	raw, err := encodeValue(v)
+	name := k.checkedName()
+	raw, err := document.EncodeValue(v)
 	if err != nil {
 		s.refuse(name, err)
 		return
@@ -114,15 +108,15 @@ func (k Key[T]) Set(s *Session, v T) {
 	s.set(name, raw)
 }
 
-// Update stores f(current value), or f(zero T) where there is none or it is no
-// T, and returns what it stored. When another request changed the session first, f
-// runs again on that request's value, so f must depend on its argument alone,
-// have no side effects, and not use the session.
+// Update stores f(current value), or f(zero T) if there is none or it is not a T,
+// and returns what it stored. When another request saved first, f runs again on that
+// request's value, so f must depend on its argument alone, have no side effects and
+// not use the session. The argument is freshly decoded: f may change it.
 func (k Key[T]) Update(s *Session, f func(T) T) T {
 	apply := func(raw json.RawMessage) (T, json.RawMessage, error) {
 		v, _ := k.decode(raw)
 		v = f(v)
-		next, err := encodeValue(v)
+		next, err := document.EncodeValue(v)
 		return v, next, err
 	}
 	replay := func(raw json.RawMessage) (json.RawMessage, error) {
@@ -130,7 +124,7 @@ func (k Key[T]) Update(s *Session, f func(T) T) T {
 		return next, err
 	}
 	for { // f runs without the session's lock, so look whether it is still about the same value
-		raw, generation := s.peek(k.must())
+		raw, generation := s.peek(k.checkedName())
 		v, next, err := apply(raw)
 		if err != nil {
 			s.refuse(k.name, err)
@@ -151,17 +145,73 @@ func (k Key[T]) Pop(s *Session) (T, bool) {
 }
 
 // Delete removes the value, if there is one.
-func (k Key[T]) Delete(s *Session) { s.delete(k.must()) }
+func (k Key[T]) Delete(s *Session) { s.delete(k.checkedName()) }
 
 // decode returns the zero T when raw is nil or no T. The error leaves out what
 // encoding/json says, because that quotes the value.
 func (k Key[T]) decode(raw json.RawMessage) (T, error) {
 	var v, zero T
 	if raw == nil {
-		return zero, ErrAbsent
+		return zero, fmt.Errorf("%w: no value under the key %q", ErrNotFound, k.name)
 	}
-	if err := decodeValue(raw, &v, k.numbers); err != nil {
+	if err := document.DecodeValue(raw, &v, k.numbers); err != nil {
 		return zero, fmt.Errorf("%w: key %q does not hold a %v", ErrValue, k.name, reflect.TypeFor[T]())
 	}
 	return v, nil
+}
+
+func (s *Session) peek(name string) (json.RawMessage, int) {
+	s.lock()
+	defer s.mu.Unlock()
+	return s.state.now.doc.Get(name), s.generation
+}
+
+func (s *Session) set(name string, raw json.RawMessage) {
+	s.lock()
+	defer s.mu.Unlock()
+	if err := s.core.protocol.Check(name); err != nil {
+		s.refuseLocked(name, err)
+		return
+	}
+	s.recordLocked(op{kind: opSet, name: name, raw: raw})
+}
+
+// update records what f made of a value, unless the session changed since
+// peek returned that generation.
+func (s *Session) update(name string, generation int, raw json.RawMessage, f func(json.RawMessage) (json.RawMessage, error)) bool {
+	s.lock()
+	defer s.mu.Unlock()
+	if err := s.core.protocol.Check(name); err != nil {
+		s.refuseLocked(name, err)
+		return true
+	}
+	if s.generation != generation {
+		return false
+	}
+	s.recordLocked(op{kind: opUpdate, name: name, raw: raw, replay: f})
+	return true
+}
+
+func (s *Session) delete(name string) {
+	s.lock()
+	defer s.mu.Unlock()
+	s.recordLocked(op{kind: opDelete, name: name})
+}
+
+func (s *Session) recordLocked(o op) {
+	now, ops, changed := record(s.state.now, s.pending.ops, o)
+	if changed {
+		s.state.now, s.pending.ops = now, ops
+		s.generation++
+	}
+}
+
+func (s *Session) refuse(name string, err error) {
+	s.lock()
+	defer s.mu.Unlock()
+	s.refuseLocked(name, err)
+}
+
+func (s *Session) refuseLocked(name string, err error) {
+	s.err = cmp.Or(s.err, fmt.Errorf("sessions: set %q: %w", name, err))
 }

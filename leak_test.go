@@ -120,7 +120,7 @@ func traffic(t *testing.T) (secrets, string) {
 	set := func(s *sessions.Session) { count.Update(s, func(n int) int { return n + 1 }) }
 	run(nil, set)
 	run(nil, func(s *sessions.Session) { s.SetUser("ann") })
-	run(nil, func(s *sessions.Session) { s.Regenerate(); s.Cookie().SetMaxAge(time.Hour) })
+	run(nil, func(s *sessions.Session) { s.Regenerate(); s.SetMaxAge(time.Hour) })
 	for _, op := range []string{"load", "save", "renew", "end", "create"} {
 		run(failing(errDown, op), set)
 		run(failing(errDown, op), func(s *sessions.Session) { s.Regenerate(); set(s) })
@@ -229,7 +229,7 @@ func TestManagerOptionsAndSessionPrintNoSecret(t *testing.T) {
 		found.add(fmt.Sprint("verifier ", len(found)), []byte(verifier))
 	}
 	v.visit(func(s *sessions.Session) {
-		for what, value := range map[string]any{"*Manager": m, "Options": options, "*Options": &options, "*Session": s, "*SessionCookie": s.Cookie()} {
+		for what, value := range map[string]any{"*Manager": m, "Options": options, "*Options": &options, "*Session": s} {
 			for verb, text := range formats(t, value) {
 				found.check(t, what+" by "+verb, text)
 			}

@@ -6,103 +6,118 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/document"
+	"github.com/sqlsessions/sessions/internal/forwarded"
 	"github.com/sqlsessions/sessions/internal/wire"
 )
 
-// nativeProtocol is this package's own protocol: a signed token of ID and secret, and
-// attributes only where a session has some of its own.
-type nativeProtocol struct {
+// native is this package's own protocol: a signed token of ID and secret, and
+// attributes only if a session has some of its own.
+type native struct {
 	*signer
 	options *Options
+	proxies forwarded.Proxies
+	usual   *nativeAttributes
 }
 
-var _ wire.Protocol = nativeProtocol{}
+var _ wire.Protocol = (*native)(nil)
 
-func newNative(o *Options) nativeProtocol {
-	return nativeProtocol{signer: newSigner(o.Cookie.Name, o.Secrets), options: o}
+func newNative(o *Options) *native {
+	n := &native{signer: newSigner(o.Cookie.Name, o.Secrets), options: o}
+	n.proxies, _ = forwarded.Parse(o.TrustedProxies) // validated
+	n.usual = &nativeAttributes{options: o, maxAge: o.Cookie.MaxAge}
+	return n
 }
 
-func (n nativeProtocol) Name() string { return n.options.Cookie.Name }
+func (n *native) Name() string { return n.options.Cookie.Name }
 
-func (n nativeProtocol) Read(r *http.Request) (tokens []wire.Token, presented bool) {
+func (n *native) Read(r *http.Request) (tokens []wire.Token, presented bool) {
 	return n.read(r.Header, n.options.Cookie.Name)
 }
 
-func (n nativeProtocol) Verify(value string) (wire.Token, bool) {
+func (n *native) Verify(value string) (wire.Token, bool) {
 	t, old, ok := n.decode(value)
 	return wire.Token{Text: t.text(), Old: old}, ok
 }
 
-func (nativeProtocol) NewToken(_ *http.Request, id ID) (string, error) {
+func (n *native) NewToken(_ *http.Request, id ID) (string, error) {
 	t := newToken(id)
 	return t.text(), nil
 }
 
-func (nativeProtocol) Ref(text string) driver.Ref {
+func (n *native) Ref(text string) driver.Ref {
 	var t token
 	t.parse(text) // made by text
 	return t.ref()
 }
 
-// Sends: a Secure cookie does not go out on plain HTTP.
-func (n nativeProtocol) Sends(r *http.Request) (withheld, secure bool) {
-	o := n.options
-	switch o.Cookie.Secure {
+// Sends: a Secure cookie is not sent over plain HTTP.
+func (n *native) Sends(r *http.Request) (withheld, secure bool) {
+	switch n.options.Cookie.Secure {
 	case SecureNever:
 		return false, false
 	case SecureAuto:
-		return false, isHTTPS(r, o.TrustedProxies)
+		return false, n.proxies.HTTPS(r)
 	}
-	return !isHTTPS(r, o.TrustedProxies) && !isLoopback(r.Host), true
+	return !n.proxies.HTTPS(r) && !forwarded.Loopback(r.Host), true
 }
 
-func (n nativeProtocol) Line(text string, attributes json.RawMessage, left time.Duration, secure bool) string {
+func (n *native) Line(text string, a wire.Attributes, left time.Duration, secure bool) string {
 	value := ""
 	if text != "" {
 		var t token
 		t.parse(text)
 		value = n.encode(&t)
 	}
-	// No use in keeping it longer than the session can live.
-	return n.options.Cookie.cookie(value, min(n.MaxAge(attributes), left), secure).String()
+	// There is no use in keeping it longer than the session can live.
+	return n.options.Cookie.cookie(value, min(a.MaxAge(), left), secure).String()
 }
 
-func (nativeProtocol) Member() string { return cookieMember }
+func (n *native) Member() string { return document.Cookie }
 
-func (nativeProtocol) Fresh(*http.Request) (json.RawMessage, error) { return nil, nil }
+func (n *native) Fresh(*http.Request) (wire.Attributes, error) { return n.usual, nil }
 
-func (nativeProtocol) Usable(json.RawMessage) error { return nil }
-
-func (nativeProtocol) Renewed(attributes json.RawMessage, _ time.Time) json.RawMessage {
-	return attributes
+// Parse takes attributes that it can't read for none.
+func (n *native) Parse(raw json.RawMessage) (wire.Attributes, error) {
+	if raw == nil {
+		return n.usual, nil
+	}
+	a := &nativeAttributes{options: n.options, raw: raw, maxAge: n.usual.maxAge}
+	var own cookieJSON
+	if document.DecodeValue(raw, &own, false) == nil && own.MaxAge >= 0 {
+		a.maxAge = min(time.Duration(min(own.MaxAge, int64(maxLifetime/time.Second)))*time.Second, maxLifetime)
+	}
+	return a, nil
 }
 
-type cookieAttributes struct {
+func (n *native) Check(string) error { return nil }
+
+func (n *native) Policy() wire.Policy { return wire.Policy{} }
+
+type nativeAttributes struct {
+	options *Options
+	raw     json.RawMessage // nil: none of its own
+	maxAge  time.Duration   // the session's own, else the manager's
+}
+
+type cookieJSON struct {
 	MaxAge int64 `json:"maxAge"` // seconds
 }
 
-// MaxAge returns the session's own MaxAge, else the manager's.
-func (n nativeProtocol) MaxAge(attributes json.RawMessage) time.Duration {
-	if attributes != nil {
-		var own cookieAttributes
-		if decodeValue(attributes, &own, false) == nil && own.MaxAge >= 0 {
-			return min(time.Duration(min(own.MaxAge, int64(maxLifetime/time.Second)))*time.Second, maxLifetime)
-		}
-	}
-	return n.options.Cookie.MaxAge
-}
+func (a *nativeAttributes) JSON() json.RawMessage { return a.raw }
 
-func (nativeProtocol) WithMaxAge(_ json.RawMessage, d time.Duration) json.RawMessage {
-	d = min(max(d, 0), maxLifetime)
-	raw, _ := encodeValue(cookieAttributes{MaxAge: int64((d + time.Second - 1) / time.Second)})
-	return raw
-}
+func (a *nativeAttributes) MaxAge() time.Duration { return a.maxAge }
 
 // Idle: the store must not drop what the browser was told to keep.
-func (n nativeProtocol) Idle(attributes json.RawMessage) time.Duration {
-	return min(max(n.options.IdleTimeout, n.MaxAge(attributes)), n.options.Lifetime)
+func (a *nativeAttributes) Idle() time.Duration {
+	return min(max(a.options.IdleTimeout, a.maxAge), a.options.Lifetime)
 }
 
-func (nativeProtocol) Check(string) error { return nil }
+func (a *nativeAttributes) WithMaxAge(d time.Duration) wire.Attributes {
+	d = min(max(d, 0), maxLifetime)
+	seconds := int64((d + time.Second - 1) / time.Second)
+	raw, _ := document.EncodeValue(cookieJSON{seconds})
+	return &nativeAttributes{options: a.options, raw: raw, maxAge: min(time.Duration(seconds)*time.Second, maxLifetime)}
+}
 
-func (n nativeProtocol) Policy() wire.Policy { return wire.Policy{Rolling: n.options.Rolling} }
+func (a *nativeAttributes) Renewed(time.Time) wire.Attributes { return a }

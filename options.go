@@ -8,70 +8,64 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"time"
+
+	"github.com/sqlsessions/sessions/internal/forwarded"
 )
 
-// Options configure a [Manager]. The zero value of each field is its default,
-// and safe; only Secrets has none.
+// Options configure a [Manager]. The zero value of each field is its default and
+// safe; only Secrets has none. Fields may be added: write literals with field names.
+// Later changes to what the slices hold have no effect.
 type Options struct {
-	// Secrets sign the cookie: at least one, each of at least 32 random bytes.
-	// The first signs, all verify, and a cookie that an older one signed is signed
-	// anew with the next response. To rotate, put the new secret behind the old one
-	// in all processes, then in front of it in all, and drop the old one when the
-	// cookies it signed have expired. A process takes a cookie that is signed with a
-	// secret it does not have for a forged one.
+	// Secrets sign the token: at least one, each of 32 random bytes or more.
+	// The first signs, all verify, and a token that an older one signed is signed
+	// again with the next response. To rotate, add the new secret after the old one
+	// in all processes, then move it to the front in all, and drop the old one when
+	// the cookies it signed have expired. A cookie that was signed with a secret
+	// which a process does not have counts as forged there.
 	Secrets [][]byte
 
 	// Cookie says how the browser keeps the token.
 	Cookie CookieOptions
 
-	// IdleTimeout ends a session that made no request for this long: 1 second to Lifetime, which
-	// does without. Defaults to 24 hours, or Lifetime if that is shorter.
+	// IdleTimeout ends a session that was not used for this long. From 1 second
+	// to Lifetime; set it to Lifetime for no idle timeout. Defaults to 24 hours,
+	// or Lifetime if that is shorter.
 	IdleTimeout time.Duration
 
-	// Lifetime is the absolute timeout: it ends a session this long after it was
-	// made or somebody logged in, however busy it is. 1 second to 400 days.
+	// Lifetime is the absolute timeout: it ends a session this long after it began
+	// or the user last signed in, however busy it is. From 1 second to 400 days.
 	// Defaults to 30 days.
 	Lifetime time.Duration
 
-	// TouchInterval is how far the expiry must have fallen behind before a
-	// request that changes nothing moves it forward: one small write an interval
-	// instead of one a request. A session may end this much early.
-	// Defaults to IdleTimeout/10, at most 1 minute.
+	// TouchInterval is how far the idle expiry must have fallen behind before a
+	// request that changes nothing moves it: one small write an interval instead
+	// of one a request. A session may end this much early. Negative: with every
+	// request. Defaults to a tenth of IdleTimeout, at most 1 minute.
 	TouchInterval time.Duration
 
 	// MaxBytes bounds a session's JSON, in bytes. At most 1 MiB.
 	// Defaults to 64 KiB.
 	MaxBytes int
 
-	// Timeout bounds the work on the store before a handler runs, and again when
-	// its changes are saved, merging included; it may end up to a sixty-fourth early.
-	// A client that hangs up does not end it. Defaults to 5 seconds.
+	// TrustedProxies are the proxies whose X-Forwarded-Proto and Forwarded headers
+	// are believed: addresses ("10.0.0.7"), ranges ("10.0.0.0/8"), "unix" for the
+	// peer of a unix socket, or "unknown" for a request without an address and port.
+	// Defaults to none: these headers are ignored.
+	TrustedProxies []string
+
+	// Timeout bounds the work on the store before a handler runs, and again when its
+	// changes are saved. It may end up to a sixty-fourth early. A client that hangs
+	// up does not end it. Defaults to 5 seconds.
 	Timeout time.Duration
 
-	// Rolling sends the cookie with every response of a session that exists,
-	// as Express's option of that name does. A slow response may then bring back a cookie that
-	// another request has replaced. Defaults to false: a cookie with MaxAge
-	// is sent again when the expiry in the store moves, which is enough to keep it.
-	Rolling bool
-
-	// TrustedProxies are the addresses of reverse proxies whose X-Forwarded-Proto
-	// and Forwarded headers are believed. Defaults to none: the headers
-	// are ignored.
-	TrustedProxies []netip.Prefix
-
-	// Predecessor is the system that this one replaces, while users move over
-	// with their next request. Defaults to none.
-	Predecessor *Predecessor
-
 	// Skip leaves requests alone for which it returns true, such as those for
-	// static files: nothing is loaded and the handler has no session.
-	// Defaults to none.
+	// static files: nothing is loaded, and FromContext returns nil. Defaults to
+	// none.
 	Skip func(*http.Request) bool
 
 	// ErrorHandler answers a request whose session could not be loaded or saved,
-	// once, in place of the handler's answer. Where it writes nothing,
+	// once, in place of the handler's answer. If it writes nothing,
 	// [DefaultErrorHandler] answers, which is also the default.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
@@ -80,7 +74,16 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// CookieOptions say how the browser keeps the token (RFC 6265bis).
+// Format prints everything but the secrets, for every verb.
+func (o Options) Format(f fmt.State, _ rune) {
+	type plain Options // without this method
+	p := plain(o)
+	p.Secrets = nil
+	_, _ = fmt.Fprintf(f, "%+v", p)
+}
+
+// CookieOptions say how the browser keeps the token (RFC 6265bis). After a change
+// of Path or Domain browsers send both cookies: change Name with them.
 type CookieOptions struct {
 	// Name defaults to "__Host-session" where its rules allow (Secure always,
 	// Path "/", no Domain), else to "__Secure-session" (Secure always), else to
@@ -96,9 +99,9 @@ type CookieOptions struct {
 	Domain string
 
 	// MaxAge is how long the browser keeps the cookie, in whole seconds, at most
-	// 400 days. A session then lives at least that long when idle, within Lifetime.
-	// Defaults to 0: until the browser ends ("browser session").
-	// [SessionCookie.SetMaxAge] sets it for one session.
+	// 400 days. An unused session lives at least that long, within Lifetime.
+	// Defaults to 0: until the browser is closed. [Session.SetMaxAge] sets it for
+	// one session.
 	MaxAge time.Duration
 
 	// SameSite defaults to http.SameSiteLaxMode.
@@ -120,14 +123,14 @@ type CookieOptions struct {
 type SecureMode int
 
 const (
-	// SecureAlways: the cookie always has it, and is not sent with a response to
-	// plain HTTP, save on localhost, where browsers make an exception.
+	// SecureAlways: always. The cookie is not sent over plain HTTP, except on
+	// localhost, where browsers make an exception.
 	SecureAlways SecureMode = iota
-	// SecureAuto: the cookie has it when the request came over HTTPS. For
-	// development and tests, and clients that keep to the letter on localhost
-	// (Safari, and Go's cookiejar before Go 1.26).
+	// SecureAuto: when the request came over HTTPS. For development and tests, and
+	// for clients that make no exception for localhost (Safari, and Go's cookiejar
+	// before Go 1.26).
 	SecureAuto
-	// SecureNever: the cookie never has it. Whoever is on the network path reads it.
+	// SecureNever: never. Anybody on the network path can read it.
 	SecureNever
 )
 
@@ -142,7 +145,7 @@ const (
 func (o Options) withDefaults() Options {
 	o.Lifetime = cmp.Or(o.Lifetime, 30*24*time.Hour)
 	o.IdleTimeout = cmp.Or(o.IdleTimeout, min(24*time.Hour, o.Lifetime))
-	o.TouchInterval = cmp.Or(o.TouchInterval, min(time.Minute, o.IdleTimeout/10))
+	o.TouchInterval = max(cmp.Or(o.TouchInterval, min(time.Minute, o.IdleTimeout/10)), 0)
 	o.MaxBytes = cmp.Or(o.MaxBytes, 64<<10)
 	o.Timeout = cmp.Or(o.Timeout, 5*time.Second)
 	if o.ErrorHandler == nil {
@@ -186,7 +189,6 @@ func (o Options) validate() error {
 	check(o.Lifetime < time.Second, "Lifetime is %v; use at least a second", o.Lifetime)
 	check(o.Lifetime > maxLifetime, "Lifetime is %v; browsers keep no cookie longer than 400 days (%v)", o.Lifetime, maxLifetime)
 	o.Cookie.validate(check)
-	o.Predecessor.validate(check)
 	return errors.Join(append(c, o.validateWork())...)
 }
 
@@ -196,11 +198,10 @@ func (o Options) validateWork() error {
 	check := c.checkf
 	check(o.IdleTimeout < time.Second, "IdleTimeout is %v; use at least a second, or set it to Lifetime to do without", o.IdleTimeout)
 	check(o.IdleTimeout > o.Lifetime, "IdleTimeout %v is longer than Lifetime %v and would never apply; lower it or raise Lifetime", o.IdleTimeout, o.Lifetime)
-	check(o.TouchInterval < 0 || o.TouchInterval > o.IdleTimeout/2, "TouchInterval is %v; use 0 to half of IdleTimeout (%v)", o.TouchInterval, o.IdleTimeout/2)
+	check(o.TouchInterval > o.IdleTimeout/2, "TouchInterval is %v; use at most half of IdleTimeout (%v)", o.TouchInterval, o.IdleTimeout/2)
 	check(o.MaxBytes < 1 || o.MaxBytes > maxMaxBytes, "MaxBytes is %d; use 1 to %d, and keep bigger things in a table of their own", o.MaxBytes, maxMaxBytes)
 	check(o.Timeout < 0, "Timeout is %v; use a positive time", o.Timeout)
-	for i, p := range o.TrustedProxies {
-		check(!p.IsValid(), "TrustedProxies[%d] is not a valid prefix; use netip.MustParsePrefix(\"10.0.0.0/8\")", i)
-	}
+	_, err := forwarded.Parse(o.TrustedProxies)
+	check(err != nil, "%v", err)
 	return errors.Join(c...)
 }

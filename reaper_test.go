@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/memstore"
+	"github.com/sqlsessions/sessions/observe"
 )
 
 // sweeper is a store whose Reap does as it is told, and keeps the
@@ -142,10 +142,6 @@ func TestRunBacksOffOnErrors(t *testing.T) {
 		if n := len(log.lines(t, "ERROR")); n != failures+1 {
 			t.Errorf("%d errors logged, want %d", n, failures+1)
 		}
-		s := r.Stats()
-		if s.Failures != failures+1 || s.Sweeps != int64(len(store.times)) || s.Deleted != 0 {
-			t.Errorf("stats %+v with %d sweeps", s, len(store.times))
-		}
 	})
 }
 
@@ -171,11 +167,13 @@ func TestSweepGoesInBatchesAndRestsBetween(t *testing.T) {
 				return n, left > 0, nil
 			}}
 			var batches []int
-			r := &sessions.Reaper{Store: store, BatchSize: 10, NoRest: c.noRest, OnBatch: func(deleted int, took time.Duration) {
-				batches = append(batches, deleted)
-				if took != c.took {
-					t.Errorf("OnBatch says %v, want %v", took, c.took)
-				}
+			r := &sessions.Reaper{Store: store, BatchSize: 10, NoRest: c.noRest, Observer: &observe.Observer{
+				Sweep: func(_ context.Context, s observe.Sweep) {
+					batches = append(batches, s.Deleted)
+					if s.Took != c.took || s.Err != nil {
+						t.Errorf("the observer hears %+v, want %v", s, c.took)
+					}
+				},
 			}}
 			n, err := r.Sweep(t.Context())
 			if n != 25 || err != nil || !slices.Equal(batches, []int{10, 0, 10, 5}) || !slices.Equal(store.limits, []int{10, 10, 10, 10}) {
@@ -185,9 +183,6 @@ func TestSweepGoesInBatchesAndRestsBetween(t *testing.T) {
 				if gap != c.took+c.rest {
 					t.Errorf("a batch of %v was followed by a rest of %v, want %v", c.took, gap-c.took, c.rest)
 				}
-			}
-			if got, want := r.Stats(), (sessions.ReaperStats{Deleted: 25, Sweeps: 1}); got != want {
-				t.Errorf("stats %+v, want %+v", got, want)
 			}
 		})
 	}
@@ -201,12 +196,15 @@ func TestSweepCountsWhatItDeletedBeforeAnError(t *testing.T) {
 		}
 		return limit, true, nil
 	}}
-	r := &sessions.Reaper{Store: store}
+	var heard []observe.Sweep
+	r := &sessions.Reaper{Store: store, Observer: &observe.Observer{
+		Sweep: func(_ context.Context, s observe.Sweep) { heard = append(heard, s) },
+	}}
 	if n, err := r.Sweep(t.Context()); n != 50 || !errors.Is(err, errDown) {
 		t.Errorf("Sweep returns %d, %v", n, err)
 	}
-	if got, want := r.Stats(), (sessions.ReaperStats{Deleted: 50, Sweeps: 1, Failures: 1}); got != want {
-		t.Errorf("stats %+v, want %+v", got, want)
+	if len(heard) != 2 || heard[0].Deleted != 50 || heard[0].Err != nil || !errors.Is(heard[1].Err, errDown) {
+		t.Errorf("the observer heard %+v", heard)
 	}
 	if !slices.Equal(store.limits, []int{50, 50}) {
 		t.Errorf("limits %v, want the default of 50", store.limits)
@@ -216,12 +214,10 @@ func TestSweepCountsWhatItDeletedBeforeAnError(t *testing.T) {
 func TestABatchThatHangsIsEnded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		for given, want := range map[time.Duration]time.Duration{0: 30 * time.Second, time.Second: time.Second} {
-			start := time.Now()
-			r := &sessions.Reaper{Store: &sweeper{took: time.Hour}, Timeout: given}
-			if _, err := r.Sweep(t.Context()); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != want {
-				t.Errorf("Timeout %v: ended after %v with %v", given, time.Since(start), err)
-			}
+		start := time.Now()
+		r := &sessions.Reaper{Store: &sweeper{took: time.Hour}}
+		if _, err := r.Sweep(t.Context()); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 30*time.Second {
+			t.Errorf("ended after %v with %v", time.Since(start), err)
 		}
 	})
 }
@@ -238,21 +234,19 @@ func TestReaperDeletesTheDeadAlone(t *testing.T) {
 		living := loggedIn(t, m)
 		log := new(logBook)
 		r := &sessions.Reaper{Store: store, BatchSize: 2, Logger: log.logger()}
-		if n, err := r.DryRun(t.Context()); n != 0 || err != nil {
-			t.Errorf("DryRun says %d, %v before anything expired", n, err)
-		}
-		time.Sleep(12 * time.Hour)
-		for range 2 { // it deletes nothing
-			if n, err := r.DryRun(t.Context()); n != 7 || err != nil {
-				t.Errorf("DryRun says %d, %v; want 7", n, err)
+		dead := func(want int) {
+			t.Helper()
+			if stats, err := store.Stats(t.Context()); stats.Dead != want || err != nil {
+				t.Errorf("%+v, %v; want %d dead", stats, err, want)
 			}
 		}
+		dead(0)
+		time.Sleep(12 * time.Hour)
+		dead(7)
 		runFor(t, r, time.Minute)
-		if got := r.Stats(); got.Deleted != 7 {
-			t.Errorf("deleted %d, want 7", got.Deleted)
-		}
-		if n, err := r.DryRun(t.Context()); n != 0 || err != nil || !living.alive() {
-			t.Errorf("%d left, %v; the living session is alive: %v", n, err, living.alive())
+		dead(0)
+		if !living.alive() {
+			t.Error("the living session was deleted")
 		}
 		if lines := log.lines(t, "INFO"); len(lines) != 1 || fmt.Sprint(lines[0]["deleted"]) != "7" {
 			t.Errorf("the log says: %s", log.text())
@@ -264,31 +258,11 @@ func TestReaperWithoutAStoreSaysSo(t *testing.T) {
 	t.Parallel()
 	r := &sessions.Reaper{Logger: slog.New(slog.DiscardHandler)}
 	_, sweepErr := r.Sweep(t.Context())
-	_, dryErr := r.DryRun(t.Context())
-	for _, err := range []error{sweepErr, dryErr} {
+	for _, err := range []error{sweepErr, r.Run(t.Context())} {
 		if !errors.Is(err, sessions.ErrInvalid) || !strings.Contains(err.Error(), "Store") {
 			t.Errorf("the error is %v", err)
 		}
 	}
-}
-
-func TestStatsWhileRunning(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var sweeps atomic.Int64
-		r := &sessions.Reaper{Interval: time.Second, Store: &sweeper{answer: func(int, int) (int, bool, error) { sweeps.Add(1); return 1, false, nil }}}
-		r.Logger = slog.New(slog.DiscardHandler)
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		go func() { _ = r.Run(ctx) }()
-		for range 10 {
-			time.Sleep(5 * time.Second)
-			synctest.Wait()
-			if s := r.Stats(); s.Deleted != sweeps.Load() || s.Sweeps != sweeps.Load() {
-				t.Errorf("stats %+v after %d sweeps", s, sweeps.Load())
-			}
-		}
-	})
 }
 
 func TestReaperRefusesBadOptions(t *testing.T) {
@@ -297,15 +271,13 @@ func TestReaperRefusesBadOptions(t *testing.T) {
 		"BatchSize is -1":       {BatchSize: -1},
 		"BatchSize is 10001":    {BatchSize: 10_001},
 		"Interval is -1s":       {Interval: -time.Second},
-		"Timeout -1s":           {Timeout: -time.Second},
 		"Interval is -1ns":      {Interval: -1},
 		"BatchSize is -1000000": {BatchSize: -1_000_000, Interval: time.Hour},
 	} {
 		store := &sweeper{}
 		r.Store = store
 		_, sweepErr := r.Sweep(t.Context())
-		_, dryErr := r.DryRun(t.Context())
-		for _, err := range []error{r.Run(t.Context()), sweepErr, dryErr} {
+		for _, err := range []error{r.Run(t.Context()), sweepErr} {
 			if !errors.Is(err, sessions.ErrInvalid) || !strings.Contains(err.Error(), field) {
 				t.Errorf("%s: the error is %v", field, err)
 			}

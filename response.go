@@ -2,18 +2,13 @@ package sessions
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
-
-	"github.com/sqlsessions/sessions/internal/wire"
 )
 
 // A responseWriter saves the session before the first byte of the response
@@ -61,32 +56,9 @@ func (w *responseWriter) begin() error {
 	return nil
 }
 
-// answered notes whether an error handler wrote anything.
-type answered struct {
-	http.ResponseWriter
-	wrote bool
-}
-
-func (a *answered) Unwrap() http.ResponseWriter { return a.ResponseWriter }
-
-func (a *answered) WriteHeader(status int) {
-	a.wrote = true
-	a.ResponseWriter.WriteHeader(status)
-}
-
-func (a *answered) FlushError() error {
-	a.wrote = true
-	return http.NewResponseController(a.ResponseWriter).Flush()
-}
-
-func (a *answered) Write(b []byte) (int, error) {
-	a.wrote = true
-	return a.ResponseWriter.Write(b)
-}
-
-// fail takes back what the handler did to the header and lets the error
-// handler answer, on the writer below this one. A token that [Session.Save] stored
-// before goes to the browser all the same: the one it has is dead.
+// fail reverts what the handler did to the header and lets the error handler
+// answer, on the writer below this one. A token that [Session.Save] stored before is
+// sent all the same, because the one that the browser has is dead.
 func (w *responseWriter) fail(err error) {
 	w.state = responseFailed
 	w.failure = err
@@ -96,11 +68,11 @@ func (w *responseWriter) fail(err error) {
 		w.session.writeHeader(w.Header())
 	}
 	w.session.closeCookie()
-	w.session.manager.fail(w.ResponseWriter, w.request, err)
+	w.session.core.fail(w.ResponseWriter, w.request, err)
 }
 
-// WriteHeader saves the session first. An informational status (1xx) goes
-// through and saves nothing, save 101, which is final.
+// WriteHeader saves the session first. 1xx statuses pass through without saving;
+// 101 is final and saves.
 func (w *responseWriter) WriteHeader(status int) {
 	if status >= 200 && status <= 999 || status == http.StatusSwitchingProtocols {
 		if w.begin() != nil {
@@ -145,7 +117,7 @@ func (w *responseWriter) FlushError() error {
 }
 
 // Hijack saves the session and hands over the connection. A session that
-// needs a new cookie is refused: whoever takes the connection writes the header.
+// needs a new cookie is refused, because the caller writes the header itself.
 func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if w.state == responseFailed {
 		return nil, nil, w.failure
@@ -174,132 +146,69 @@ func (w *responseWriter) end() {
 		return
 	}
 	err := w.session.save(w.request.Context())
-	if err == nil || w.session.knows() {
+	if err == nil || w.session.saveErrorReported() {
 		return
 	}
-	m := w.session.manager
-	m.options.Logger.Error("sessions: a change made after the response had begun was lost; make it earlier, or call Save and answer its error",
+	w.session.core.options.Logger.Error("sessions: a change made after the response had begun was lost; make it earlier, or call Save and answer its error",
 		"id", w.session.ID(), "error", err)
 	if w.request.Context().Value(http.ServerContextKey) != nil {
 		panic(http.ErrAbortHandler) // the client must not take the response for complete
 	}
 }
 
-// writeHeader puts the cookie and what caches must know into the header. From
-// then on there is no way for a cookie.
+// writeHeader puts the cookie, and what caches must know, into the header. After
+// this no cookie can be sent.
 func (s *Session) writeHeader(h http.Header) {
 	if s.accessed.Load() {
 		addVary(h)
 	}
-	withheld := s.closeCookie() == cookieWithheld
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m, st := s.manager, &s.state
-	if withheld {
+	if s.fate.close() == cookieWithheld {
 		return
 	}
-	if s.inherited { // so that the next request asks one place only
-		old := m.options.Predecessor.Manager.protocol
-		if attributes, err := old.Fresh(s.request); err == nil && old.Name() != m.protocol.Name() {
-			setCookie(h, old, "", attributes, 0, s.secure)
+	c, st := s.core, &s.state
+	if s.fate.inherited { // so that the next request asks one place only
+		if name, line := c.predecessor.Drop(s.request, s.fate.secure); line != "" && name != c.protocol.Name() {
+			setCookieLine(h, name, line)
 		}
 	}
-	token, left := "", m.lifetime()
+	// Browsers keep cookies apart by their attributes, so a dropped one needs its own.
+	token, left, cookie := "", c.policy.lifetime, s.fate.dropped
 	switch {
-	case st.stored() && (s.newCookie || s.sameCookie && s.confirmed || m.policy.Rolling):
-		left = st.row.AbsoluteIn
-		token = st.token
-	case !s.dropCookie:
+	case st.stored() && (s.fate.due() || c.policy.Rolling):
+		token, left, cookie = st.token, st.row.AbsoluteIn, nil
+	case !s.fate.drop:
 		return
 	}
-	attributes, _ := m.renewed(st.now).get(cookieMember)
-	if token == "" && s.dropped != nil { // browsers keep cookies apart by their attributes
-		attributes = s.dropped
+	if cookie == nil {
+		cookie = st.now.cookie.Renewed(time.Now())
 	}
-	if !setCookie(h, m.protocol, token, attributes, left, s.secure) {
-		m.logWithheld()
-	}
-}
-
-// setCookie puts a cookie into the header, in the place of one of its name. It returns false when
-// the cookie must not go over this connection.
-func setCookie(h http.Header, p wire.Protocol, token string, attributes json.RawMessage, left time.Duration, secure bool) bool {
-	line := p.Line(token, attributes, left, secure)
+	line := c.protocol.Line(token, cookie, left, s.fate.secure)
 	if line == "" {
-		return false
+		c.logWithheld()
+		return
 	}
-	prefix := p.Name() + "="
-	lines := slices.DeleteFunc(h["Set-Cookie"], func(line string) bool { return strings.HasPrefix(line, prefix) })
-	h["Set-Cookie"] = append(lines, line)
-	// Set-Cookie does not keep a cache from storing the response (RFC 9111, section 7.3).
-	if !strings.Contains(strings.ToLower(strings.Join(h["Cache-Control"], ",")), "no-store") {
-		h.Set("Cache-Control", "no-store")
-	}
-	return true
+	setCookieLine(h, c.protocol.Name(), line)
 }
 
-func addVary(h http.Header) {
-	for _, line := range h["Vary"] {
-		for name := range strings.SplitSeq(line, ",") {
-			if name = strings.TrimSpace(name); name == "*" || strings.EqualFold(name, "Cookie") {
-				return
-			}
-		}
-	}
-	h["Vary"] = append(h["Vary"], "Cookie")
-}
-
+// owesCookie reports whether the browser's token is dead and the new one was not
+// sent yet.
 func (s *Session) owesCookie() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.newCookie && s.state.stored()
+	return s.fate.isNew && s.state.stored()
 }
 
 // closeCookie notes that no cookie can be sent any more and returns how it was.
 func (s *Session) closeCookie() cookiePath {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	was := s.cookie
-	if was == cookieOpen {
-		s.cookie = cookieGone
-	}
-	return was
+	return s.fate.close()
 }
 
 func (s *Session) reopenCookie(path cookiePath) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cookie = path
-}
-
-// knows reports whether Save has told the handler that its last change could
-// not be saved.
-func (s *Session) knows() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.told == s.generation+1
-}
-
-// changed reports whether there is something to save. A refused value counts.
-func (s *Session) changed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.pending.any() || s.err != nil
-}
-
-// DefaultErrorHandler answers 409 when the session ended while the request ran,
-// 500 for what the handler has to mend ([ErrValue], [ErrTooLarge],
-// [ErrTooLate]), and 503 when the store could not load or save, or other requests
-// got there first every time ([ErrConflict]). The client is not
-// told the reason; [Options.Logger] was.
-func DefaultErrorHandler(w http.ResponseWriter, r *http.Request, err error) {
-	status := http.StatusServiceUnavailable
-	switch {
-	case errors.Is(err, ErrEnded):
-		status = http.StatusConflict
-	case errors.Is(err, ErrValue), errors.Is(err, ErrTooLarge), errors.Is(err, ErrTooLate):
-		status = http.StatusInternalServerError
-	}
-	w.Header().Set("Cache-Control", "no-store")
-	http.Error(w, http.StatusText(status), status)
+	s.fate.path = path
 }

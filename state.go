@@ -11,30 +11,29 @@ import (
 type state struct {
 	token string     // "" for a session that was not loaded by its token
 	row   driver.Row // zero while there is no row
-	base  document   // row.Data decoded
-	now   document   // base with the pending operations applied
+	base  contents   // row.Data decoded
+	now   contents   // base with the pending operations applied
 	user  string
 	id    ID // "" until it is needed or the row is made
 }
 
 func (st *state) stored() bool { return st.row.ID != "" }
 
-// changes is what the request did since the store was last read or written.
+// changes are what the request did since the store was last read or written.
 type changes struct {
 	ops       []op
 	user      bool // state.user is this request's choice
 	renew     renewal
-	touch     bool
 	drop      driver.Ref // the row that Destroy ended
 	destroyed bool
-	unsure    bool // a create was sent, and nobody knows whether it was carried out
+	unsure    bool // a create was sent, and its outcome is unknown
 }
 
 func (c *changes) any() bool {
-	return len(c.ops) > 0 || c.user || c.renew != renewNone || c.touch || c.drop != (driver.Ref{})
+	return len(c.ops) > 0 || c.user || c.renew != renewNone || c.drop != (driver.Ref{})
 }
 
-// discard returns what stands when the rest is forgotten.
+// discard returns what remains when the rest is forgotten.
 func (c *changes) discard() changes {
 	return changes{drop: c.drop, destroyed: c.destroyed, unsure: c.unsure}
 }
@@ -49,12 +48,11 @@ func (c *changes) then(later changes) changes {
 		ops:   append(c.ops, later.ops...),
 		user:  c.user || later.user,
 		renew: max(c.renew, later.renew),
-		touch: c.touch || later.touch,
 		drop:  c.drop, destroyed: c.destroyed, unsure: c.unsure,
 	}
 }
 
-// renewal says what comes with a new token. More includes less.
+// renewal says what comes with a new token. Each includes those before it.
 type renewal int
 
 const (

@@ -2,7 +2,6 @@ package sessions_test
 
 import (
 	"net/http"
-	"net/netip"
 	"strings"
 	"testing"
 
@@ -80,7 +79,7 @@ func TestPlainHTTPOnLoopbackIsExempt(t *testing.T) {
 func TestATrustedProxyMakesThePlainRequestSecure(t *testing.T) {
 	t.Parallel()
 	m := always(t, memstore.New(), func(o *sessions.Options) {
-		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+		o.TrustedProxies = []string{"10.0.0.0/8"}
 	})
 	for remote, want := range map[string]int{"10.0.0.1:99": 1, "192.0.2.1:99": 0} {
 		res := plain(m, "http://example.com/", "", func(r *http.Request) {
@@ -96,7 +95,7 @@ func TestATrustedProxyMakesThePlainRequestSecure(t *testing.T) {
 func TestAutoFollowsTheProxy(t *testing.T) {
 	t.Parallel()
 	m := newManager(t, memstore.New(), func(o *sessions.Options) {
-		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} // httptest's client
+		o.TrustedProxies = []string{"192.0.2.0/24"} // httptest's client
 	})
 	for proto, want := range map[string]bool{"https": true, "http": false, "": false} {
 		res := plain(m, "http://example.com/", "", func(r *http.Request) {

@@ -45,7 +45,7 @@ func TestConformancePolicy(t *testing.T) {
 		{[]int{1328, 1350}, "new and empty is not saved by default", nil, false, look, false, nil},
 		{[]int{1339}, "new, empty and wanted", options{saveNew}, false, look, true, []string{"set"}},
 		{[]int{1361}, "new is saved", nil, false, change, true, []string{"set"}},
-		{[]int{1398}, "new and empty is not touched", nil, false, (*sessions.Session).Touch, false, nil},
+		{[]int{1398}, "new and empty is not touched", nil, false, touch, false, nil},
 		{[]int{1729}, "changed, and its cookie lasts by the clock", options{lasting(time.Hour)}, true, change, true, []string{"get", "set"}},
 		{nil, "not changed, and its cookie lasts by the clock", options{lasting(time.Hour)}, true, look, false, []string{"get"}},
 		{[]int{2128}, "changed, and its cookie lasts with the browser", nil, true, change, false, []string{"get", "set"}},

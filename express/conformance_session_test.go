@@ -58,8 +58,8 @@ func TestConformanceSession(t *testing.T) {
 				if err := s.Reload(t.Context()); err != nil {
 					t.Error(err)
 				}
-				if n, _ := views.Get(s); n != 2 || name.Has(s) {
-					t.Errorf("%d, %v", n, name.Has(s))
+				if n, _ := views.Get(s); n != 2 || has(name, s) {
+					t.Errorf("%d, %v", n, has(name, s))
 				}
 			})
 		}},
@@ -121,7 +121,7 @@ func TestConformanceSession(t *testing.T) {
 			time.Sleep(time.Second) // too little for a touch of its own accord
 			b.visit(look)
 			wantOps(t, store, "get")
-			b.visit((*sessions.Session).Touch)
+			b.visit(touch)
 			wantOps(t, store, "get", "touch")
 			time.Sleep(time.Minute - time.Millisecond)
 			wantViews(t, b, 1)

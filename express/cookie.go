@@ -5,18 +5,18 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/internal/wire"
 )
 
 // Cookie returns the attributes of one session's cookie, `req.session.cookie`: those
-// of [Options] when it began, or what was set since. MaxAge is the original one,
-// which each write begins anew, and Expires is when it will have passed. The
-// session is one of a manager of this package.
+// of [Options] when the session began, or what was set since. MaxAge is the original
+// one, which starts again with each write, and Expires is when it will have passed.
+// The session is one of a manager of this package.
 func Cookie(s *sessions.Session) CookieOptions {
-	a, err := parseAttributes(s.Cookie().Attributes(), time.Now())
-	if err != nil {
-		return CookieOptions{}
+	if c, ok := wire.AttributesOf(s).(*stored); ok {
+		return c.options()
 	}
-	return a.options()
+	return CookieOptions{}
 }
 
 func (a *attributes) options() CookieOptions {
@@ -38,12 +38,12 @@ func (a *attributes) options() CookieOptions {
 	return c
 }
 
-// SetCookie replaces the attributes of one session's cookie, which are saved
-// with the session and sent with this response. What it does not change stays as it is
-// stored, in whatever spelling. Of MaxAge and Expires the one counts that differs from what
-// the session has; MaxAge, if both do and it is not 0. The
-// error wraps [sessions.ErrValue]: an attribute that makes no cookie, or one of the values
-// "auto", which are for [Options].
+// SetCookie replaces the attributes of one session's cookie, which are saved with
+// the session and sent with this response. What it does not change stays as it is
+// stored, in whatever spelling. If both MaxAge and Expires differ from what the
+// session has, MaxAge counts unless it is 0. The error wraps [sessions.ErrValue]: an
+// attribute that makes no cookie, or one of the values "auto", which are for
+// [Options]; or [sessions.ErrInvalid]: the session is none of this package.
 func SetCookie(s *sessions.Session, c CookieOptions) error {
 	if c.Secure == SecureAuto || c.SameSite == SameSiteAuto {
 		return fmt.Errorf("express: set cookie: %w: auto is decided when a session begins; say which", sessions.ErrValue)
@@ -51,13 +51,12 @@ func SetCookie(s *sessions.Session, c CookieOptions) error {
 	if err := c.check(); err != nil {
 		return fmt.Errorf("express: set cookie: %w: %w", sessions.ErrValue, err)
 	}
-	now := time.Now()
-	a, err := parseAttributes(s.Cookie().Attributes(), now)
-	if err != nil {
-		a = newAttributes()
+	now, ok := wire.AttributesOf(s).(*stored)
+	if !ok {
+		return fmt.Errorf("express: set cookie: %w: the session belongs to no manager of express.New", sessions.ErrInvalid)
 	}
-	a.assign(c, now)
-	return s.Cookie().SetAttributes(a.encode())
+	wire.SetAttributes(s, now.with(func(a *attributes) { a.assign(c, time.Now()) }))
+	return nil
 }
 
 // assign does what assigning to the members of req.session.cookie does, for

@@ -22,6 +22,7 @@ import (
 	"github.com/sqlsessions/sessions/express"
 	"github.com/sqlsessions/sessions/express/mysqlsession"
 	"github.com/sqlsessions/sessions/express/pgsimple"
+	"github.com/sqlsessions/sessions/express/takeover"
 	"github.com/sqlsessions/sessions/memstore"
 	"github.com/sqlsessions/sessions/mysqlstore"
 	"github.com/sqlsessions/sessions/pgstore"
@@ -34,7 +35,7 @@ var (
 
 func addToCart(w http.ResponseWriter, r *http.Request) {
 	s := sessions.FromContext(r.Context())
-	if !userID.Has(s) {
+	if _, ok := userID.Get(s); !ok {
 		http.Error(w, "log in first", http.StatusUnauthorized)
 		return
 	}
@@ -128,13 +129,12 @@ func Example_takeOver() { //nolint:testableexamples // it would need a database
 	if err != nil {
 		log.Fatal(err)
 	}
-	manager, err := sessions.New(pgstore.New(db), sessions.Options{
+	manager, err := takeover.New(pgstore.New(db), sessions.Options{
 		Secrets: [][]byte{[]byte(os.Getenv("NEW_SESSION_SECRET"))}, // 32 random bytes or more
-		Predecessor: &sessions.Predecessor{
-			Manager: old,
-			UserKey: "userId", // what Session.User returns from now on
-			Until:   time.Date(2027, time.March, 1, 0, 0, 0, 0, time.UTC),
-		},
+	}, takeover.From{
+		Manager: old,
+		UserKey: "userId", // what Session.User returns from now on
+		Until:   time.Date(2027, time.March, 1, 0, 0, 0, 0, time.UTC),
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -159,12 +159,11 @@ func Example_importedOnly() { //nolint:testableexamples // it would need a datab
 	if err != nil {
 		log.Fatal(err)
 	}
-	_, err = sessions.New(store, sessions.Options{
+	_, err = takeover.New(store, sessions.Options{
 		Secrets: [][]byte{[]byte(os.Getenv("NEW_SESSION_SECRET"))},
-		Predecessor: &sessions.Predecessor{
-			Manager: old, UserKey: "userId", ImportedOnly: true,
-			Until: time.Date(2027, time.March, 1, 0, 0, 0, 0, time.UTC),
-		},
+	}, takeover.From{
+		Manager: old, UserKey: "userId", ImportedOnly: true,
+		Until: time.Date(2027, time.March, 1, 0, 0, 0, 0, time.UTC),
 	})
 	if err != nil {
 		log.Fatal(err)

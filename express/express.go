@@ -25,6 +25,8 @@ import (
 	"strings"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/internal/forwarded"
+	"github.com/sqlsessions/sessions/internal/wire"
 )
 
 // New returns a manager that keeps sessions as express-session does. The store is one of
@@ -36,20 +38,20 @@ func New(store sessions.Store, options Options) (*sessions.Manager, error) {
 		return nil, fmt.Errorf("express: %w", err)
 	}
 	p := &protocol{Options: o}
+	p.proxies, _ = forwarded.Parse(o.TrustedProxies) // validated
 	for _, secret := range o.Secrets {
 		p.secrets = append(p.secrets, []byte(secret))
 	}
-	m, err := sessions.NewWithProtocol(store, sessions.Options{
-		IdleTimeout: o.IdleTimeout, TouchInterval: o.TouchInterval, MaxBytes: o.MaxBytes,
-		Timeout: o.Timeout, ErrorHandler: o.ErrorHandler, Logger: o.Logger,
-		Skip: func(r *http.Request) bool {
-			return !pathMatch(requestPath(r), o.Cookie.Path) || o.Skip != nil && o.Skip(r)
-		},
-	}, p)
+	rest, skip := o.Sessions, o.Sessions.Skip
+	rest.IdleTimeout = o.IdleTimeout
+	rest.Skip = func(r *http.Request) bool {
+		return !pathMatch(requestPath(r), o.Cookie.Path) || skip != nil && skip(r)
+	}
+	m, err := wire.New(store, rest, p, nil)
 	if err != nil {
 		return nil, fmt.Errorf("express: %w", err)
 	}
-	return m, nil
+	return m.(*sessions.Manager), nil
 }
 
 // requestPath is the path as the client sent it, whatever was stripped or decoded since.

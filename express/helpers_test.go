@@ -25,7 +25,7 @@ var (
 
 func newManager(tb testing.TB, store sessions.Store, change ...func(*express.Options)) *sessions.Manager {
 	tb.Helper()
-	o := express.Options{Secrets: []string{secret}, Logger: slog.New(slog.DiscardHandler)}
+	o := express.Options{Secrets: []string{secret}, Sessions: sessions.Options{Logger: slog.New(slog.DiscardHandler)}}
 	for _, f := range change {
 		f(&o)
 	}
@@ -155,4 +155,13 @@ func value[T any](b *browser, k sessions.Key[T]) (v T) {
 	b.tb.Helper()
 	b.visit(func(s *sessions.Session) { v, _ = k.Get(s) })
 	return v
+}
+
+// touch moves the idle timeout now.
+func touch(s *sessions.Session) { _ = s.Touch(context.Background()) }
+
+// has reports whether the session holds a value of the key.
+func has[T any](k sessions.Key[T], s *sessions.Session) bool {
+	_, ok := k.Get(s)
+	return ok
 }

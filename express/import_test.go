@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/express/takeover"
 )
 
 // A session that is in use here keeps to the timeouts of here.
@@ -15,16 +16,16 @@ func TestImportLeavesSessionsInUseAlone(t *testing.T) {
 	v := newMove(t, func(o *sessions.Options) { o.IdleTimeout, o.Lifetime = time.Minute, 30*24*time.Hour })
 	b := v.login(t)
 	b.manager = v.old
-	b.visit(func(s *sessions.Session) { s.Cookie().SetMaxAge(14 * 24 * time.Hour) })
-	if _, err := v.next.Import(t.Context(), nil); err != nil {
+	b.visit(func(s *sessions.Session) { s.SetMaxAge(14 * 24 * time.Hour) })
+	if _, err := takeover.Import(t.Context(), v.next, nil); err != nil {
 		t.Fatal(err)
 	}
-	v.options.Predecessor.ImportedOnly = true
+	v.from.ImportedOnly = true
 	v.next = v.manager(t)
 	b.manager = v.next
-	b.visit(func(s *sessions.Session) { s.Cookie().SetMaxAge(0); s.SetUser("ann") })
-	got, err := v.next.Import(t.Context(), nil)
-	if want := (sessions.ImportReport{Read: 1, Unchanged: 1}); got != want || err != nil {
+	b.visit(func(s *sessions.Session) { s.SetMaxAge(0); s.SetUser("ann") })
+	got, err := takeover.Import(t.Context(), v.next, nil)
+	if want := (takeover.Report{Read: 1, Unchanged: 1}); got != want || err != nil {
 		t.Errorf("import: %+v, %v, want %+v", got, err, want)
 	}
 	for s, err := range v.next.SessionsOf(t.Context(), "ann") {
@@ -39,22 +40,24 @@ func TestImportLeavesSessionsInUseAlone(t *testing.T) {
 func TestImportLeavesExpiredCopiesToTheReaper(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		v := newMove(t, func(o *sessions.Options) { o.Predecessor.Until = time.Now().Add(30 * 24 * time.Hour) })
+		v := newMove(t)
+		v.from.Until = time.Now().Add(30 * 24 * time.Hour)
+		v.next = v.manager(t)
 		b := v.login(t)
 		b.manager = v.old
-		run := func(want sessions.ImportReport) {
+		run := func(want takeover.Report) {
 			t.Helper()
-			if got, err := v.next.Import(t.Context(), nil); err != nil || got != want {
+			if got, err := takeover.Import(t.Context(), v.next, nil); err != nil || got != want {
 				t.Errorf("import: %+v, %v, want %+v", got, err, want)
 			}
 		}
-		run(sessions.ImportReport{Read: 1, Copied: 1})
+		run(takeover.Report{Read: 1, Copied: 1})
 		for range 4 { // the old application goes on until the copy has expired
 			time.Sleep(7 * time.Hour)
-			b.visit(func(s *sessions.Session) { s.Touch() })
+			b.visit(touch)
 		}
 		v.store.taken()
-		run(sessions.ImportReport{Read: 1, Skipped: 1})
+		run(takeover.Report{Read: 1, Skipped: 1})
 		if ops := v.store.taken(); slices.Contains(ops, "destroy") {
 			t.Errorf("the import did %v", ops)
 		}
@@ -73,18 +76,18 @@ func TestImport(t *testing.T) {
 		users[i] = v.login(t)
 	}
 	pages := 0
-	run := func(want sessions.ImportReport) {
+	run := func(want takeover.Report) {
 		t.Helper()
-		got, err := v.next.Import(t.Context(), func(sessions.ImportReport) { pages++ })
+		got, err := takeover.Import(t.Context(), v.next, func(takeover.Report) { pages++ })
 		if err != nil || got != want || !got.Verified() {
 			t.Errorf("import: %+v, %v, want %+v", got, err, want)
 		}
 	}
-	run(sessions.ImportReport{Read: 1200, Copied: 1200})
+	run(takeover.Report{Read: 1200, Copied: 1200})
 	if pages != 4 || count(t, v.old) != 1200 || count(t, v.next) != 1200 {
 		t.Errorf("%d pages, %d sessions there, %d here", pages, count(t, v.old), count(t, v.next))
 	}
-	run(sessions.ImportReport{Read: 1200, Unchanged: 1200})
+	run(takeover.Report{Read: 1200, Unchanged: 1200})
 
 	// The old application goes on: one session changes and one ends.
 	changed, ended, moved := users[0], users[1], users[2]
@@ -99,9 +102,9 @@ func TestImport(t *testing.T) {
 	if got := value(moved, views); got != 1 { // and one moves over
 		t.Errorf("a session that was copied and then taken over: views is %d", got)
 	}
-	run(sessions.ImportReport{Read: 1198, Updated: 1, Unchanged: 1197, Removed: 1})
+	run(takeover.Report{Read: 1198, Updated: 1, Unchanged: 1197, Removed: 1})
 
-	v.options.Predecessor.ImportedOnly = true
+	v.from.ImportedOnly = true
 	v.next = v.manager(t)
 	v.oldStore.taken()
 	for i, b := range users {
@@ -127,7 +130,7 @@ func TestImport(t *testing.T) {
 	if _, err := v.old.RevokeAll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	run(sessions.ImportReport{})
+	run(takeover.Report{})
 	if n := count(t, v.next); n != 1199 {
 		t.Errorf("%d sessions here after another import, want 1199", n)
 	}

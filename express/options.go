@@ -3,12 +3,11 @@ package express
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/internal/forwarded"
 )
 
 // Options are express-session's, by Go names; the zero value of each is
@@ -42,7 +41,7 @@ type Options struct {
 	// a number of hops (of which only whether there is one matters here), or
 	// addresses. Consulted with ProxyUndefined. Defaults to none.
 	TrustProxyHops int
-	TrustedProxies []netip.Prefix
+	TrustedProxies []string
 
 	// Resave is `resave`: write the session with every request.
 	Resave bool
@@ -58,15 +57,13 @@ type Options struct {
 	// Defaults to 24 hours, as there.
 	IdleTimeout time.Duration
 
-	// The others are those of [sessions.Options]. With TouchInterval at its
-	// default the expiry in the table is not written with every request, as Express does, but
-	// when it has fallen behind by a tenth, at most a minute.
-	TouchInterval time.Duration
-	MaxBytes      int
-	Timeout       time.Duration
-	Skip          func(*http.Request) bool
-	ErrorHandler  func(w http.ResponseWriter, r *http.Request, err error)
-	Logger        *slog.Logger
+	// Sessions are the options that have no counterpart in express-session:
+	// TouchInterval, MaxBytes, Timeout, Skip, ErrorHandler and Logger. The fields
+	// above decide all others, which must be zero; New names those that are not.
+	// With TouchInterval at its default the expiry in the table is not written with
+	// every request, as Express does, but when it has fallen behind by a tenth, at
+	// most a minute.
+	Sessions sessions.Options
 }
 
 // CookieOptions are the attributes in express-session's `cookie`.
@@ -159,9 +156,14 @@ func (o Options) validate() error {
 	check(o.Cookie.Path[0] != '/', "Cookie.Path %q must begin with /", o.Cookie.Path)
 	check(o.Proxy < ProxyUndefined || o.Proxy > ProxyFalse, "Proxy is %d; use ProxyUndefined, ProxyTrue or ProxyFalse", o.Proxy)
 	check(o.TrustProxyHops < 0, "TrustProxyHops is %d; use 0 or more", o.TrustProxyHops)
-	for i, p := range o.TrustedProxies {
-		check(!p.IsValid(), "TrustedProxies[%d] is not a valid prefix", i)
-	}
+	_, err := forwarded.Parse(o.TrustedProxies)
+	check(err != nil, "%v", err)
+	given := o.Sessions
+	check(given.Secrets != nil, "Sessions.Secrets is set; use Secrets")
+	check(given.Cookie != (sessions.CookieOptions{}), "Sessions.Cookie is set; use Name and Cookie")
+	check(given.IdleTimeout != 0, "Sessions.IdleTimeout is set; use IdleTimeout")
+	check(given.Lifetime != 0, "Sessions.Lifetime is set; Express's sessions have no absolute timeout")
+	check(given.TrustedProxies != nil, "Sessions.TrustedProxies is set; use TrustedProxies")
 	if err := o.Cookie.check(); err != nil {
 		errs = append(errs, fmt.Errorf("%w: Cookie: %w", sessions.ErrInvalid, err))
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/express/takeover"
 )
 
 // A move is an Express application's manager, and one of our own that takes over.
@@ -21,6 +22,7 @@ type move struct {
 	oldStore, store *spy
 	old, next       *sessions.Manager
 	options         sessions.Options
+	from            takeover.From
 }
 
 func newMove(t *testing.T, change ...func(*sessions.Options)) *move {
@@ -31,10 +33,8 @@ func newMove(t *testing.T, change ...func(*sessions.Options)) *move {
 		Secrets: [][]byte{[]byte("another secret of 32 bytes or more")},
 		Logger:  slog.New(slog.DiscardHandler),
 		Cookie:  sessions.CookieOptions{Secure: sessions.SecureAuto},
-		Predecessor: &sessions.Predecessor{
-			Manager: v.old, Until: time.Now().Add(time.Hour), UserKey: "passport.user",
-		},
 	}
+	v.from = takeover.From{Manager: v.old, Until: time.Now().Add(time.Hour), UserKey: "passport.user"}
 	for _, f := range change {
 		f(&v.options)
 	}
@@ -44,7 +44,7 @@ func newMove(t *testing.T, change ...func(*sessions.Options)) *move {
 
 func (v *move) manager(t *testing.T) *sessions.Manager {
 	t.Helper()
-	m, err := sessions.New(v.store, v.options)
+	m, err := takeover.New(v.store, v.options, v.from)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,13 +210,13 @@ func TestATakeOverThatCannotBeUndoneFailsClosed(t *testing.T) {
 		b := v.login(t)
 		if !test.down { // a copy that has got a token of its own
 			old := b.cookies["connect.sid"]
-			if _, err := v.next.Import(t.Context(), nil); err != nil {
+			if _, err := takeover.Import(t.Context(), v.next, nil); err != nil {
 				t.Fatal(err)
 			}
-			v.options.Predecessor.ImportedOnly = true
+			v.from.ImportedOnly = true
 			b.manager = v.manager(t)
 			b.visit(func(s *sessions.Session) { s.SetUser("ann") })
-			v.options.Predecessor.ImportedOnly = false
+			v.from.ImportedOnly = false
 			b.cookies = map[string]string{"connect.sid": old}
 		}
 		store := &broken{Store: v.store, create: test.down, called: func(op string) {
@@ -224,7 +224,7 @@ func TestATakeOverThatCannotBeUndoneFailsClosed(t *testing.T) {
 				v.oldStore.failing("rename", test.back)
 			}
 		}}
-		m, err := sessions.New(store, v.options)
+		m, err := takeover.New(store, v.options, v.from)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -242,7 +242,7 @@ func TestASessionThatCannotBeStoredHereStaysThere(t *testing.T) {
 	b := v.login(t)
 	before := b.cookies["connect.sid"]
 	down := &broken{Store: v.store, create: true}
-	m, err := sessions.New(down, v.options)
+	m, err := takeover.New(down, v.options, v.from)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,13 +272,12 @@ func TestTheTakeOverEnds(t *testing.T) {
 func TestPredecessorOptions(t *testing.T) {
 	t.Parallel()
 	v := newMove(t)
-	for what, p := range map[string]*sessions.Predecessor{
+	for what, p := range map[string]takeover.From{
 		"no manager":     {Until: time.Now()},
 		"no end":         {Manager: v.old},
 		"one of our own": {Manager: v.next, Until: time.Now()},
 	} {
-		v.options.Predecessor = p
-		if _, err := sessions.New(v.store, v.options); !errors.Is(err, sessions.ErrInvalid) {
+		if _, err := takeover.New(v.store, v.options, p); !errors.Is(err, sessions.ErrInvalid) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/express/internal/row"
+	"github.com/sqlsessions/sessions/internal/forwarded"
 	"github.com/sqlsessions/sessions/internal/wire"
 )
 
@@ -21,6 +22,7 @@ import (
 type protocol struct {
 	Options
 	secrets [][]byte
+	proxies forwarded.Proxies
 }
 
 var _ wire.Protocol = (*protocol)(nil)
@@ -71,9 +73,9 @@ func (p *protocol) Ref(id string) driver.Ref {
 
 func (p *protocol) Sends(r *http.Request) (withheld, secure bool) { return false, p.isSecure(r) }
 
-func (p *protocol) Line(id string, raw json.RawMessage, _ time.Duration, secure bool) string {
-	a, err := parseAttributes(raw, time.Now())
-	if err != nil || a.secure.truthy() && !secure {
+func (p *protocol) Line(id string, attributes wire.Attributes, _ time.Duration, secure bool) string {
+	a := attributes.(*stored).attributes
+	if a.secure.truthy() && !secure {
 		return ""
 	}
 	content := ""
@@ -83,7 +85,7 @@ func (p *protocol) Line(id string, raw json.RawMessage, _ time.Duration, secure 
 		content = marker + sign(id, p.secrets[0])
 	}
 	line, err := a.line(p.Options.Name, content)
-	if err != nil { // stored by somebody else
+	if err != nil { // another program stored it
 		return ""
 	}
 	return line
@@ -91,67 +93,71 @@ func (p *protocol) Line(id string, raw json.RawMessage, _ time.Duration, secure 
 
 func (p *protocol) Member() string { return "cookie" }
 
-func (p *protocol) Fresh(r *http.Request) (json.RawMessage, error) {
-	c := p.Cookie
+func (p *protocol) Fresh(r *http.Request) (wire.Attributes, error) {
+	c, now := p.Cookie, time.Now()
+	var err error
 	if p.CookieFunc != nil && r != nil {
-		c = p.CookieFunc(r)
-		if c.Path == "" {
-			c.Path = "/"
+		own := p.CookieFunc(r)
+		if own.Path == "" {
+			own.Path = "/"
 		}
-		if err := c.check(); err != nil {
-			return nil, fmt.Errorf("express: CookieFunc: %w: %w", sessions.ErrInvalid, err)
+		if err = own.check(); err == nil {
+			c = own
+		} else {
+			err = fmt.Errorf("express: CookieFunc: %w: %w", sessions.ErrInvalid, err)
 		}
 	}
-	a := c.attributes(p.isSecure(r), time.Now())
-	return a.encode(), nil
+	return p.stored(c.attributes(p.isSecure(r), now)), err
 }
 
-func (p *protocol) Usable(raw json.RawMessage) error {
-	_, err := parseAttributes(raw, time.Now())
-	return err
-}
-
-// Renewed is upstream's touch: each time that a session is written or its cookie
-// sent, it begins anew to last for originalMaxAge. What `expires` says in a stored
-// session may be long past, because upstream's stores move only the column.
-func (p *protocol) Renewed(raw json.RawMessage, now time.Time) json.RawMessage {
-	a, err := parseAttributes(raw, now)
-	if err != nil {
-		return raw
-	}
-	a.touch(now)
-	return a.encode()
-}
-
-func (p *protocol) MaxAge(raw json.RawMessage) time.Duration {
+func (p *protocol) Parse(raw json.RawMessage) (wire.Attributes, error) {
 	a, err := parseAttributes(raw, time.Now())
 	if err != nil {
-		return 0
+		return nil, err
 	}
-	d, _ := a.lasts()
+	return &stored{a, raw, p.IdleTimeout}, nil
+}
+
+func (p *protocol) stored(a attributes) *stored { return &stored{a, a.encode(), p.IdleTimeout} }
+
+// stored are the attributes of one session's cookie with the JSON they are kept as.
+type stored struct {
+	attributes
+	raw         json.RawMessage
+	idleTimeout time.Duration // if the cookie has no maximum age
+}
+
+var _ wire.Attributes = (*stored)(nil)
+
+func (s *stored) JSON() json.RawMessage { return s.raw }
+
+func (s *stored) MaxAge() time.Duration {
+	d, _ := s.lasts()
 	return max(d, 0)
 }
 
-func (p *protocol) WithMaxAge(raw json.RawMessage, d time.Duration) json.RawMessage {
-	now := time.Now()
-	a, err := parseAttributes(raw, now)
-	if err != nil {
-		return raw
-	}
-	ms := value{kind: null}
-	if d > 0 {
-		ms = milliseconds(d)
-	}
-	a.startAge(ms, now)
-	return a.encode()
-}
-
-func (p *protocol) Idle(raw json.RawMessage) time.Duration {
-	a, err := parseAttributes(raw, time.Now())
-	if d, ok := a.lasts(); err == nil && ok {
+func (s *stored) Idle() time.Duration {
+	if d, ok := s.lasts(); ok {
 		return d
 	}
-	return p.IdleTimeout
+	return s.idleTimeout
+}
+
+func (s *stored) WithMaxAge(d time.Duration) wire.Attributes {
+	return s.with(func(a *attributes) { a.startAge(ageOf(max(d, 0)), time.Now()) })
+}
+
+// Renewed is upstream's touch: each time that a session is written or its cookie
+// sent, it begins again to last for originalMaxAge. What `expires` says in a stored
+// session may be long past, because upstream's stores move only the column.
+func (s *stored) Renewed(now time.Time) wire.Attributes {
+	return s.with(func(a *attributes) { a.touch(now) })
+}
+
+func (s *stored) with(change func(*attributes)) *stored {
+	a := s.attributes
+	change(&a)
+	return &stored{a, a.encode(), s.idleTimeout}
 }
 
 // lasts returns the original maximum age, if the cookie has one.

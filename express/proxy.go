@@ -2,7 +2,6 @@ package express
 
 import (
 	"net/http"
-	"net/netip"
 	"strings"
 )
 
@@ -22,21 +21,5 @@ func (p *protocol) isSecure(r *http.Request) bool {
 	case ProxyFalse:
 		return false
 	}
-	return proto == "https" && p.trusts(r.RemoteAddr)
-}
-
-func (p *protocol) trusts(remote string) bool {
-	if p.TrustProxyHops > 0 {
-		return true
-	}
-	peer, err := netip.ParseAddrPort(remote)
-	if err != nil {
-		return false
-	}
-	for _, prefix := range p.TrustedProxies {
-		if prefix.Contains(peer.Addr().Unmap()) {
-			return true
-		}
-	}
-	return false
+	return proto == "https" && (p.TrustProxyHops > 0 || p.proxies.Trust(r.RemoteAddr))
 }

@@ -35,7 +35,7 @@ func (s *server) login(w http.ResponseWriter, r *http.Request) {
 		session.SetUser(name)
 		device.Set(session, deviceName(r.UserAgent()))
 		if r.PostFormValue("remember") != "" {
-			session.Cookie().SetMaxAge(rememberFor)
+			session.SetMaxAge(rememberFor)
 		}
 	}
 	redirectHome(w, r)

@@ -1,7 +1,6 @@
-// Package wire is the seam between a session and what of it is seen outside
-// the process: the cookie, and the member of the stored JSON that describes the
-// cookie. Package sessions has a protocol of its own; package express has
-// express-session's.
+// Package wire is the seam between package sessions and the packages of this
+// module that need more of it than its documentation shows: package express, whose
+// cookies and stored JSON look different, and package takeover.
 package wire
 
 import (
@@ -13,21 +12,14 @@ import (
 	"github.com/sqlsessions/sessions/driver"
 )
 
-// A Pager is a store that can be read in the order of its verifiers. The stores
-// of package express are.
-type Pager interface {
-	// Page returns up to limit live rows with larger verifiers than after.
-	Page(ctx context.Context, after driver.Verifier, limit int) ([]driver.Row, error)
-}
-
 // A Token is what a cookie says, once a secret has vouched for it.
 type Token struct {
 	Text string // without the signature
 	Old  bool   // signed with a secret that is being phased out
 }
 
-// A Protocol is safe for concurrent use. Attributes are the JSON of the member
-// that describes a session's cookie, nil where there is none.
+// A Protocol is what of a session is seen outside the process: the cookie, and the
+// member of the stored JSON that describes the cookie. It is safe for concurrent use.
 type Protocol interface {
 	// Read returns the different tokens in the request's cookies, and whether it
 	// carried any cookie of the name, good or bad.
@@ -35,8 +27,8 @@ type Protocol interface {
 	// Verify returns the token in one cookie's value.
 	Verify(value string) (Token, bool)
 	// NewToken returns a token that nobody can guess, for the session with this ID, or
-	// with a new ID where that is "". A protocol whose IDs follow from the tokens
-	// does not look at it. r is nil outside of a request.
+	// with a new ID if that is "". A protocol that derives IDs from tokens ignores it.
+	// r is nil outside of a request.
 	NewToken(r *http.Request, id driver.ID) (string, error)
 	// Ref returns what the store knows a token by.
 	Ref(token string) driver.Ref
@@ -44,37 +36,62 @@ type Protocol interface {
 	// Sends reports whether a cookie can go out with the response at all, and
 	// whether the connection is secure.
 	Sends(r *http.Request) (withheld, secure bool)
-	// Line returns the Set-Cookie line for a session that can live for left, or, for the token "", the
-	// one that deletes the cookie; "" when the cookie can't go out on this connection.
-	Line(token string, attributes json.RawMessage, left time.Duration, secure bool) string
+	// Line returns the Set-Cookie line for a session that can live for left, or for
+	// the token "" the one that deletes the cookie. It returns "" when the cookie
+	// can't go out on this connection.
+	Line(token string, a Attributes, left time.Duration, secure bool) string
 	// Name returns the cookie's name.
 	Name() string
 
 	// Member returns the name that the attributes have in the stored JSON.
 	Member() string
-	// Fresh returns the attributes of a new session. r is nil outside of a request.
-	Fresh(r *http.Request) (json.RawMessage, error)
-	// Usable returns why a session with these attributes can't be used. The other
-	// methods are given usable ones only.
-	Usable(attributes json.RawMessage) error
-	// Renewed returns the attributes as they are to be written at a time.
-	Renewed(attributes json.RawMessage, now time.Time) json.RawMessage
-	// MaxAge returns how long the browser keeps the cookie; 0: until it ends.
-	MaxAge(attributes json.RawMessage) time.Duration
-	WithMaxAge(attributes json.RawMessage, d time.Duration) json.RawMessage
-	// Idle returns how long the session lives untouched.
-	Idle(attributes json.RawMessage) time.Duration
+	// Fresh returns the attributes of a new session, and usable ones with an error
+	// too. r is nil outside of a request.
+	Fresh(r *http.Request) (Attributes, error)
+	// Parse reads stored attributes. raw is nil if a session has none. The error says
+	// why a session with these attributes can't be used.
+	Parse(raw json.RawMessage) (Attributes, error)
 
 	// Check returns why a value can't have this name.
 	Check(name string) error
 	Policy() Policy
 }
 
+// Attributes describe one session's cookie. They do not change: the methods that
+// change something return others.
+type Attributes interface {
+	// JSON returns what to store, and nil if the session has no attributes of its own.
+	JSON() json.RawMessage
+	// MaxAge returns how long the browser keeps the cookie; 0: until it is closed.
+	MaxAge() time.Duration
+	// Idle returns how long the session lives unless it is used.
+	Idle() time.Duration
+	WithMaxAge(d time.Duration) Attributes
+	// Renewed returns the attributes as they have to be written now.
+	Renewed(now time.Time) Attributes
+}
+
 // A Policy says when a session is written and its cookie sent.
 type Policy struct {
 	SaveNew   bool // a new session is kept although there is nothing in it
-	Resave    bool // an old one is written although nothing changed
+	Resave    bool // a stored one is written although nothing changed
 	Rolling   bool // the cookie is sent with every response
 	TouchOnly bool // moving the expiry does not send a cookie that the browser keeps by its own clock
-	Endless   bool // there is no absolute limit
+	Endless   bool // there is no absolute limit, and IDs are derived from tokens
+}
+
+// A Predecessor is a system whose sessions a manager takes over.
+type Predecessor interface {
+	// TakeOver finds the session that an old cookie of the request opens, stores it
+	// here, and returns its new token and row. ErrNotFound: there is none.
+	TakeOver(ctx context.Context, r *http.Request) (token string, row driver.Row, err error)
+	// Drop returns the Set-Cookie line that deletes the old cookie, and its name.
+	Drop(r *http.Request, secure bool) (name, line string)
+}
+
+// A Pager is a store that can be read in the order of its verifiers. The stores
+// of package express are.
+type Pager interface {
+	// Page returns up to limit live rows with larger verifiers than after.
+	Page(ctx context.Context, after driver.Verifier, limit int) ([]driver.Row, error)
 }

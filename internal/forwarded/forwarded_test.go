@@ -1,15 +1,19 @@
-package sessions
+package forwarded
 
 import (
 	"crypto/tls"
 	"net/http"
-	"net/netip"
+	"strings"
 	"testing"
 )
 
-func TestIsHTTPS(t *testing.T) {
+func TestHTTPS(t *testing.T) {
 	t.Parallel()
-	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	trusted, err := Parse([]string{"10.0.0.0/8", "fd00::/8"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var none Proxies
 	const proxy, stranger = "10.1.2.3:4567", "192.0.2.1:4567"
 	xfp := func(lines ...string) http.Header { return http.Header{"X-Forwarded-Proto": lines} }
 	fwd := func(lines ...string) http.Header { return http.Header{"Forwarded": lines} }
@@ -68,20 +72,20 @@ func TestIsHTTPS(t *testing.T) {
 		{"name", "proxy.internal:80", xfp("https"), false},
 	} {
 		r := &http.Request{RemoteAddr: c.remote, Header: c.header}
-		if got := isHTTPS(r, trusted); got != c.want {
+		if got := trusted.HTTPS(r); got != c.want {
 			t.Errorf("%s: %v, want %v", c.what, got, c.want)
 		}
-		if isHTTPS(r, nil) {
-			t.Errorf("%s: believed without TrustedProxies", c.what)
+		if none.HTTPS(r) {
+			t.Errorf("%s: believed without proxies", c.what)
 		}
 		r.TLS = new(tls.ConnectionState)
-		if !isHTTPS(r, trusted) || !isHTTPS(r, nil) {
+		if !trusted.HTTPS(r) || !none.HTTPS(r) {
 			t.Errorf("%s: TLS on the own socket was not believed", c.what)
 		}
 	}
 }
 
-func TestIsLoopback(t *testing.T) {
+func TestLoopback(t *testing.T) {
 	t.Parallel()
 	for host, want := range map[string]bool{
 		"localhost":             true,
@@ -104,37 +108,48 @@ func TestIsLoopback(t *testing.T) {
 		"0.0.0.0":               false,
 		"localhost@example.com": false,
 	} {
-		if got := isLoopback(host); got != want {
+		if got := Loopback(host); got != want {
 			t.Errorf("%q: %v, want %v", host, got, want)
 		}
 	}
 }
 
-func TestWhetherACookieIsSent(t *testing.T) {
+func TestTrust(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		mode     SecureMode
-		https    bool
-		host     string
-		withheld bool
-		secure   bool
+		proxy, remote string
+		want          bool
 	}{
-		{SecureAlways, true, "example.com", false, true},
-		{SecureAlways, false, "example.com", true, true},
-		{SecureAlways, false, "localhost:8080", false, true},
-		{SecureAuto, true, "example.com", false, true},
-		{SecureAuto, false, "example.com", false, false},
-		{SecureAuto, false, "localhost:8080", false, false},
-		{SecureNever, true, "example.com", false, false},
-		{SecureNever, false, "example.com", false, false},
+		{"10.0.0.7", "10.0.0.7:80", true},
+		{"10.0.0.7", "10.0.0.8:80", false},
+		{"10.0.0.7", "[::ffff:10.0.0.7]:80", true},
+		{"::ffff:10.0.0.0/104", "10.1.2.3:80", true},
+		{"fe80::1", "[fe80::1%eth0]:80", true},
+		{"fe80::1%eth0", "[fe80::1]:80", true},
+		{"unix", "@", true},
+		{"unix", "", true},
+		{"unix", "/run/proxy.sock", true},
+		{"unix", "10.0.0.7", false},
+		{"unknown", "10.0.0.7", true},
+		{"unknown", "proxy.internal:80", true},
+		{"unknown", "@", false},
+		{"unknown", "10.0.0.7:80", false},
 	} {
-		n := nativeProtocol{options: &Options{Cookie: CookieOptions{Secure: c.mode}}}
-		r := &http.Request{Host: c.host}
-		if c.https {
-			r.TLS = new(tls.ConnectionState)
+		p, err := Parse([]string{c.proxy})
+		if err != nil {
+			t.Errorf("%q: %v", c.proxy, err)
 		}
-		if withheld, secure := n.Sends(r); withheld != c.withheld || secure != c.secure {
-			t.Errorf("%+v: withheld %v, secure %v", c, withheld, secure)
+		if got := p.Trust(c.remote); got != c.want {
+			t.Errorf("%q, from %q: %v, want %v", c.proxy, c.remote, got, c.want)
+		}
+	}
+}
+
+func TestParseNamesWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []string{"", "10.0.0.0/33", "10.0.0", "proxy.internal", "10.0.0.7:80", "Unix", "fe80::1%eth0/64"} {
+		if _, err := Parse([]string{"10.0.0.7", bad}); err == nil || !strings.Contains(err.Error(), "TrustedProxies[1]") {
+			t.Errorf("%q: %v", bad, err)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package sessions
+package document
 
 import (
 	"encoding/json"
@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/sqlsessions/sessions/driver"
 )
 
 func TestDocumentKeepsEachByteOfAValue(t *testing.T) {
@@ -24,12 +26,12 @@ func TestDocumentKeepsEachByteOfAValue(t *testing.T) {
 		`{"$cookie":{"maxAge":60},"$later":[1]}`,
 		`{"deep":` + strings.Repeat(`[{"a":`, 40) + `1` + strings.Repeat(`}]`, 40) + `}`,
 	} {
-		d, err := decodeDocument([]byte(text), cookieMember)
+		d, err := Decode([]byte(text), Cookie)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
 		}
-		if got := string(d.encode()); got != text {
+		if got := string(d.Encode()); got != text {
 			t.Errorf("got  %s\nwant %s", got, text)
 		}
 	}
@@ -37,23 +39,23 @@ func TestDocumentKeepsEachByteOfAValue(t *testing.T) {
 
 func TestDocumentDropsSpaceAroundMembersOnly(t *testing.T) {
 	t.Parallel()
-	d, err := decodeDocument([]byte(" \t\r\n{ \"a\" : [ 1 , 2 ] ,\n\"b\":\t-1.50e+3 }\n"), cookieMember)
+	d, err := Decode([]byte(" \t\r\n{ \"a\" : [ 1 , 2 ] ,\n\"b\":\t-1.50e+3 }\n"), Cookie)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := string(d.encode()), `{"a":[ 1 , 2 ],"b":-1.50e+3}`; got != want {
+	if got, want := string(d.Encode()), `{"a":[ 1 , 2 ],"b":-1.50e+3}`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
 func TestDocumentKeepsTheOrderOfKeys(t *testing.T) {
 	t.Parallel()
-	d, err := decodeDocument([]byte(`{"c":1,"a":2,"b":3}`), cookieMember)
+	d, err := Decode([]byte(`{"c":1,"a":2,"b":3}`), Cookie)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d = d.with("a", json.RawMessage(`"new"`)).with("d", json.RawMessage(`4`)).without("c").without("absent").with("c", json.RawMessage(`5`))
-	if got, want := string(d.encode()), `{"a":"new","b":3,"d":4,"c":5}`; got != want {
+	d = d.With("a", json.RawMessage(`"new"`)).With("d", json.RawMessage(`4`)).Without("c").Without("absent").With("c", json.RawMessage(`5`))
+	if got, want := string(d.Encode()), `{"a":"new","b":3,"d":4,"c":5}`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -73,7 +75,7 @@ func TestDamagedDocuments(t *testing.T) {
 		damaged = append(damaged, whole[:i])
 	}
 	for _, text := range damaged {
-		if d, err := decodeDocument([]byte(text), cookieMember); !errors.Is(err, errDamaged) || d != nil {
+		if d, err := Decode([]byte(text), Cookie); !errors.Is(err, errDamaged) || d != nil {
 			t.Errorf("%.60q: decoded to %v, %v", text, d, err)
 		}
 	}
@@ -93,9 +95,9 @@ func TestDocumentEqualLooksAtBytes(t *testing.T) {
 		{`{"a":1,"b":1}`, `{"a":1,"c":1}`, false},
 		{`{"a":null}`, `{"b":null}`, false},
 	} {
-		a, errA := decodeDocument([]byte(c.a), cookieMember)
-		b, errB := decodeDocument([]byte(c.b), cookieMember)
-		if errA != nil || errB != nil || a.equal(b) != c.want || b.equal(a) != c.want {
+		a, errA := Decode([]byte(c.a), Cookie)
+		b, errB := Decode([]byte(c.b), Cookie)
+		if errA != nil || errB != nil || a.Equal(b) != c.want || b.Equal(a) != c.want {
 			t.Errorf("%s and %s: equal is not %v (%v, %v)", c.a, c.b, c.want, errA, errB)
 		}
 	}
@@ -143,7 +145,7 @@ func TestValuesThatAreRefused(t *testing.T) {
 		"Marshaler that fails":       failingMarshaler{},
 		"a pointer to what can't be": &[]any{make(chan int)},
 	} {
-		if raw, err := encodeValue(v); !errors.Is(err, ErrValue) {
+		if raw, err := EncodeValue(v); !errors.Is(err, driver.ErrValue) {
 			t.Errorf("%s: encoded as %.80q, %v", what, raw, err)
 		}
 	}
@@ -171,34 +173,34 @@ func TestValuesThatAreKept(t *testing.T) {
 		"astral":                 "😀\U0010ffff",
 		"empty":                  "",
 	} {
-		raw, err := encodeValue(v)
+		raw, err := EncodeValue(v)
 		if err != nil {
 			t.Errorf("%s: %v", what, err)
 			continue
 		}
 		back := reflect.New(reflect.TypeOf(v))
-		if err := decodeValue(raw, back.Interface(), false); err != nil || !reflect.DeepEqual(back.Elem().Interface(), v) {
+		if err := DecodeValue(raw, back.Interface(), false); err != nil || !reflect.DeepEqual(back.Elem().Interface(), v) {
 			t.Errorf("%s: %q came back as %v, %v", what, raw, back.Elem(), err)
 		}
 		text := `{"k":` + string(raw) + `}`
-		if d, err := decodeDocument([]byte(text), cookieMember); err != nil || string(d.encode()) != text {
+		if d, err := Decode([]byte(text), Cookie); err != nil || string(d.Encode()) != text {
 			t.Errorf("%s: %q does not pass through a document: %v", what, text, err)
 		}
 	}
 }
 
-func FuzzDecodeDocument(f *testing.F) {
+func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `{"a":1}`, ` { "a" : [1, {"b":"}"}] , "c":-1.5E+3} `, `{"\u0061":"\"\\","日":null}`, `{"a":1,"a":2}`, `[]`, "{\"a\":\"\xff\"}", `{"$x":true}`,
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		d, err := decodeDocument(data, cookieMember)
+		d, err := Decode(data, Cookie)
 		if err != nil {
 			return
 		}
-		text := d.encode()
+		text := d.Encode()
 		if !json.Valid(text) {
 			t.Fatalf("%q was encoded as %q, which is no JSON", data, text)
 		}
@@ -209,13 +211,13 @@ func FuzzDecodeDocument(f *testing.F) {
 		if err := json.Unmarshal(text, &after); err != nil || !reflect.DeepEqual(before, after) {
 			t.Fatalf("%q became %q", data, text)
 		}
-		again, err := decodeDocument(text, cookieMember)
-		if err != nil || !again.equal(d) || !d.equal(again) || string(again.encode()) != string(text) {
+		again, err := Decode(text, Cookie)
+		if err != nil || !again.Equal(d) || !d.Equal(again) || string(again.Encode()) != string(text) {
 			t.Fatalf("%q became %q, which decodes to something else: %v", data, text, err)
 		}
 		for _, m := range d {
-			if raw, ok := again.get(string(m.name)); !ok || string(raw) != string(m.raw) {
-				t.Fatalf("member %q became %q", m.raw, raw)
+			if raw := again.Get(string(m.Name)); string(raw) != string(m.Raw) {
+				t.Fatalf("member %q became %q", m.Raw, raw)
 			}
 		}
 	})
@@ -226,7 +228,7 @@ func TestDecodeValueIntoAString(t *testing.T) {
 	t.Parallel()
 	for _, raw := range []string{`""`, `"a"`, `"日本 😀"`, `"a\n"`, `"\u00e9"`, `"\\"`, `"\""`, `null`, `12`, `123`, `true`, `["a"]`, `{"a":1}`} {
 		got, want := "before", "before"
-		gotErr, wantErr := decodeValue([]byte(raw), &got, false), json.Unmarshal([]byte(raw), &want)
+		gotErr, wantErr := DecodeValue([]byte(raw), &got, false), json.Unmarshal([]byte(raw), &want)
 		if got != want || (gotErr == nil) != (wantErr == nil) {
 			t.Errorf("%s gives %q, %v; encoding/json %q, %v", raw, got, gotErr, want, wantErr)
 		}

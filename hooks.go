@@ -1,0 +1,74 @@
+package sessions
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/document"
+	"github.com/sqlsessions/sessions/internal/uuid"
+	"github.com/sqlsessions/sessions/internal/wire"
+)
+
+// What packages express and takeover need of this one, and nobody else.
+func init() {
+	wire.New = func(store driver.Store, options any, p wire.Protocol, from wire.Predecessor) (any, error) {
+		return newManager(store, options.(Options), p, from)
+	}
+	wire.Inside = func(manager any) wire.Manager { return manager.(*Manager).inside() }
+	wire.AttributesOf = func(session any) wire.Attributes {
+		s := session.(*Session)
+		s.lock()
+		defer s.mu.Unlock()
+		return s.state.now.cookie
+	}
+	wire.SetAttributes = func(session any, a wire.Attributes) {
+		s := session.(*Session)
+		s.lock()
+		defer s.mu.Unlock()
+		s.recordLocked(setCookie(a))
+	}
+}
+
+func (m *Manager) inside() wire.Manager {
+	c := &m.core
+	return wire.Manager{
+		Store: c.store, Protocol: c.protocol, Predecessor: c.predecessor,
+		Lifetime: c.options.Lifetime, TouchInterval: c.options.TouchInterval, Timeout: c.options.Timeout,
+		MaxBytes: c.options.MaxBytes, Logger: c.options.Logger,
+		Load: func(ctx context.Context, ref driver.Ref) (driver.Row, document.Document, error) {
+			st, err := c.load(ctx, ref)
+			return st.row, st.base.doc, err
+		},
+		Decode: func(row driver.Row) (document.Document, wire.Attributes, error) {
+			st, err := c.decode(row)
+			return st.base.doc, st.base.cookie, err
+		},
+		End: c.end, CheckUser: checkUser, Error: storeError,
+		Token: func(id [uuid.Size]byte, secret [sha256.Size]byte) string {
+			t := token(slices.Concat(id[:], secret[:]))
+			return t.text()
+		},
+	}
+}
+
+// takeOver returns the session that an old cookie of the request opens.
+// ErrNotFound: there is none.
+func (c *core) takeOver(ctx context.Context, s *Session) (state, error) {
+	if c.predecessor == nil {
+		return state{}, ErrNotFound
+	}
+	token, row, err := c.predecessor.TakeOver(ctx, s.request)
+	if err != nil {
+		return state{}, err
+	}
+	st, err := c.decode(row)
+	if err != nil {
+		return state{}, fmt.Errorf("the session just stored: %w", errors.Join(ErrValue, err))
+	}
+	st.token = token
+	return st, nil
+}

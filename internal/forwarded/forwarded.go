@@ -1,0 +1,125 @@
+// Package forwarded tells whether a request came over HTTPS, as far as a server
+// behind proxies can know.
+package forwarded
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// Proxies are the peers whose forwarding headers are believed. The zero value
+// believes nobody.
+type Proxies struct {
+	prefixes      []netip.Prefix
+	unix, unknown bool
+}
+
+// Parse reads a list of addresses ("10.0.0.7"), ranges ("10.0.0.0/8"), "unix" for
+// the peer of a unix socket, and "unknown" for a request without an address and
+// port. The error names the first entry that is none of these.
+func Parse(list []string) (p Proxies, err error) {
+	for i, text := range list {
+		prefix, err := netip.ParsePrefix(text)
+		addr, addrErr := netip.ParseAddr(text)
+		switch {
+		case text == "unix":
+			p.unix = true
+			continue
+		case text == "unknown":
+			p.unknown = true
+			continue
+		case addrErr == nil && !strings.Contains(text, "/"):
+			prefix = netip.PrefixFrom(addr.WithZone(""), addr.BitLen())
+		case err != nil:
+			return Proxies{}, fmt.Errorf("TrustedProxies[%d] is %q; use an address such as \"10.0.0.7\", a range such as \"10.0.0.0/8\", \"unix\" or \"unknown\"", i, text)
+		}
+		p.prefixes = append(p.prefixes, unmap(prefix))
+	}
+	return p, nil
+}
+
+// unmap turns a range of IPv4-mapped IPv6 addresses into the IPv4 range.
+func unmap(p netip.Prefix) netip.Prefix {
+	if p.Addr().Is4In6() && p.Bits() >= 96 {
+		return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	return p
+}
+
+// Trust reports whether the peer with this http.Request.RemoteAddr is one of the
+// proxies.
+func (p *Proxies) Trust(remote string) bool {
+	if remote == "" || remote[0] == '@' || remote[0] == '/' { // how package net writes a unix socket's peer
+		return p.unix
+	}
+	peer, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return p.unknown
+	}
+	addr := peer.Addr().Unmap().WithZone("")
+	for _, prefix := range p.prefixes {
+		if prefix.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// HTTPS reports whether the request came over TLS: to this server's own socket, or
+// by the word of a trusted proxy. Each forwarding header that is there must say
+// https in each of its values, so that a client gains nothing by sending one
+// through a proxy that appends its own.
+func (p *Proxies) HTTPS(r *http.Request) bool {
+	if r.TLS != nil {
+		return true
+	}
+	if !p.Trust(r.RemoteAddr) {
+		return false
+	}
+	said := false
+	for _, line := range r.Header["X-Forwarded-Proto"] {
+		for proto := range strings.SplitSeq(line, ",") {
+			if said = true; !strings.EqualFold(strings.TrimSpace(proto), "https") {
+				return false
+			}
+		}
+	}
+	for _, line := range r.Header["Forwarded"] {
+		for hop := range strings.SplitSeq(line, ",") {
+			proto, ok := forwardedProto(hop)
+			if said = said || ok; ok && !strings.EqualFold(proto, "https") {
+				return false
+			}
+		}
+	}
+	return said
+}
+
+// forwardedProto returns the proto parameter of one element of a Forwarded header
+// (RFC 7239, section 4).
+func forwardedProto(hop string) (string, bool) {
+	for pair := range strings.SplitSeq(hop, ";") {
+		name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
+		if strings.EqualFold(name, "proto") {
+			return strings.Trim(value, `"`), true
+		}
+	}
+	return "", false
+}
+
+// Loopback reports whether browsers accept Secure cookies from this host over plain
+// HTTP: the potentially trustworthy names of W3C Secure Contexts.
+func Loopback(host string) bool {
+	if h, _, ok := strings.Cut(host, "]"); ok { // [::1]:8080
+		host = strings.TrimPrefix(h, "[")
+	} else {
+		host, _, _ = strings.Cut(host, ":")
+	}
+	if host = strings.ToLower(host); host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
