@@ -13,6 +13,7 @@ import (
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/migrations/migrator"
+	"github.com/sqlsessions/sessions/observe"
 )
 
 // maxBatch keeps one statement, and the locks it holds, short.
@@ -56,7 +57,7 @@ Any number of machines may clean up the same table; they share the work.`,
 			}
 			switch reaper := c.reaper(d); {
 			case c.dryRun:
-				return c.count(ctx, d, reaper, cmd.OutOrStdout())
+				return c.count(ctx, d, cmd.OutOrStdout())
 			case c.once:
 				return c.sweep(ctx, d, reaper, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			default:
@@ -116,34 +117,47 @@ func (d *database) fits(ctx context.Context) error {
 }
 
 func (c *cleanup) reaper(d *database) *sessions.Reaper {
-	return &sessions.Reaper{Store: d.store, Interval: c.every, BatchSize: c.batch, NoRest: c.noRest, Timeout: c.timeout}
+	return &sessions.Reaper{Store: bounded{d.store, c.timeout}, Interval: c.every, BatchSize: c.batch, NoRest: c.noRest}
 }
 
-func (c *cleanup) count(ctx context.Context, d *database, reaper *sessions.Reaper, out io.Writer) error {
+// bounded is a store whose batches end after --timeout, if the reaper does not end
+// them before.
+type bounded struct {
+	driver.Store
+	timeout time.Duration
+}
+
+func (b bounded) Reap(ctx context.Context, req driver.ReapRequest) (driver.ReapResult, error) {
+	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	defer cancel()
+	return b.Store.Reap(ctx, req)
+}
+
+func (c *cleanup) count(ctx context.Context, d *database, out io.Writer) error {
 	ctx, cancel := c.limitIfAsked(ctx)
 	defer cancel()
-	n, err := reaper.DryRun(ctx)
+	stats, err := d.store.Stats(ctx)
 	if err != nil {
 		return d.explain(err)
 	}
-	_, err = fmt.Fprintf(out, "%s would be deleted\n", plural(n, "expired session"))
+	_, err = fmt.Fprintf(out, "%s would be deleted\n", plural(stats.Dead, "expired session"))
 	return err
 }
 
 // sweep is --once. A signal does not cut a batch short, but stops it after that.
 func (c *cleanup) sweep(ctx context.Context, d *database, reaper *sessions.Reaper, out, errOut io.Writer) error {
-	show, err := c.progress(ctx, reaper, errOut)
+	show, err := c.progress(ctx, d, errOut)
 	if err != nil {
 		return d.explain(err)
 	}
 	sweep, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	reaper.OnBatch = func(n int, _ time.Duration) {
-		show.add(n)
+	reaper.Observer = &observe.Observer{Sweep: func(_ context.Context, s observe.Sweep) {
+		show.add(s.Deleted)
 		if ctx.Err() != nil {
 			stop()
 		}
-	}
+	}}
 	n, err := reaper.Sweep(sweep)
 	show.end()
 	var by interrupted
@@ -172,12 +186,18 @@ func (c *cleanup) run(ctx context.Context, d *database, reaper *sessions.Reaper,
 	logger := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: level}))
 	reaper.Logger = logger
 	logger.Info("sessions: cleanup: started", "database", d.name, "at", d.where, "table", d.tableName(), "every", c.every)
+	deleted, failures := 0, 0
+	reaper.Observer = &observe.Observer{Sweep: func(_ context.Context, s observe.Sweep) {
+		deleted += s.Deleted
+		if s.Err != nil && ctx.Err() == nil {
+			failures++
+		}
+	}}
 	err := reaper.Run(ctx)
 	var by interrupted
 	if !errors.As(context.Cause(ctx), &by) {
 		return d.explain(err)
 	}
-	stats := reaper.Stats()
-	logger.Info("sessions: cleanup: "+by.Error(), "deleted", stats.Deleted, "sweeps", stats.Sweeps, "failures", stats.Failures)
+	logger.Info("sessions: cleanup: "+by.Error(), "deleted", deleted, "failures", failures)
 	return nil
 }

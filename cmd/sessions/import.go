@@ -18,6 +18,7 @@ import (
 	"github.com/sqlsessions/sessions/express"
 	"github.com/sqlsessions/sessions/express/mysqlsession"
 	"github.com/sqlsessions/sessions/express/pgsimple"
+	"github.com/sqlsessions/sessions/express/takeover"
 	"github.com/sqlsessions/sessions/migrations"
 )
 
@@ -48,7 +49,7 @@ meanwhile. Run it as often as you like: it copies what is new, brings copies up 
 date and removes those whose original has ended.
 
 The copies count when your program accepts the old cookies: see
-sessions.Predecessor, and its ImportedOnly for the time after the last import.
+package takeover, and From.ImportedOnly there for the time after the last import.
 
 Exit codes: 0 done, 1 failed, 5 some sessions can't be kept here; the log says
 which, by a name that is not secret, and why.`,
@@ -109,7 +110,7 @@ func (s *source) run(ctx context.Context, out, errOut io.Writer) error {
 		return from.explain(err)
 	}
 	show := s.progress(errOut, total)
-	report, err := manager.Import(ctx, func(r sessions.ImportReport) { show.set(r.Read) })
+	report, err := takeover.Import(ctx, manager, func(r takeover.Report) { show.set(r.Read) })
 	show.end()
 	if err != nil {
 		return fmt.Errorf("%w; it had copied %s, and goes on when it is run again", to.explain(err), plural(report.Copied+report.Updated, "session"))
@@ -142,15 +143,14 @@ func (s *source) manager(ctx context.Context, to, from *database, log *slog.Logg
 		return nil, 0, err
 	}
 	// No cookie is read or signed here.
-	old, err := express.New(store, express.Options{Secrets: []string{rand.Text()}, Logger: log})
+	old, err := express.New(store, express.Options{Secrets: []string{rand.Text()}, Sessions: sessions.Options{Logger: log}})
 	if err != nil {
 		return nil, 0, err
 	}
-	m, err := sessions.New(to.store, sessions.Options{
+	m, err := takeover.New(to.store, sessions.Options{
 		Secrets: [][]byte{[]byte(rand.Text() + rand.Text())}, Logger: log, MaxBytes: 1 << 20,
 		Lifetime: s.lifetime, IdleTimeout: min(s.lifetime, 24*time.Hour),
-		Predecessor: &sessions.Predecessor{Manager: old, Until: time.Now().Add(24 * time.Hour), UserKey: s.userKey},
-	})
+	}, takeover.From{Manager: old, Until: time.Now().Add(24 * time.Hour), UserKey: s.userKey})
 	return m, stats.Live, err
 }
 
@@ -164,12 +164,12 @@ func (s *source) progress(w io.Writer, total int) *progress {
 	return newBar(w, total, "reading")
 }
 
-func (s *source) print(out io.Writer, r sessions.ImportReport) error {
+func (s *source) print(out io.Writer, r takeover.Report) error {
 	if s.asJSON {
 		enc := json.NewEncoder(out)
 		enc.SetIndent("", "  ")
 		return enc.Encode(struct {
-			sessions.ImportReport
+			takeover.Report
 			Verified bool `json:"verified"`
 		}{r, r.Verified()})
 	}

@@ -9,8 +9,6 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
-
-	"github.com/sqlsessions/sessions"
 )
 
 // lineEvery is how often a plain line tells that it goes on.
@@ -28,7 +26,7 @@ type progress struct {
 	what  string
 }
 
-func (c *cleanup) progress(ctx context.Context, reaper *sessions.Reaper, w io.Writer) (*progress, error) {
+func (c *cleanup) progress(ctx context.Context, d *database, w io.Writer) (*progress, error) {
 	if c.quiet {
 		return &progress{}, nil
 	}
@@ -36,14 +34,14 @@ func (c *cleanup) progress(ctx context.Context, reaper *sessions.Reaper, w io.Wr
 	if !ok || !term.IsTerminal(int(file.Fd())) {
 		return newLines(w, time.Now, deletedSoFar, "expired session"), nil
 	}
-	total, err := reaper.DryRun(ctx) // worth a count, for somebody is watching
+	stats, err := d.store.Stats(ctx) // worth a count, because somebody is watching
 	if err != nil {
 		return nil, err
 	}
-	if total <= c.batch {
+	if stats.Dead <= c.batch {
 		return &progress{}, nil
 	}
-	return newBar(w, total, "deleting"), nil
+	return newBar(w, stats.Dead, "deleting"), nil
 }
 
 const deletedSoFar = "deleted %s so far\n"

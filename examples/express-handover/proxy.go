@@ -12,6 +12,7 @@ import (
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/express"
+	"github.com/sqlsessions/sessions/express/takeover"
 )
 
 // routes are those of the shop. Each is served by Express or by Go.
@@ -111,11 +112,10 @@ func (h *handover) takeOver(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return err
 		}
-		h.native, err = sessions.New(store, sessions.Options{
-			Secrets:     [][]byte{[]byte(h.secret)},
-			Cookie:      sessions.CookieOptions{Secure: sessions.SecureAuto}, // the demo is on plain HTTP
-			Predecessor: &sessions.Predecessor{Manager: h.old, Until: time.Now().Add(24 * time.Hour), UserKey: "user"},
-		})
+		h.native, err = takeover.New(store, sessions.Options{
+			Secrets: [][]byte{[]byte(h.secret)},
+			Cookie:  sessions.CookieOptions{Secure: sessions.SecureAuto}, // the demo is on plain HTTP
+		}, takeover.From{Manager: h.old, Until: time.Now().Add(24 * time.Hour), UserKey: "user"})
 		return err
 	}()
 	if err != nil {

@@ -27,7 +27,7 @@ func (s *server) login(w http.ResponseWriter, r *http.Request) {
 		// From a second tab. One user's data must not become another's.
 		flash.Set(session, notice{Error: true, Text: "You are signed in already. Log out first to change users."})
 	case !passwordFits(name, r.PostFormValue("password")):
-		flash.Set(session, notice{Error: true, Text: "Name and password do not fit together."})
+		flash.Set(session, notice{Error: true, Text: "Wrong name or password."})
 	default:
 		// A new token, so that an attacker who planted the old one in this browser
 		// gains nothing. SetUser sees to that by itself; here it can be read.
@@ -36,6 +36,7 @@ func (s *server) login(w http.ResponseWriter, r *http.Request) {
 		device.Set(session, deviceName(r.UserAgent()))
 		if r.PostFormValue("remember") != "" {
 			session.SetMaxAge(rememberFor)
+			kept.Set(session, true)
 		}
 	}
 	redirectHome(w, r)

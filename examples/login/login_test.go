@@ -40,7 +40,7 @@ func TestWrongPassword(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newApp(t).browser(t)
-			const message = "Name and password do not fit together."
+			const message = "Wrong name or password."
 			contains(t, b.post("/login", "name", tt.user, "password", tt.password), message)
 			page := b.home()
 			lacks(t, page, message) // said once

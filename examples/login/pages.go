@@ -59,7 +59,7 @@ func (s *server) home(w http.ResponseWriter, r *http.Request) {
 	page.ID = session.ID()
 	page.SignedIn = session.AuthenticatedAt()
 	page.Expires = session.ExpiresAt()
-	page.Remembered = session.Cookie().MaxAge() > 0
+	page.Remembered, _ = kept.Get(session)
 	for other, err := range s.manager.SessionsOf(r.Context(), page.User) {
 		if err != nil {
 			failed(w, r, err)

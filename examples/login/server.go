@@ -24,7 +24,8 @@ var (
 	visits = sessions.NewKey[int]("visits")
 	notes  = sessions.NewKey[[]note]("notes")
 	device = sessions.NewKey[string]("device") // the browser, as it called itself at login
-	flash  = sessions.NewKey[notice]("flash")  // what the next page has to say, once
+	kept   = sessions.NewKey[bool]("remembered")
+	flash  = sessions.NewKey[notice]("flash") // what the next page has to say, once
 )
 
 type note struct {
