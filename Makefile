@@ -29,8 +29,8 @@ FAILED = grep -h -C 8 -E -- '--- FAIL|^panic:|DATA RACE|left behind'
 .PHONY: integration
 integration: ## Run what needs PostgreSQL and MySQL or MariaDB
 	$(INTEGRATION) go vet ./...
-	$(INTEGRATION) go test -race -count 1 -v -timeout 30m . ./servers ./handover 2>&1 | tee integration.log | $(SHOW) || ($(FAILED) integration.log | tail -n 50; false)
-	$(INTEGRATION) go test -count 1 -v -run 'TestReapBacklogUnderTraffic/sqlite' . 2>&1 | $(SHOW)
+	$(INTEGRATION) go test -race -count 1 -v -p 1 -timeout 30m ./stores ./requests ./faults ./schema ./express ./cli ./sqlite ./servers ./handover 2>&1 | tee integration.log | $(SHOW) || ($(FAILED) integration.log | tail -n 50; false)
+	$(INTEGRATION) go test -count 1 -v -run 'TestReapBacklogUnderTraffic/sqlite' ./stores 2>&1 | $(SHOW)
 
 .PHONY: test-cluster
 test-cluster: ## Kill servers of a PostgreSQL and a Galera cluster under traffic

@@ -1,0 +1,11 @@
+// Package stores_test runs what is asked of a store on every backend: the conformance
+// suite in every mode of the drivers, rows of other formats, batches and the reaper.
+package stores_test
+
+import (
+	"testing"
+
+	"github.com/sqlsessions/sessions/integration_test/testbed"
+)
+
+func TestMain(m *testing.M) { testbed.Main(m) }

@@ -1,0 +1,55 @@
+package stores_test
+
+import (
+	"testing"
+
+	"github.com/sqlsessions/sessions/integration_test/testbed"
+	"github.com/sqlsessions/sessions/migrations"
+)
+
+// TestStore runs the conformance suite on every backend.
+func TestStore(t *testing.T) {
+	testbed.Each(t, func(t *testing.T, b testbed.Backend) { testbed.RunSuite(t, b.Connect(t)) })
+}
+
+// TestStoreInEveryMode runs the suite in the modes that drivers offer, which
+// differ in how parameters travel and whether statements are prepared. The tables
+// are those of a later version of the program, so that this takes no run of its own.
+func TestStoreInEveryMode(t *testing.T) {
+	// MariaDB before 11.1 and MySQL have no name for it in common.
+	var isolation, level string
+	testbed.Check(t, testbed.Backends[2].Connect(t).DB.QueryRowContext(t.Context(),
+		"SHOW VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation')").Scan(&isolation, &level))
+	for name, mode := range map[string]struct {
+		backend    int
+		parameters string
+	}{
+		"pgxpool cache_describe":   {0, "default_query_exec_mode=cache_describe"},
+		"pgxpool describe_exec":    {0, "default_query_exec_mode=describe_exec"},
+		"pgxpool exec":             {0, "default_query_exec_mode=exec"},
+		"pgxpool simple_protocol":  {0, "default_query_exec_mode=simple_protocol"},
+		"postgres exec":            {1, "default_query_exec_mode=exec"},
+		"postgres simple_protocol": {1, "default_query_exec_mode=simple_protocol"},
+		"mysql interpolateParams":  {2, "interpolateParams=true"},
+		"mysql clientFoundRows":    {2, "clientFoundRows=true"},
+		"mysql parseTime":          {2, "parseTime=true&loc=Asia%2FKathmandu&time_zone=%27%2B05%3A45%27"},
+		"mysql sql_mode":           {2, "sql_mode=%27%27"},
+		"mysql read committed":     {2, isolation + "=%27READ-COMMITTED%27"},
+		"postgres time zone":       {1, "timezone=America%2FSt_Johns"},
+		"postgres serializable":    {1, "default_transaction_isolation=serializable"},
+		"libpq binary_parameters":  {4, "binary_parameters=yes"},
+	} {
+		if b := testbed.Backends[mode.backend]; b.Dialect == migrations.PostgreSQL && testbed.PostgresPooler.LeavesOut(t, name) {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := testbed.Backends[mode.backend]
+			url := testbed.PostgresURL
+			if b.Name == "mysql" {
+				url = testbed.MySQLURL
+			}
+			testbed.RunSuite(t, b.ConnectTo(t, testbed.WithParameters(url, mode.parameters)), (*testbed.Table).OfTomorrow)
+		})
+	}
+}

@@ -1,0 +1,59 @@
+package stores_test
+
+import (
+	"errors"
+	"sync/atomic"
+	"testing"
+
+	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/integration_test/testbed"
+)
+
+// A page load sends many requests of one session at once.
+func TestOneSessionInABatch(t *testing.T) {
+	eachBatching(t, func(t *testing.T, tab *testbed.Table) {
+		const n = 20
+		ctx := t.Context()
+		row := testbed.NewRow(`{"n":1}`)
+		row = testbed.Insert(t, tab.Store, row)
+		loaded := make([]driver.Row, n)
+		loads, saves := make([]func(), n), make([]func(), n)
+		var won, lost atomic.Int64
+		for i := range n {
+			loads[i] = func() {
+				var err error
+				if loaded[i], err = tab.Store.Load(ctx, row.Ref); err != nil {
+					t.Errorf("load %d: %v", i, err)
+				}
+			}
+			saves[i] = func() {
+				switch v, err := testbed.Save(ctx, tab.Store, loaded[i], testbed.AnHour); {
+				case err == nil && v != row.Version:
+					won.Add(1)
+				case errors.Is(err, sessions.ErrConflict):
+					lost.Add(1)
+				default:
+					t.Errorf("save %d: version %d, %v", i, v, err)
+				}
+			}
+		}
+		if statements := together(t, tab, loads...); statements > 2 { // one, and one to prepare it
+			t.Errorf("%d loads of one row took %d statements", n, statements)
+		}
+		for i := range loaded {
+			if string(loaded[i].Data) != `{"n":1}` {
+				t.Fatalf("load %d: %s", i, loaded[i].Data)
+			}
+			loaded[i].Data[5] = '2' // it is this caller's alone
+		}
+		// Who came behind the winner is not sent to find that out, but for one, whose
+		// answer is that of all who came while the winner was under way.
+		if statements := together(t, tab, saves...); statements > 3 {
+			t.Errorf("%d saves of one version took %d statements", n, statements)
+		}
+		if won.Load() != 1 || lost.Load() != n-1 {
+			t.Errorf("%d saves of one version won, %d lost", won.Load(), lost.Load())
+		}
+	})
+}

@@ -1,0 +1,87 @@
+package testbed
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sqlsessions/sessions/integration_test/servers"
+)
+
+// NewDatabase returns the URL of an empty database of its own on the shared server.
+func NewDatabase(t *testing.T, engine servers.Engine) string {
+	t.Helper()
+	b, drop := Backends[1], "DROP DATABASE %s WITH (FORCE)"
+	if engine == servers.MySQL {
+		b, drop = Backends[2], "DROP DATABASE %s"
+	}
+	admin := b.Connect(t)
+	name := "d_" + strings.ToLower(strings.ReplaceAll(t.Name(), "/", "_"))
+	_, err := admin.DB.ExecContext(t.Context(), "CREATE DATABASE "+name)
+	Check(t, err)
+	t.Cleanup(func() {
+		if _, err := admin.DB.ExecContext(context.Background(), fmt.Sprintf(drop, name)); err != nil {
+			t.Error(err)
+		}
+	})
+	u, err := url.Parse(admin.URL)
+	Check(t, err)
+	u.Path = "/" + name
+	return u.String()
+}
+
+// OwnedServer starts a server that the test may spoil and returns the address of a
+// database on it.
+func OwnedServer(t *testing.T, engine servers.Engine) string {
+	t.Helper()
+	server, err := servers.StartOwned(t.Context(), engine, os.Stderr)
+	Check(t, err)
+	t.Cleanup(func() { Check(t, server.Close()) })
+	address, _, err := server.CreateDatabase(t.Context())
+	Check(t, err)
+	return address
+}
+
+// Connection opens one connection beside the pool, when the server has let go of those
+// that were closed.
+func (c *Conns) Connection(t *testing.T) *sql.Conn {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	beside := c.ConnectTo(t, c.URL)
+	for {
+		conn, err := beside.DB.Conn(ctx)
+		if err == nil {
+			return conn
+		}
+		if ctx.Err() != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+const MySQLBackend = 2
+
+// MariaDB tells which of the two servers the run has.
+func MariaDB(t *testing.T) bool {
+	t.Helper()
+	var version string
+	Check(t, Backends[MySQLBackend].Connect(t).DB.QueryRowContext(t.Context(), "SELECT VERSION()").Scan(&version))
+	return strings.Contains(version, "MariaDB")
+}
+
+// Escaped is for parameters whose values are not escaped yet.
+func Escaped(parameters string) string {
+	values := url.Values{}
+	for parameter := range strings.SplitSeq(parameters, "&") {
+		name, value, _ := strings.Cut(parameter, "=")
+		values.Set(name, value)
+	}
+	return values.Encode()
+}

@@ -1,0 +1,159 @@
+package testbed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// A pooler stands between the tests and PostgreSQL and gives each transaction
+// whichever of its connections is free.
+type pooler struct {
+	Name     string // as its console says, such as "PgBouncer 1.18.0"; "" for no pooler
+	Prepares bool   // a prepared statement is there on whichever connection runs it
+}
+
+// PostgresPooler is the pooler in front of the shared PostgreSQL.
+var PostgresPooler pooler
+
+// aside is what makes no sense behind a pooler, with the reason.
+var aside = map[string]string{
+	"TestFaults/the role is read-only":           ofNewConnections,
+	"TestFaults/there are too many connections":  ofNewConnections,
+	"TestStoreInEveryMode/pgxpool describe_exec": twoTrips,
+	"TestStoreInEveryMode/postgres serializable": ofClients,
+	"TestSerializableRowInUse/pgxpool":           ofClients,
+	"TestSerializableRowInUse/postgres":          ofClients,
+	"TestSerializableRowInUse/libpq":             ofClients,
+	"lib/pq without binary_parameters=yes":       twoTrips,
+}
+
+// Not only an error: where two statements take the same parameters, one is
+// executed in the place of the other, and a logout may delete nothing.
+const twoTrips = "parses a statement in one round trip and executes in the next whatever that connection has parsed last"
+
+const ofClients = "a pooler takes no such setting from a client"
+
+const ofNewConnections = "such a setting of a role holds for connections that begin, and the pooler keeps the old ones"
+
+// LeavesOut tells whether a subtest is not run behind this pooler; announce has
+// said why.
+func (p pooler) LeavesOut(t *testing.T, mode string) bool {
+	test, _, _ := strings.Cut(t.Name(), "/")
+	return p.Name != "" && aside[test+"/"+mode] != ""
+}
+
+// announce writes the lines that matrix/run puts into its report.
+func (p pooler) announce(w io.Writer) {
+	if p.Name == "" {
+		return
+	}
+	statements := "without"
+	if p.Prepares {
+		statements = "with"
+	}
+	fmt.Fprintf(w, "testing through %s %s prepared statements\n", p.Name, statements)
+	var lines []string
+	for what, why := range aside {
+		lines = append(lines, "left out: "+what+": "+why+"\n")
+	}
+	if !p.Prepares {
+		lines = append(lines, "left out: pgx's default mode cache_statement, exec in its place: there are no prepared statements\n")
+	}
+	slices.Sort(lines)
+	fmt.Fprint(w, strings.Join(lines, ""))
+}
+
+// ForPgx and forLibPQ add to a URL what its driver needs behind this pooler.
+func (p pooler) ForPgx(address string) string {
+	if p.Name == "" || p.Prepares || strings.Contains(address, "default_query_exec_mode=") {
+		return address
+	}
+	return WithParameters(address, "default_query_exec_mode=exec")
+}
+
+func (p pooler) forLibPQ(address string) string {
+	if p.Name == "" || strings.Contains(address, "binary_parameters=") {
+		return address
+	}
+	return WithParameters(address, "binary_parameters=yes")
+}
+
+func WithParameters(address, parameters string) string {
+	if strings.Contains(address, "?") {
+		return address + "&" + parameters
+	}
+	return address + "?" + parameters
+}
+
+// HungUp recognizes what PgBouncer does, once for each connection, when a client
+// prepares a statement again that PostgreSQL has refused, as for a missing table:
+// it has kept the statement's name, and ends the connection.
+func (p pooler) HungUp(err error) bool {
+	var refused *pgconn.PgError
+	return p.Prepares && errors.As(err, &refused) && refused.Code == "08P01" && refused.Severity == "FATAL"
+}
+
+// findPooler finds out what there is at the URL of a PostgreSQL database that
+// nobody else uses yet.
+func findPooler(ctx context.Context, address string) (p pooler, err error) {
+	config, err := pgx.ParseConfig(address)
+	if err != nil {
+		return p, err
+	}
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	if p.Name, err = poolerName(ctx, config); p.Name == "" || err != nil {
+		return p, err
+	}
+	var conns [2]*pgx.Conn
+	for i := range conns {
+		if conns[i], err = pgx.ConnectConfig(ctx, config); err != nil {
+			return p, err
+		}
+		defer func() { err = errors.Join(err, conns[i].Close(context.WithoutCancel(ctx))) }()
+	}
+	const statement = "found_again"
+	if _, err := conns[0].PgConn().Prepare(ctx, statement, "SELECT 1", nil); err != nil {
+		return p, err
+	}
+	// The other takes the connection that has just been given back, the only one.
+	tx, err := conns[1].Begin(ctx)
+	if err != nil {
+		return p, err
+	}
+	defer func() { err = errors.Join(err, tx.Rollback(context.WithoutCancel(ctx))) }()
+	err = conns[0].PgConn().ExecPrepared(ctx, statement, nil, nil, nil).Read().Err
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == "26000" { // invalid_sql_statement_name
+		return p, nil
+	}
+	p.Prepares = err == nil
+	return p, err
+}
+
+// poolerName asks PgBouncer's console, which is there as a database, or returns "".
+func poolerName(ctx context.Context, config *pgx.ConnConfig) (name string, err error) {
+	config = config.Copy()
+	config.Database = "pgbouncer"
+	console, err := pgx.ConnectConfig(ctx, config)
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == "3D000" { // invalid_catalog_name
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, console.Close(context.WithoutCancel(ctx))) }()
+	results, err := console.PgConn().Exec(ctx, "SHOW VERSION").ReadAll()
+	if err != nil {
+		return "", err
+	}
+	return string(results[0].Rows[0][0]), nil
+}
