@@ -14,7 +14,7 @@ import (
 )
 
 // What packages express and takeover need of this one, and nobody else.
-func init() {
+func init() { //nolint:gochecknoinits // before any function of those packages runs
 	wire.New = func(store driver.Store, options any, p wire.Protocol, from wire.Predecessor) (any, error) {
 		return newManager(store, options.(Options), p, from)
 	}

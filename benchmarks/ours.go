@@ -91,7 +91,10 @@ func newOurs(store sessions.Store) (http.Handler, error) {
 	return manager.Handler(&pages{
 		read: read,
 		rolling: func(w http.ResponseWriter, r *http.Request) {
-			of(r).Touch()
+			if err := of(r).Touch(r.Context()); err != nil {
+				http.Error(w, err.Error(), http.StatusServiceUnavailable)
+				return
+			}
 			read(w, r)
 		},
 		counter: func(w http.ResponseWriter, r *http.Request) {

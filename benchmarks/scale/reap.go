@@ -173,8 +173,10 @@ func (f *foreground) reaped(ctx context.Context, span time.Duration) (n int64, e
 	reaper := &sessions.Reaper{Store: f.store, BatchSize: f.batch}
 	swept := make(chan error, 1)
 	var early atomic.Bool
+	deleted := 0
 	go func() {
-		_, err := reaper.Sweep(sweeping)
+		var err error
+		deleted, err = reaper.Sweep(sweeping)
 		early.Store(sweeping.Err() == nil)
 		swept <- err
 	}()
@@ -184,5 +186,5 @@ func (f *foreground) reaped(ctx context.Context, span time.Duration) (n int64, e
 	if !early.Load() {
 		sweepErr = nil // it was stopped
 	}
-	return reaper.Stats().Deleted, early.Load(), errors.Join(err, sweepErr)
+	return int64(deleted), early.Load(), errors.Join(err, sweepErr)
 }

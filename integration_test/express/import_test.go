@@ -12,6 +12,7 @@ import (
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/express"
+	"github.com/sqlsessions/sessions/express/takeover"
 	"github.com/sqlsessions/sessions/integration_test/testbed"
 	"github.com/sqlsessions/sessions/migrations"
 )
@@ -67,11 +68,9 @@ func TestExpressImport(t *testing.T) {
 			}
 		})
 		old.run(t, insertBadRow(b.Dialect))
-		options := sessions.Options{
-			Secrets:     [][]byte{[]byte("another secret of 32 bytes or more")},
-			Predecessor: &sessions.Predecessor{Manager: before, Until: time.Now().Add(time.Hour), UserKey: "passport.user"},
-		}
-		after, err := sessions.New(tab.Store, options)
+		options := sessions.Options{Secrets: [][]byte{[]byte("another secret of 32 bytes or more")}}
+		source := takeover.From{Manager: before, Until: time.Now().Add(time.Hour), UserKey: "passport.user"}
+		after, err := takeover.New(tab.Store, options, source)
 		testbed.Check(t, err)
 		sees := func(i int, m *sessions.Manager, cookie string) (cookies map[string]string) {
 			t.Helper()
@@ -101,7 +100,7 @@ func TestExpressImport(t *testing.T) {
 		}()
 		from := map[migrations.Dialect]string{migrations.PostgreSQL: "connect-pg-simple", migrations.MySQL: "express-mysql-session"}[b.Dialect]
 		url := map[migrations.Dialect]string{migrations.PostgreSQL: testbed.PostgresURL, migrations.MySQL: testbed.MySQLURL}[b.Dialect]
-		run := func() (r sessions.ImportReport) {
+		run := func() (r takeover.Report) {
 			t.Helper()
 			got := testbed.Command(t, []string{"DATABASE_URL=" + url}, cli, "import", "--from", from, "--table", tab.Name,
 				"--from-table", old.name, "--user-key", "passport.user", "--json")
@@ -129,9 +128,9 @@ func TestExpressImport(t *testing.T) {
 		}
 		t.Logf("%s: first %+v, second %+v, while %d users moved over", b.Name, first, second, moved.Load())
 
-		options.Predecessor.ImportedOnly = true
+		source.ImportedOnly = true
 		old.run(t, "DROP TABLE "+old.name)
-		last, err := sessions.New(tab.Store, options)
+		last, err := takeover.New(tab.Store, options, source)
 		testbed.Check(t, err)
 		for i := range users {
 			if i != 1 {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/express"
+	"github.com/sqlsessions/sessions/internal/wire"
 )
 
 // A goApp does in Go what app.js does in Node.
@@ -35,7 +36,7 @@ type gate struct{ reached, opened chan struct{} }
 func startGo(t *testing.T, store sessions.Store, options express.Options, unset string) *goApp {
 	t.Helper()
 	a := &goApp{side: side{name: "Go", client: newClient(t)}, unset: unset, options: options, store: store, gates: map[string]*gate{}}
-	a.options.Logger = slog.New(slog.DiscardHandler)
+	a.options.Sessions.Logger = slog.New(slog.DiscardHandler)
 	a.setSecrets(t, options.Secrets)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		(*a.handler.Load()).ServeHTTP(w, r)
@@ -112,7 +113,7 @@ func (a *goApp) do(ctx context.Context, s *sessions.Session, o op) error {
 	case "delete":
 		sessions.NewKey[json.RawMessage](o.Key).Delete(s)
 	case "touch":
-		s.Touch()
+		return s.Touch(ctx)
 	case "save":
 		return s.Save(ctx)
 	case "reload":
@@ -156,7 +157,7 @@ func setAttribute(s *sessions.Session, name string, raw json.RawMessage) error {
 	switch name {
 	case "maxAge":
 		ms, _ := v.(float64)
-		s.Cookie().SetMaxAge(time.Duration(ms) * time.Millisecond)
+		s.SetMaxAge(time.Duration(ms) * time.Millisecond)
 		return nil
 	case "expires":
 		c.MaxAge, c.Expires = 0, time.Time{}
@@ -195,7 +196,7 @@ func look(s *sessions.Session, gone bool) view {
 	if gone {
 		return view{}
 	}
-	v := view{Present: true, ID: string(s.ID()), Cookie: s.Cookie().Attributes(), Data: map[string]json.RawMessage{}}
+	v := view{Present: true, ID: string(s.ID()), Cookie: wire.AttributesOf(s).JSON(), Data: map[string]json.RawMessage{}}
 	for _, name := range s.Keys() {
 		v.Data[name], _ = sessions.NewKey[json.RawMessage](name).Get(s)
 	}

@@ -14,12 +14,18 @@ import (
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/integration_test/testbed"
 	"github.com/sqlsessions/sessions/migrations"
+	"github.com/sqlsessions/sessions/observe"
 )
 
 const backlog = 200_000
 
 // filled is the ID of the row with this number among those, which begin at 1.
 func filled(i int) driver.ID { return driver.ID(fmt.Sprintf("00000000-0000-0000-0000-%012x", i)) }
+
+// onSweep returns an observer that is told how many rows each batch deleted.
+func onSweep(f func(deleted int)) *observe.Observer {
+	return &observe.Observer{Sweep: func(_ context.Context, s observe.Sweep) { f(s.Deleted) }}
+}
 
 // A backlog goes in batches while traffic goes on; two reapers share it.
 func TestReapBacklogUnderTraffic(t *testing.T) {
@@ -36,13 +42,15 @@ func TestReapBacklogUnderTraffic(t *testing.T) {
 
 		reapers := [2]*sessions.Reaper{}
 		var largest atomic.Int64
+		var each [2]atomic.Int64
 		for i := range reapers {
-			reapers[i] = &sessions.Reaper{Store: tab.Store, BatchSize: 2000, OnBatch: func(n int, _ time.Duration) {
+			reapers[i] = &sessions.Reaper{Store: tab.Store, BatchSize: 2000, Observer: onSweep(func(n int) {
+				each[i].Add(int64(n))
 				largest.Store(max(largest.Load(), int64(n)))
-			}}
+			})}
 		}
-		if n, err := reapers[0].DryRun(t.Context()); n != backlog || err != nil {
-			t.Fatalf("dry run: %d, %v; want %d", n, err, backlog)
+		if stats, err := tab.Store.Stats(t.Context()); stats.Dead != backlog || err != nil {
+			t.Fatalf("stats: %+v, %v; want %d dead", stats, err, backlog)
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
@@ -66,7 +74,7 @@ func TestReapBacklogUnderTraffic(t *testing.T) {
 		stop()
 		served := <-requests
 
-		first, second := reapers[0].Stats().Deleted, reapers[1].Stats().Deleted
+		first, second := each[0].Load(), each[1].Load()
 		t.Logf("%d and %d rows in %v, %d requests served meanwhile", first, second, took.Round(time.Millisecond), served)
 		if first+second != int64(backlog) {
 			t.Errorf("deleted %d rows, want %d, each once", first+second, backlog)
@@ -107,7 +115,7 @@ func TestReaperPassesOverLockedRows(t *testing.T) {
 		tab := b.NewTable(t)
 		tab.Fill(t, 100)
 		defer hold(t, tab, filled(3), filled(4))()
-		reaper := &sessions.Reaper{Store: tab.Store, Timeout: 20 * time.Second}
+		reaper := &sessions.Reaper{Store: tab.Store}
 		if n, err := reaper.Sweep(t.Context()); n != 98 || err != nil {
 			t.Errorf("deleted %d, %v; want the 98 that nobody holds", n, err)
 		}
@@ -124,7 +132,7 @@ func TestReaperComesBackForWhatItPassedOver(t *testing.T) {
 		tab.Fill(t, 100)
 		release := hold(t, tab, filled(1))
 		defer release()
-		reaper := &sessions.Reaper{Store: tab.Store, BatchSize: 20, OnBatch: func(int, time.Duration) { release() }}
+		reaper := &sessions.Reaper{Store: tab.Store, BatchSize: 20, Observer: onSweep(func(int) { release() })}
 		if n, err := reaper.Sweep(t.Context()); n != 100 || err != nil {
 			t.Errorf("deleted %d, %v; want all 100", n, err)
 		}
@@ -142,8 +150,8 @@ func TestReaperRun(t *testing.T) {
 		batches := make(chan int)
 		reaper := &sessions.Reaper{
 			Store: tab.Store, Interval: time.Millisecond, BatchSize: 100,
-			OnBatch: func(n int, _ time.Duration) { batches <- n },
-			Logger:  slog.New(slog.NewTextHandler(log, nil)),
+			Observer: onSweep(func(n int) { batches <- n }),
+			Logger:   slog.New(slog.NewTextHandler(log, nil)),
 		}
 		ended := make(chan error)
 		go func() { ended <- reaper.Run(ctx) }()
