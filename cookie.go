@@ -22,7 +22,7 @@ import (
 type token [uuid.Size + sha256.Size]byte
 
 // newToken returns a token for the session with this ID, or with a new one.
-func newToken(id ID) (t token) {
+func newToken(id driver.ID) (t token) {
 	_, _ = rand.Read(t[uuid.Size:]) // since Go 1.24 it never fails: it ends the program instead
 	name, ok := uuid.Parse(string(id))
 	if !ok {
@@ -39,7 +39,7 @@ func (t *token) ref() driver.Ref {
 	uuid.Encode(b[:], [uuid.Size]byte(t[:]))
 	copy(b[uuid.Length:], sum[:])
 	both := string(b[:]) // one allocation in place of two
-	return driver.Ref{ID: ID(both[:uuid.Length]), Verifier: driver.Verifier(both[uuid.Length:])}
+	return driver.Ref{ID: driver.ID(both[:uuid.Length]), Verifier: driver.Verifier(both[uuid.Length:])}
 }
 
 // text is how a token stands in a cookie, without the signature.

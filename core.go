@@ -17,7 +17,7 @@ import (
 
 // A core is what a manager's sessions share.
 type core struct {
-	store        Store
+	store        driver.Store
 	options      Options
 	protocol     wire.Protocol
 	predecessor  wire.Predecessor // or nil
@@ -67,6 +67,12 @@ func (c *core) decode(row driver.Row) (state, error) {
 	}
 	both := contents{doc, cookie}
 	return state{row: row, base: both, now: both, user: row.User, id: row.ID}, nil
+}
+
+// fresh returns what a new session consists of. r is nil outside of a request.
+func (c *core) fresh(r *http.Request) (contents, error) {
+	a, err := c.protocol.Fresh(r)
+	return contents{document.New(c.protocol.Member(), a.JSON()), a}, err
 }
 
 // end ends the session in the store, unless it has ended already.

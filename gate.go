@@ -3,6 +3,9 @@ package sessions
 import (
 	"context"
 	"hash/maphash"
+	"time"
+
+	"github.com/sqlsessions/sessions/driver"
 )
 
 // A gate admits one retrying request at a time for a session: if all losers of
@@ -20,12 +23,23 @@ func newGate() *gate {
 	return &g
 }
 
-func (g *gate) enter(ctx context.Context, id ID) (leave func(), err error) {
+func (g *gate) enter(ctx context.Context, id driver.ID) (leave func(), err error) {
 	slot := g[maphash.String(gateSeed, string(id))%uint64(len(g))]
 	select {
 	case slot <- struct{}{}:
 		return func() { <-slot }, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }

@@ -3,8 +3,6 @@ package sessions
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/sqlsessions/sessions/driver"
@@ -53,22 +51,4 @@ func (m *Manager) inside() wire.Manager {
 			return t.text()
 		},
 	}
-}
-
-// takeOver returns the session that an old cookie of the request opens.
-// ErrNotFound: there is none.
-func (c *core) takeOver(ctx context.Context, s *Session) (state, error) {
-	if c.predecessor == nil {
-		return state{}, ErrNotFound
-	}
-	token, row, err := c.predecessor.TakeOver(ctx, s.request)
-	if err != nil {
-		return state{}, err
-	}
-	st, err := c.decode(row)
-	if err != nil {
-		return state{}, fmt.Errorf("the session just stored: %w", errors.Join(ErrValue, err))
-	}
-	st.token = token
-	return st, nil
 }

@@ -198,14 +198,6 @@ func (s *Session) delete(name string) {
 	s.recordLocked(op{kind: opDelete, name: name})
 }
 
-func (s *Session) recordLocked(o op) {
-	now, ops, changed := record(s.state.now, s.pending.ops, o)
-	if changed {
-		s.state.now, s.pending.ops = now, ops
-		s.generation++
-	}
-}
-
 func (s *Session) refuse(name string, err error) {
 	s.lock()
 	defer s.mu.Unlock()

@@ -40,7 +40,7 @@ func (n *native) Verify(value string) (wire.Token, bool) {
 	return wire.Token{Text: t.text(), Old: old}, ok
 }
 
-func (n *native) NewToken(_ *http.Request, id ID) (string, error) {
+func (n *native) NewToken(_ *http.Request, id driver.ID) (string, error) {
 	t := newToken(id)
 	return t.text(), nil
 }

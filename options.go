@@ -82,61 +82,6 @@ func (o Options) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "%+v", p)
 }
 
-// CookieOptions say how the browser keeps the token (RFC 6265bis). After a change
-// of Path or Domain browsers send both cookies: change Name with them.
-type CookieOptions struct {
-	// Name defaults to "__Host-session" where its rules allow (Secure always,
-	// Path "/", no Domain), else to "__Secure-session" (Secure always), else to
-	// "session".
-	Name string
-
-	// Path is the URL path under which the browser sends the cookie.
-	// It is no security boundary. Defaults to "/".
-	Path string
-
-	// Domain widens the cookie to all subdomains of this domain.
-	// Defaults to none: only the host that set it gets it back.
-	Domain string
-
-	// MaxAge is how long the browser keeps the cookie, in whole seconds, at most
-	// 400 days. An unused session lives at least that long, within Lifetime.
-	// Defaults to 0: until the browser is closed. [Session.SetMaxAge] sets it for
-	// one session.
-	MaxAge time.Duration
-
-	// SameSite defaults to http.SameSiteLaxMode.
-	SameSite http.SameSite
-
-	// Secure defaults to SecureAlways.
-	Secure SecureMode
-
-	// Partitioned keeps the cookie apart for each top-level site that embeds this
-	// one (CHIPS). Needs SecureAlways. Defaults to false.
-	Partitioned bool
-
-	// UnsafeScriptAccess leaves out HttpOnly, so that any script on the page
-	// can read the cookie and send it elsewhere. Defaults to false.
-	UnsafeScriptAccess bool
-}
-
-// SecureMode says when the cookie has the Secure attribute.
-type SecureMode int
-
-const (
-	// SecureAlways: always. The cookie is not sent over plain HTTP, except on
-	// localhost, where browsers make an exception.
-	SecureAlways SecureMode = iota
-	// SecureAuto: when the request came over HTTPS. For development and tests, and
-	// for clients that make no exception for localhost (Safari, and Go's cookiejar
-	// before Go 1.26).
-	SecureAuto
-	// SecureNever: never. Anybody on the network path can read it.
-	SecureNever
-)
-
-// maxLifetime is the longest that browsers keep a cookie (RFC 6265bis, section 5.5).
-const maxLifetime = 400 * 24 * time.Hour
-
 const (
 	minSecret   = sha256.Size // RFC 2104, section 3: a shorter key weakens the HMAC
 	maxMaxBytes = 1 << 20

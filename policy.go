@@ -2,10 +2,8 @@ package sessions
 
 import (
 	"math"
-	"net/http"
 	"time"
 
-	"github.com/sqlsessions/sessions/internal/document"
 	"github.com/sqlsessions/sessions/internal/wire"
 )
 
@@ -30,20 +28,4 @@ func (p *policy) touchInterval(a wire.Attributes) time.Duration {
 		return min(p.touchEvery, idle/10)
 	}
 	return p.touchEvery
-}
-
-// touchDue reports whether the expiry has fallen behind by a touch interval and
-// may still move.
-func (p *policy) touchDue(st *state) bool {
-	if !st.stored() {
-		return false
-	}
-	full := min(st.now.cookie.Idle(), st.row.AbsoluteIn)
-	return full-st.row.ExpiresIn >= p.touchInterval(st.now.cookie)
-}
-
-// fresh returns what a new session consists of. r is nil outside of a request.
-func (c *core) fresh(r *http.Request) (contents, error) {
-	a, err := c.protocol.Fresh(r)
-	return contents{document.New(c.protocol.Member(), a.JSON()), a}, err
 }

@@ -147,7 +147,7 @@ func (s *Session) begin() (*commit, error) {
 		}
 	}
 	s.fate.confirmed = false
-	due := policy.touchDue(&s.state) || s.fate.again && stored && s.fate.path == cookieOpen
+	due := s.core.touchDue(&s.state) || s.fate.again && stored && s.fate.path == cookieOpen
 	always := policy.Resave
 	if !stored {
 		always = saveNew
@@ -158,6 +158,16 @@ func (s *Session) begin() (*commit, error) {
 	c := &commit{core: s.core, request: s.request, state: s.state, changes: s.pending, fate: s.fate, due: due}
 	s.pending = changes{}
 	return c, nil
+}
+
+// touchDue reports whether the expiry has fallen behind by a touch interval and
+// may still move.
+func (c *core) touchDue(st *state) bool {
+	if !st.stored() {
+		return false
+	}
+	full := min(st.now.cookie.Idle(), st.row.AbsoluteIn)
+	return full-st.row.ExpiresIn >= c.policy.touchInterval(st.now.cookie)
 }
 
 // finish adopts what the commit wrote and re-applies what the handler changed while

@@ -10,11 +10,17 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/wire"
 )
 
 // maxUserLength bounds a user's name in bytes: what a MySQL index holds.
 const maxUserLength = 255
+
+// An ID is a session's public name, a UUID in canonical text. It never changes
+// and is of no use as a cookie, so it may be shown, logged and sent in a form.
+// Convert what a client sends: sessions.ID(r.PostFormValue("id")).
+type ID = driver.ID
 
 // A Session is what one request sees of a session. Values are read and changed
 // through a [Key]. Changes are saved before the first byte of the response leaves,
@@ -55,6 +61,14 @@ func (s *Session) mustExist() {
 // Format prints the ID and nothing else, for every verb.
 func (s *Session) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "sessions.Session(%s)", s.ID())
+}
+
+func (s *Session) recordLocked(o op) {
+	now, ops, changed := record(s.state.now, s.pending.ops, o)
+	if changed {
+		s.state.now, s.pending.ops = now, ops
+		s.generation++
+	}
 }
 
 // freshLocked returns what a session begins with.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/sqlsessions/sessions"
@@ -189,114 +187,6 @@ func TestLoadByCookieValue(t *testing.T) {
 	wantRows(t, m, 0)
 }
 
-func TestListAndRevoke(t *testing.T) {
-	t.Parallel()
-	m := newManager(t, memstore.New())
-	var ids []sessions.ID
-	for _, user := range []string{"ann", "ann", "bob", ""} {
-		v := loggedIn(t, m)
-		v.visit(func(s *sessions.Session) { s.SetUser(user) })
-		ids = append(ids, look(v, (*sessions.Session).ID))
-	}
-	list := func(user string) (got []sessions.ID) {
-		for s, err := range m.SessionsOf(t.Context(), user) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			got = append(got, s.ID())
-		}
-		return got
-	}
-	if got, want := list("ann"), slices.Sorted(slices.Values(ids[:2])); !slices.Equal(got, want) {
-		t.Errorf("listed %q, want %q", got, want)
-	}
-	for _, err := range m.SessionsOf(t.Context(), "") {
-		if !errors.Is(err, sessions.ErrInvalid) {
-			t.Errorf("SessionsOf nobody yields %v", err)
-		}
-	}
-	if _, err := m.RevokeUser(t.Context(), ""); !errors.Is(err, sessions.ErrInvalid) {
-		t.Errorf("RevokeUser of nobody returns %v", err)
-	}
-	if n, err := m.RevokeUser(t.Context(), "ann", ids[0], ids[2]); n != 1 || err != nil {
-		t.Errorf("RevokeUser ended %d, %v; want 1", n, err)
-	}
-	if got := list("ann"); !slices.Equal(got, ids[:1]) {
-		t.Errorf("left %q, want %q", got, ids[:1])
-	}
-	if err := m.Revoke(t.Context(), "bob", ids[2]); err != nil {
-		t.Error(err)
-	}
-	if err := m.Revoke(t.Context(), "bob", ids[2]); !errors.Is(err, sessions.ErrNotFound) {
-		t.Errorf("the second Revoke returns %v", err)
-	}
-	wantRows(t, m, 2)
-}
-
-// A device page shows an ID; the session gets a new token before the button is pressed.
-func TestRevokeEndsASessionWhateverItsTokenHasBecome(t *testing.T) {
-	t.Parallel()
-	for what, renew := range map[string]func(*sessions.Session){
-		"Regenerate": func(s *sessions.Session) { s.Regenerate() },
-		"SetUser":    func(s *sessions.Session) { s.SetUser(""); s.SetUser("ann") },
-	} {
-		m := newManager(t, memstore.New())
-		v := loggedIn(t, m)
-		v.visit(func(s *sessions.Session) { s.SetUser("ann") })
-		id := look(v, (*sessions.Session).ID)
-		v.visit(renew)
-		if got := look(v, (*sessions.Session).ID); got != id {
-			t.Errorf("%s changed the ID from %s to %s", what, id, got)
-		}
-		if err := m.Revoke(t.Context(), "ann", id); err != nil || v.alive() {
-			t.Errorf("%s: Revoke returns %v, alive %v", what, err, v.alive())
-		}
-		wantRows(t, m, 0)
-	}
-}
-
-func TestRevokeEndsOnlyTheSessionOfTheUserNamed(t *testing.T) {
-	t.Parallel()
-	m := newManager(t, memstore.New())
-	v, visitor := loggedIn(t, m), loggedIn(t, m)
-	v.visit(func(s *sessions.Session) { s.SetUser("ann") })
-	id := look(v, (*sessions.Session).ID)
-	for _, user := range []string{"bob", "", "Ann", "ann "} {
-		if err := m.Revoke(t.Context(), user, id); !errors.Is(err, sessions.ErrNotFound) || !v.alive() {
-			t.Errorf("%q ended ann's session, or: %v", user, err)
-		}
-	}
-	if err := m.Revoke(t.Context(), "", look(visitor, (*sessions.Session).ID)); err != nil || visitor.alive() {
-		t.Errorf("a visitor's session: %v, alive %v", err, visitor.alive())
-	}
-}
-
-// What is no ID costs no query, whatever a database would make of it.
-func TestRevokeRefusesWhatIsNoID(t *testing.T) {
-	t.Parallel()
-	store := newSpy()
-	m := newManager(t, store)
-	v := loggedIn(t, m)
-	v.visit(func(s *sessions.Session) { s.SetUser("ann") })
-	id := string(look(v, (*sessions.Session).ID))
-	store.reset(nil)
-	for _, bad := range []string{
-		"", "handle", strings.ToUpper(id), "{" + id + "}", "urn:uuid:" + id, strings.ReplaceAll(id, "-", ""),
-		id + " ", id[1:], id + "," + id, "\xff", "\x00", strings.Repeat("a", 1<<20), "'; DROP TABLE sessions; --",
-	} {
-		err := m.Revoke(t.Context(), "ann", sessions.ID(bad))
-		if !errors.Is(err, sessions.ErrNotFound) || len(err.Error()) > 300 {
-			t.Errorf("Revoke of %.50q returns %.300v", bad, err)
-		}
-		if n, err := m.RevokeUser(t.Context(), "ann", sessions.ID(bad)); n != 0 || !errors.Is(err, sessions.ErrInvalid) {
-			t.Errorf("RevokeUser except %.50q: %d, %.300v", bad, n, err)
-		}
-	}
-	if n := store.count(); n != 0 || !v.alive() {
-		t.Errorf("%d calls of the store; alive %v", n, v.alive())
-	}
-}
-
 // Else the browser drops the cookie, the row lives, and whoever has a copy of
 // the cookie stays logged in.
 func TestReloadDoesNotUndoADestroy(t *testing.T) {
@@ -313,16 +203,6 @@ func TestReloadDoesNotUndoADestroy(t *testing.T) {
 	})
 	if c := ours(t, res); c != nil && c.MaxAge < 0 && copied.alive() {
 		t.Error("the browser was told to drop the cookie, and the session lives on")
-	}
-}
-
-func TestRevokeWrapsErrUnavailable(t *testing.T) {
-	t.Parallel()
-	store := newSpy()
-	m := newManager(t, store)
-	store.reset(failing(errDown, "end"))
-	if err := m.Revoke(t.Context(), "ann", randomRef().ID); !errors.Is(err, sessions.ErrUnavailable) || !errors.Is(err, errDown) {
-		t.Errorf("Revoke returns %v", err)
 	}
 }
 

@@ -62,11 +62,6 @@ import (
 // memstore. Package driver describes the contract for stores of your own.
 type Store = driver.Store
 
-// An ID is a session's public name, a UUID in canonical text. It never changes
-// and is of no use as a cookie, so it may be shown, logged and sent in a form.
-// Convert what a client sends: sessions.ID(r.PostFormValue("id")).
-type ID = driver.ID
-
 // A Manager gives requests their session. It is safe for concurrent use. Printing it
 // shows the name of the cookie and nothing else.
 type Manager struct {
@@ -186,7 +181,7 @@ func (m *Manager) open(r *http.Request) (*Session, error) {
 		s.state, s.fate.again = st, token.Old
 	}
 	if live == 0 {
-		st, err := c.takeOver(ctx, s)
+		st, err := c.takeOver(ctx, r)
 		switch {
 		case err == nil:
 			s.state, s.fate.isNew, s.fate.inherited = st, true, true
@@ -195,6 +190,24 @@ func (m *Manager) open(r *http.Request) (*Session, error) {
 		}
 	}
 	return s, nil
+}
+
+// takeOver returns the session that an old cookie of the request opens.
+// ErrNotFound: there is none.
+func (c *core) takeOver(ctx context.Context, r *http.Request) (state, error) {
+	if c.predecessor == nil {
+		return state{}, ErrNotFound
+	}
+	token, row, err := c.predecessor.TakeOver(ctx, r)
+	if err != nil {
+		return state{}, err
+	}
+	st, err := c.decode(row)
+	if err != nil {
+		return state{}, fmt.Errorf("the session just stored: %w", errors.Join(ErrValue, err))
+	}
+	st.token = token
+	return st, nil
 }
 
 // begin returns a new session.

@@ -14,7 +14,7 @@ type state struct {
 	base  contents   // row.Data decoded
 	now   contents   // base with the pending operations applied
 	user  string
-	id    ID // "" until it is needed or the row is made
+	id    driver.ID // "" until it is needed or the row is made
 }
 
 func (st *state) stored() bool { return st.row.ID != "" }

@@ -3,7 +3,6 @@ package sessions_test
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"testing"
 
@@ -246,77 +245,4 @@ func TestAuthenticationTimeFollowsTheUser(t *testing.T) {
 			t.Errorf("the session of %q has the time %v", row.User, row.AuthenticatedAt)
 		}
 	}
-}
-
-// sessionRows yields what the store has.
-func sessionRows(t *testing.T, store sessions.Store) func(func(driver.Row, error) bool) {
-	return func(yield func(driver.Row, error) bool) {
-		rows, err := store.List(t.Context(), driver.ListRequest{All: true, Limit: 100})
-		if len(rows) == 0 {
-			err = errors.Join(err, io.ErrUnexpectedEOF)
-		}
-		for _, row := range rows {
-			if !yield(row, err) {
-				return
-			}
-		}
-		if err != nil {
-			yield(driver.Row{}, err)
-		}
-	}
-}
-
-// What no session can have as a user costs no statement.
-func TestUsersThatNobodyIs(t *testing.T) {
-	t.Parallel()
-	store := newSpy()
-	m := newManager(t, store)
-	id := look(loggedIn(t, m), (*sessions.Session).ID)
-	store.reset(func(op string) error { t.Errorf("the store was asked to %s", op); return nil })
-	for _, user := range []string{"\xff", "a\x00", string(make([]byte, 256))} {
-		if err := m.Revoke(t.Context(), user, id); !errors.Is(err, sessions.ErrNotFound) {
-			t.Errorf("Revoke of %.9q: %v, want ErrNotFound", user, err)
-		}
-		if n, err := m.RevokeUser(t.Context(), user); n != 0 || !errors.Is(err, sessions.ErrInvalid) {
-			t.Errorf("RevokeUser of %.9q: %d, %v, want ErrInvalid", user, n, err)
-		}
-		for _, err := range m.SessionsOf(t.Context(), user) {
-			if !errors.Is(err, sessions.ErrInvalid) {
-				t.Errorf("SessionsOf %.9q: %v, want ErrInvalid", user, err)
-			}
-		}
-	}
-}
-
-func TestAnUnreadableSessionIsNotOverwritten(t *testing.T) {
-	t.Parallel()
-	store := memstore.New()
-	m := newManager(t, store)
-	v := loggedIn(t, m)
-	v.visit(func(s *sessions.Session) { s.SetUser("ann") })
-	rows, err := store.List(t.Context(), driver.ListRequest{User: "ann", Limit: 10})
-	if err != nil || len(rows) != 1 {
-		t.Fatal(len(rows), err)
-	}
-	rows[0].Data = []byte(`{"broken`)
-	if err := saveRow(t, store, rows[0]); err != nil {
-		t.Fatal(err)
-	}
-	for s, err := range m.SessionsOf(t.Context(), "ann") {
-		if err != nil {
-			t.Fatal(err)
-		}
-		for range 2 {
-			count.Set(s, 7)
-			if err := s.Save(t.Context()); !errors.Is(err, sessions.ErrValue) {
-				t.Errorf("Save returns %v", err)
-			}
-			s.Discard() // of the change, not of the reason
-		}
-		s.Destroy()
-		if err := s.Save(t.Context()); err != nil {
-			t.Errorf("Destroy: %v", err)
-		}
-	}
-	wantRows(t, m, 0)
 }

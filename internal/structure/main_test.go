@@ -1,0 +1,97 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const root = "../.."
+
+// What the root package may be, so that it can still be read in one sitting.
+const (
+	maxFiles    = 20
+	maxLines    = 3200
+	maxExported = 135
+	maxFile     = 320 // lines, of any file in the repository
+	maxBack     = 10  // files that use names of a file above them
+)
+
+func loaded(t *testing.T) []*pkg {
+	t.Helper()
+	packages, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return packages
+}
+
+func TestTheRootStaysSmall(t *testing.T) {
+	t.Parallel()
+	p := loaded(t)[0]
+	nodes, lines, backward := arrows(p), 0, 0
+	for _, n := range nodes {
+		lines += n.lines
+		if !slices.Contains(order, n.name) {
+			t.Errorf("%s has no place in the order of files in arrows.go", n.name)
+		}
+		for to := range n.uses {
+			if back(n.name, to) {
+				backward++
+				t.Logf("%s uses %s, which is above it: %v", n.name, to, n.uses[to])
+			}
+		}
+	}
+	if len(nodes) != len(order) {
+		t.Errorf("%d files, and %d in the order of files in arrows.go", len(nodes), len(order))
+	}
+	exported := len(names(p.types))
+	t.Logf("%d files, %d lines, %d exported names, %d arrows that run back up", len(nodes), lines, exported, backward)
+	if len(nodes) > maxFiles || lines > maxLines || exported > maxExported || backward > maxBack {
+		t.Errorf("at most %d files, %d lines, %d exported names and %d arrows that run back up", maxFiles, maxLines, maxExported, maxBack)
+	}
+}
+
+func TestNoFileIsTooLong(t *testing.T) {
+	t.Parallel()
+	files := 0
+	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".go" {
+			return err
+		}
+		files++
+		text, err := os.ReadFile(path)
+		if n := strings.Count(string(text), "\n"); n > maxFile {
+			t.Errorf("%s has %d lines; split it at %d", path, n, maxFile)
+		}
+		return err
+	})
+	if err != nil || files < 100 {
+		t.Errorf("%d files were read: %v", files, err)
+	}
+}
+
+// A change of the public API is meant, and shows in the review.
+func TestTheAPIIsTheOneOnRecord(t *testing.T) {
+	t.Parallel()
+	want, err := os.ReadFile(filepath.Join(root, "api.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, now := strings.Split(string(want), "\n"), strings.Split(listing(loaded(t)), "\n")
+	for _, line := range now {
+		if !slices.Contains(old, line) {
+			t.Errorf("new: %s", line)
+		}
+	}
+	for _, line := range old {
+		if !slices.Contains(now, line) {
+			t.Errorf("gone: %s", line)
+		}
+	}
+	if t.Failed() {
+		t.Error("if that is meant, run: go run ./internal/structure -api > api.txt")
+	}
+}
