@@ -12,10 +12,11 @@ import (
 // pageSize is how many rows one statement lists.
 const pageSize = 500
 
-// SessionsOf yields the live sessions of a user, for a page that shows where
-// somebody is logged in. The sessions can be read and, with [Session.Save],
-// changed, but not given a new token. One that can't be read is yielded empty, so that it can be
-// revoked. An error ends the sequence. It takes as long as ctx lets it, as all of these methods.
+// SessionsOf yields the live sessions of a user, for a page that shows where somebody
+// is signed in: by ID, so the older ones come first. They can be read with the same
+// keys and changed with [Session.Save], but not given a new token. A session that can't
+// be read is yielded empty, so that it can be revoked. An error ends the sequence. The
+// user "" is refused with [ErrInvalid].
 func (m *Manager) SessionsOf(ctx context.Context, user string) iter.Seq2[*Session, error] {
 	if err := namesUser(user, "SessionsOf needs a user; All lists everybody's"); err != nil {
 		return func(yield func(*Session, error) bool) { yield(nil, err) }
@@ -23,7 +24,7 @@ func (m *Manager) SessionsOf(ctx context.Context, user string) iter.Seq2[*Sessio
 	return m.list(ctx, driver.ListRequest{User: user})
 }
 
-// namesUser returns why user can't have sessions, or nil.
+// namesUser returns an error that wraps [ErrInvalid] if no session can have this user.
 func namesUser(user, otherwise string) error {
 	if user == "" {
 		return fmt.Errorf("%w: %s", ErrInvalid, otherwise)
@@ -34,7 +35,7 @@ func namesUser(user, otherwise string) error {
 	return nil
 }
 
-// All yields all live sessions, a page of rows at a time.
+// All yields all live sessions by ID, reading a page of rows at a time.
 func (m *Manager) All(ctx context.Context) iter.Seq2[*Session, error] {
 	return m.list(ctx, driver.ListRequest{All: true})
 }
@@ -69,12 +70,12 @@ func (m *Manager) list(ctx context.Context, req driver.ListRequest) iter.Seq2[*S
 	}
 }
 
-// Revoke ends the session with this ID if it belongs to user, whatever token it
-// has by now; else the error wraps [ErrNotFound]. So the ID may come from a
-// client, as long as user is the program's word: nobody can end the session of
-// somebody else. An administrator passes the session's own user. The user "" stands
-// for visitors: check first that somebody is signed in, or any visitor's session can
-// be ended by its ID.
+// Revoke ends the session with this ID if it belongs to user, whatever its token has
+// become. Otherwise the error wraps [ErrNotFound]. So the ID may come from a client, as
+// long as user is the program's word: nobody can end another user's session. An
+// administrator passes the session's own user, which is "" for a visitor's. Check that
+// the request has a user before you pass it on, or a visitor can end any visitor's
+// session by its ID.
 func (m *Manager) Revoke(ctx context.Context, user string, id ID) error {
 	if !id.Valid() {
 		return fmt.Errorf("sessions: revoke: %w: %.40q is no session's ID, which is a UUID in lower case", ErrNotFound, string(id))
@@ -89,12 +90,11 @@ func (m *Manager) Revoke(ctx context.Context, user string, id ID) error {
 	return storeError("revoke", err)
 }
 
-// RevokeUser ends all sessions of a user except those given, usually the one
-// that asks, and returns how many it ended, also when an error stopped it: "log
-// out everywhere". The error wraps [ErrInvalid] if an ID in except is none; then
-// nothing ends.
-// A request that ends its own session this way should call [Session.Destroy] too,
-// or what it stores afterwards meets [ErrEnded].
+// RevokeUser ends all sessions of a user except those given, usually the one that
+// asks, and returns how many it ended, also when an error stopped it: "log out
+// everywhere". If the user is "" or an ID in except is not one, the error wraps
+// [ErrInvalid] and nothing ends. A request that ends its own session this way should
+// call [Session.Destroy] too, or what it stores afterwards meets [ErrEnded].
 func (m *Manager) RevokeUser(ctx context.Context, user string, except ...ID) (int, error) {
 	if err := namesUser(user, "RevokeUser needs a user; RevokeAll ends everybody's sessions"); err != nil {
 		return 0, err
@@ -102,8 +102,7 @@ func (m *Manager) RevokeUser(ctx context.Context, user string, except ...ID) (in
 	return m.endAll(ctx, "revoke user", driver.EndAllRequest{User: user, Except: except})
 }
 
-// RevokeAll ends every session, in batches, and returns how many it ended, also
-// when an error stopped it.
+// RevokeAll is RevokeUser for everybody, visitors included.
 func (m *Manager) RevokeAll(ctx context.Context) (int, error) {
 	return m.endAll(ctx, "revoke all", driver.EndAllRequest{All: true})
 }

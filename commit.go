@@ -19,7 +19,7 @@ type commit struct {
 	state   state
 	changes changes
 	fate    fate
-	due     bool // the idle timeout has to be moved
+	due     bool // the idle expiry or the cookie has to be renewed
 }
 
 func (c *commit) run(ctx context.Context) error {
@@ -87,14 +87,14 @@ func (c *commit) createAgain(ctx context.Context, row driver.Row, life driver.Li
 	})
 }
 
-// update saves, with a new token where the session is to have one.
+// update saves a stored session, with a new token if it is to have one.
 func (c *commit) update(ctx context.Context) error {
 	from, life, renew := c.state.row.Ref, c.life(), c.changes.renew != renewNone
 	switch {
 	case !renew:
 	case c.fate.path == cookieGone:
 		return ErrTooLate
-	case c.fate.path == cookieWithheld: // the new token can't be sent, and the old one must die all the same
+	case c.fate.path == cookieWithheld: // the new token can't be sent, and the old one must stop working
 		c.core.logWithheld()
 		now, err := c.core.fresh(c.request)
 		c.state = state{now: now}
@@ -116,7 +116,7 @@ func (c *commit) update(ctx context.Context) error {
 	for _, o := range c.changes.ops {
 		c.fate.again = c.fate.again || o.kind == opCookie
 	}
-	// A cookie that the browser keeps by a clock of its own has to follow.
+	// The browser counts a MaxAge from when it got the cookie, so it needs it again.
 	c.fate.again = c.fate.again || modified && c.state.now.cookie.MaxAge() > 0
 	return nil
 }
@@ -130,8 +130,8 @@ func (c *commit) login() bool {
 // bits the second one means that something else is wrong.
 const maxCollisions = 3
 
-// write encodes the session and puts it into the store, under a new token if it
-// is to have one.
+// write encodes the session and stores it by put, under a new token if renew is set
+// or the session is new.
 func (c *commit) write(renew bool, life driver.Life, put func(driver.Row) (driver.SaveResult, error)) error {
 	row, err := c.row()
 	if err != nil {
@@ -187,7 +187,7 @@ func (c *commit) touch(ctx context.Context) error {
 	return nil
 }
 
-// row returns what to write.
+// row returns the row to write. The error wraps [ErrTooLarge].
 func (c *commit) row() (driver.Row, error) {
 	row := c.state.row
 	c.state.now = c.state.now.renewed()
@@ -206,14 +206,14 @@ func (c *commit) wrote(row driver.Row, life driver.Life) {
 }
 
 const (
-	// maxTries bounds how often one save meets another's. Within a process the gate lets
-	// one loser at a time try again, so only other machines can use them up.
+	// maxTries bounds how often one save runs into another's. Within a process the gate
+	// lets one loser at a time try again, so only other machines can use them up.
 	maxTries = 40
 	maxPause = 20 * time.Millisecond
 )
 
-// merged runs write, and as long as another request got there first, puts the
-// commit's changes on top of what that one saved and runs write again.
+// merged runs write. As long as another request saved first, it puts the commit's
+// changes on top of what that one saved and runs write again.
 func (c *commit) merged(ctx context.Context, write func(context.Context) error) error {
 	err := write(ctx)
 	if !errors.Is(err, ErrConflict) {
@@ -239,8 +239,8 @@ func (c *commit) merged(ctx context.Context, write func(context.Context) error) 
 	return err
 }
 
-// rebase loads the row again and puts the commit's changes on top of it. It
-// reports whether they still change anything.
+// rebase loads the row again and puts the commit's changes on top. It reports
+// whether they still change anything.
 func (c *commit) rebase(ctx context.Context) (changed bool, err error) {
 	theirs, err := c.core.load(ctx, c.state.row.Ref)
 	if err != nil {

@@ -58,7 +58,7 @@ type signer struct {
 	info []byte       // binds a value to this format and to the cookie's name
 }
 
-// A mac has room for what goes through it, which would cost two allocations each time.
+// A mac keeps the buffers of one computation, which would be two allocations each.
 type mac struct {
 	hash hash.Hash
 	in   [1 + len(token{})]byte
@@ -106,7 +106,7 @@ func (s *signer) encode(t *token) string {
 }
 
 // decode returns the token in a cookie value, and whether an older secret than
-// the first signed it. Anything else than what encode writes is refused.
+// the first signed it. It refuses everything that encode does not write.
 func (s *signer) decode(value string) (t token, old, ok bool) {
 	if len(value) != valueLength || value[tokenLength] != '.' {
 		return token{}, false, false
@@ -128,7 +128,7 @@ func (t *token) parse(text string) bool {
 	return len(text) == tokenLength && text[0] == tokenFormat && decodeExactly(t[:], text[1:])
 }
 
-// decodeExactly fills dst from a text of just its length.
+// decodeExactly fills dst from a text of exactly its length.
 func decodeExactly(dst []byte, text string) bool {
 	var b [tokenLength]byte
 	// The decoder skips line breaks, so a text with one comes out short.
@@ -140,9 +140,10 @@ func decodeExactly(dst []byte, text string) bool {
 // may ask the store about.
 const maxCandidates = 4
 
-// read returns the different tokens that the correctly signed ones of the cookies of a
-// name carry, and whether there is any cookie of that name. Order says nothing: a server that
-// can set a cookie for a parent domain or a longer path decides it (RFC 6265bis, section 8.6).
+// read returns the different tokens in the correctly signed cookies of a name, and
+// whether there is any cookie of that name. Their order means nothing, because a server
+// that can set a cookie for a parent domain or a longer path controls it (RFC 6265bis,
+// section 8.6).
 func (s *signer) read(h http.Header, name string) (found []wire.Token, presented bool) {
 next:
 	for value := range cookieValues(h, name) {
@@ -164,11 +165,11 @@ next:
 	return found, presented
 }
 
-// maxCookies is that of net/http, which finds none where there are more.
+// maxCookies is net/http's limit. It finds no cookie in a request with more.
 const maxCookies = 3000
 
-// cookieValues yields what http.Request.CookiesNamed finds, without making a Cookie of
-// each, and leaves quotes around a value where they are.
+// cookieValues yields what http.Request.CookiesNamed finds, without allocating a
+// Cookie for each, and keeps quotes around a value.
 func cookieValues(h http.Header, name string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		lines, all := h["Cookie"], 0
@@ -190,8 +191,8 @@ func cookieValues(h http.Header, name string) iter.Seq[string] {
 }
 
 // cookie returns what to send for value. maxAge is 0 for a browser session. An
-// empty value deletes the cookie in the browser, for which all attributes must
-// be those it was set with.
+// empty value deletes the cookie in the browser; for that its attributes must be
+// those it was set with.
 func (o *CookieOptions) cookie(value string, maxAge time.Duration, secure bool) *http.Cookie {
 	c := &http.Cookie{
 		Name: o.Name, Value: value, Path: o.Path, Domain: o.Domain,

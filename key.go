@@ -51,7 +51,7 @@ func checkName(name string) error {
 }
 
 // holdsInterface reports whether decoding into t can put a number into an
-// interface. It runs once a key, so that reading a value need not reflect.
+// interface. It runs once for each key, so that reading a value need not reflect.
 func holdsInterface(t reflect.Type, seen []reflect.Type) bool {
 	if slices.Contains(seen, t) {
 		return false
@@ -72,7 +72,7 @@ func holdsInterface(t reflect.Type, seen []reflect.Type) bool {
 	return false
 }
 
-// checkedName returns the name for a session to use.
+// checkedName returns the name, and panics if there is none.
 func (k Key[T]) checkedName() string {
 	if k.name == "" {
 		panic("sessions: a Key that NewKey did not make has no name")
@@ -123,7 +123,7 @@ func (k Key[T]) Update(s *Session, f func(T) T) T {
 		_, next, err := apply(raw)
 		return next, err
 	}
-	for { // f runs without the session's lock, so look whether it is still about the same value
+	for { // f runs without the session's lock, so the value may have changed by then
 		raw, generation := s.peek(k.checkedName())
 		v, next, err := apply(raw)
 		if err != nil {
@@ -147,7 +147,7 @@ func (k Key[T]) Pop(s *Session) (T, bool) {
 // Delete removes the value, if there is one.
 func (k Key[T]) Delete(s *Session) { s.delete(k.checkedName()) }
 
-// decode returns the zero T when raw is nil or no T. The error leaves out what
+// decode returns the zero T if raw is nil or not a T. The error leaves out what
 // encoding/json says, because that quotes the value.
 func (k Key[T]) decode(raw json.RawMessage) (T, error) {
 	var v, zero T
@@ -176,8 +176,8 @@ func (s *Session) set(name string, raw json.RawMessage) {
 	s.recordLocked(op{kind: opSet, name: name, raw: raw})
 }
 
-// update records what f made of a value, unless the session changed since
-// peek returned that generation.
+// update records what f returned for a value. It reports false, and does nothing, if
+// the session has changed since peek returned that generation.
 func (s *Session) update(name string, generation int, raw json.RawMessage, f func(json.RawMessage) (json.RawMessage, error)) bool {
 	s.lock()
 	defer s.mu.Unlock()

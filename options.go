@@ -137,7 +137,7 @@ func (o Options) validate() error {
 	return errors.Join(append(c, o.validateWork())...)
 }
 
-// validateWork checks what does not depend on how the cookie looks.
+// validateWork checks what does not depend on the protocol.
 func (o Options) validateWork() error {
 	var c checker
 	check := c.checkf

@@ -63,7 +63,7 @@ const (
 const maxLifetime = 400 * 24 * time.Hour
 
 // validate checks what net/http does not: http.SetCookie sends a __Host-
-// cookie with a Domain, drops bytes it does not like, and says nothing.
+// cookie with a Domain, and silently drops bytes it does not accept.
 func (c *CookieOptions) validate(check func(bad bool, format string, args ...any)) {
 	check(c.Name == "" || len(c.Name) > 128 || strings.ContainsFunc(c.Name, notToken),
 		"Cookie.Name %q is not a token of 1 to 128 letters, digits and !#$%%&'*+-.^_`|~", c.Name)
@@ -85,8 +85,8 @@ func (c *CookieOptions) validate(check func(bad bool, format string, args ...any
 	check(c.Partitioned && c.Secure != SecureAlways, "Cookie.Partitioned needs Secure; set Cookie.Secure to SecureAlways")
 }
 
-// validatePrefix holds the rules of RFC 6265bis, section 4.1.3, and of the
-// layered cookies draft. Browsers compare the prefix without regard to case.
+// validatePrefix checks the rules of RFC 6265bis, section 4.1.3, and of the layered
+// cookies draft. Browsers ignore the case of the prefix.
 func (c *CookieOptions) validatePrefix(check func(bool, string, ...any)) {
 	name := strings.ToLower(c.Name)
 	host := strings.HasPrefix(name, "__host-")
@@ -108,7 +108,7 @@ func (c *CookieOptions) validateDomain(check func(bool, string, ...any)) {
 	_, err := netip.ParseAddr(d)
 	check(err == nil, "Cookie.Domain %q is an address; leave Domain out", d)
 	check(strings.HasPrefix(d, "."), "Cookie.Domain %q begins with a dot; drop the dot, subdomains are included anyway", d)
-	// What net/http does not take it leaves out of the header and says nothing.
+	// net/http silently leaves out a Domain that it does not accept.
 	check(len(d) > 253 || strings.ContainsFunc(d, notDomain) || (&http.Cookie{Name: "a", Domain: d}).Valid() != nil,
 		"Cookie.Domain %q is not a host name; use letters, digits, - and dots, without port or scheme (punycode for others)", d)
 	check(!strings.Contains(strings.Trim(d, "."), "."), "Cookie.Domain %q has one label, which browsers refuse; leave Domain out", d)

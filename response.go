@@ -12,7 +12,7 @@ import (
 )
 
 // A responseWriter saves the session before the first byte of the response
-// leaves. It is used by one goroutine at a time, as any http.ResponseWriter.
+// leaves. Like any http.ResponseWriter it is used by one goroutine at a time.
 type responseWriter struct {
 	http.ResponseWriter
 	request *http.Request
@@ -41,9 +41,9 @@ func newResponseWriter(w http.ResponseWriter, r *http.Request, s *Session) *resp
 // Unwrap is for http.ResponseController.
 func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// begin saves the session and completes the header, once. An error means that
+// saveFirst saves the session and completes the header, once. An error means that
 // the handler's answer must not leave.
-func (w *responseWriter) begin() error {
+func (w *responseWriter) saveFirst() error {
 	if w.state != responseOpen {
 		return w.failure
 	}
@@ -75,7 +75,7 @@ func (w *responseWriter) fail(err error) {
 // 101 is final and saves.
 func (w *responseWriter) WriteHeader(status int) {
 	if status >= 200 && status <= 999 || status == http.StatusSwitchingProtocols {
-		if w.begin() != nil {
+		if w.saveFirst() != nil {
 			return
 		}
 	}
@@ -83,7 +83,7 @@ func (w *responseWriter) WriteHeader(status int) {
 }
 
 func (w *responseWriter) Write(b []byte) (int, error) {
-	if err := w.begin(); err != nil {
+	if err := w.saveFirst(); err != nil {
 		return 0, err
 	}
 	return w.ResponseWriter.Write(b)
@@ -91,7 +91,7 @@ func (w *responseWriter) Write(b []byte) (int, error) {
 
 // WriteString spares io.WriteString a copy.
 func (w *responseWriter) WriteString(s string) (int, error) {
-	if err := w.begin(); err != nil {
+	if err := w.saveFirst(); err != nil {
 		return 0, err
 	}
 	return io.WriteString(w.ResponseWriter, s)
@@ -99,7 +99,7 @@ func (w *responseWriter) WriteString(s string) (int, error) {
 
 // ReadFrom keeps sendfile: net/http's own writer implements it.
 func (w *responseWriter) ReadFrom(src io.Reader) (int64, error) {
-	if err := w.begin(); err != nil {
+	if err := w.saveFirst(); err != nil {
 		return 0, err
 	}
 	return io.Copy(w.ResponseWriter, src)
@@ -110,7 +110,7 @@ func (w *responseWriter) Flush() { _ = w.FlushError() }
 
 // FlushError is what http.ResponseController calls.
 func (w *responseWriter) FlushError() error {
-	if err := w.begin(); err != nil {
+	if err := w.saveFirst(); err != nil {
 		return err
 	}
 	return http.NewResponseController(w.ResponseWriter).Flush()
@@ -136,10 +136,10 @@ func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return nil, nil, fmt.Errorf("sessions: hijack: %w", err)
 }
 
-// end saves what the handler changed after the header left.
-func (w *responseWriter) end() {
+// finish saves what the handler changed after the header left.
+func (w *responseWriter) finish() {
 	if w.state == responseOpen {
-		_ = w.begin() // the error handler has answered
+		_ = w.saveFirst() // the error handler has answered
 		return
 	}
 	if w.state == responseFailed || !w.session.changed() {

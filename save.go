@@ -32,18 +32,17 @@ func (s *Session) Touch(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state.row.Ref == row.Ref { // not destroyed meanwhile
+	if s.state.row.Ref == row.Ref { // not destroyed while the store worked
 		s.state.row.ExpiresIn = min(life.Idle, row.AbsoluteIn)
 		s.fate.again = s.fate.again || cookie.MaxAge() > 0 && !s.core.policy.TouchOnly
 	}
 	return nil
 }
 
-// Save saves now what the request changed so far. Only code that goes on for long
-// after the response began, or that has no request, needs to call it. Errors wrap
-// those of this package. With [ErrTooLate], which says that the session would need
-// a cookie that can't be sent any more, nothing is saved. It goes on when ctx ends,
-// for [Options].Timeout at the most.
+// Save saves now what was changed so far. Only code that goes on for long after the
+// response began, or that has no request, needs to call it. The error wraps
+// [ErrTooLate] when the session would need a cookie that can't be sent any more; then
+// nothing is saved. The end of ctx does not stop it; [Options].Timeout does.
 func (s *Session) Save(ctx context.Context) error {
 	s.mustExist()
 	err := s.save(ctx)
@@ -71,7 +70,7 @@ func (s *Session) Reload(ctx context.Context) error {
 	}
 	s.lock()
 	defer s.mu.Unlock()
-	if old.stored() && s.pending.destroyed { // meanwhile
+	if old.stored() && s.pending.destroyed { // while the store worked
 		s.discardLocked()
 		return nil
 	}
@@ -118,12 +117,12 @@ func (s *Session) discardLocked() {
 func (s *Session) save(ctx context.Context) (err error) {
 	s.saving.Lock()
 	defer s.saving.Unlock()
-	c, err := s.begin()
+	c, err := s.takePending()
 	if err != nil || c == nil {
 		return err
 	}
 	err = errPanicked
-	defer func() { err = storeError("save", s.finish(c, err)) }()
+	defer func() { err = storeError("save", s.settle(c, err)) }()
 	err = c.run(s.core.limit(ctx))
 	return err
 }
@@ -131,8 +130,9 @@ func (s *Session) save(ctx context.Context) (err error) {
 // errPanicked is the outcome of a save that a function of [Key.Update] ended.
 var errPanicked = errors.New("a function panicked")
 
-// begin takes the pending changes, or returns nil when there is nothing to write.
-func (s *Session) begin() (*commit, error) {
+// takePending turns the pending changes into a commit. It returns nil when there is
+// nothing to write.
+func (s *Session) takePending() (*commit, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
@@ -160,7 +160,7 @@ func (s *Session) begin() (*commit, error) {
 	return c, nil
 }
 
-// touchDue reports whether the expiry has fallen behind by a touch interval and
+// touchDue reports whether the idle expiry has fallen behind by a touch interval and
 // may still move.
 func (c *core) touchDue(st *state) bool {
 	if !st.stored() {
@@ -170,9 +170,9 @@ func (c *core) touchDue(st *state) bool {
 	return full-st.row.ExpiresIn >= c.policy.touchInterval(st.now.cookie)
 }
 
-// finish adopts what the commit wrote and re-applies what the handler changed while
-// it ran. A commit that failed hands its changes back.
-func (s *Session) finish(c *commit, err error) error {
+// settle adopts what the commit wrote and re-applies what the handler changed while
+// it ran. If the commit failed, its changes are pending again.
+func (s *Session) settle(c *commit, err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {

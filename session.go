@@ -24,9 +24,9 @@ type ID = driver.ID
 
 // A Session is what one request sees of a session. Values are read and changed
 // through a [Key]. Changes are saved before the first byte of the response leaves,
-// or by [Session.Save]. It is safe for concurrent use by the goroutines of one
-// request, and useless once the handler has returned. Printing it shows its ID and
-// nothing else.
+// and again at the end of the handler for those made later. It is safe for concurrent
+// use by the goroutines of one request. Do not use it once the handler has returned.
+// Printing it shows its ID and nothing else.
 type Session struct {
 	core     *core
 	request  *http.Request // nil for a session that was not loaded for one
@@ -44,7 +44,7 @@ type Session struct {
 	unreadable error // why the row must not be overwritten, if it can't be read
 }
 
-// lock is how the exported methods begin.
+// lock is called first by every exported method.
 func (s *Session) lock() {
 	s.mustExist()
 	s.mu.Lock()
@@ -78,22 +78,22 @@ func (s *Session) freshLocked() contents {
 	return now
 }
 
-// Err returns the first error that a change of this request met, such as a
-// value that JSON can't hold. With such an error nothing of the request is saved.
+// Err returns the first error that a change met, such as a value that JSON can't
+// hold. While there is one, nothing of the request is saved, and the request is
+// answered by [Options].ErrorHandler.
 func (s *Session) Err() error {
 	s.lock()
 	defer s.mu.Unlock()
 	return s.err
 }
 
-// ID returns the session's public name, by which it can be listed and revoked. It
-// never changes and is no secret. A new session has one already. After Destroy it
-// is the next session's. (Under package express it follows from the session ID of
-// Express, so that a new one changes it.)
+// ID returns the session's public name. It never changes and is no secret. A new
+// session has one already. After Destroy it is the next session's. (Under package
+// express it is derived from the session ID of Express, so a new one changes it.)
 func (s *Session) ID() ID {
 	s.lock()
 	defer s.mu.Unlock()
-	_ = s.nameLocked() // under package express it can fail, and is tried again with the save
+	_ = s.nameLocked() // under package express it can fail; the save tries again
 	return s.state.id
 }
 
@@ -117,7 +117,8 @@ func (s *Session) IsNew() bool {
 }
 
 // CreatedAt returns when the session began, by the store's clock, or by this
-// machine's in the request that makes it. It is for display.
+// machine's in the request that creates it. Like all times of a session it is for
+// display; the store decides by its own.
 func (s *Session) CreatedAt() time.Time {
 	s.lock()
 	defer s.mu.Unlock()
@@ -127,10 +128,9 @@ func (s *Session) CreatedAt() time.Time {
 	return s.state.row.CreatedAt
 }
 
-// AuthenticatedAt returns when SetUser last changed the user to somebody, by the
-// store's clock, or by this machine's in the request that did it. It is the zero time
-// for a visitor, and for a user who came with a session that was taken over or imported.
-// It is for display.
+// AuthenticatedAt returns when SetUser last signed somebody in, by the store's clock,
+// or by this machine's in the request that did it. It is the zero time for a visitor,
+// and for a user whose session was taken over or imported.
 func (s *Session) AuthenticatedAt() time.Time {
 	s.lock()
 	defer s.mu.Unlock()
@@ -143,8 +143,7 @@ func (s *Session) AuthenticatedAt() time.Time {
 	return s.state.row.AuthenticatedAt
 }
 
-// ExpiresAt returns when the session will end if nobody uses it again. It is
-// for display: the store decides.
+// ExpiresAt returns when the session ends if nobody uses it again.
 func (s *Session) ExpiresAt() time.Time {
 	s.lock()
 	defer s.mu.Unlock()
@@ -155,19 +154,19 @@ func (s *Session) ExpiresAt() time.Time {
 	return time.Now().Add(left)
 }
 
-// User returns whose session it is, or "".
+// User returns whose session it is, or "" for a visitor's.
 func (s *Session) User() string {
 	s.lock()
 	defer s.mu.Unlock()
 	return s.state.user
 }
 
-// SetUser says whose session it is, by any name of up to 255 bytes that the
-// application knows the user by, so that it can be listed and revoked. "" makes it
-// nobody's. A session that changes hands gets a new token, as with
-// [Session.Regenerate], so a token that was planted in the browser is worth
-// nothing. Signing in restarts [Options.Lifetime]. The values stay: call
-// [Session.Destroy] first where one user's must not become another's.
+// SetUser says who has signed in: any name of up to 255 bytes by which the
+// application knows the user, so that the session can be listed and revoked. "" makes
+// it a visitor's. When the user changes, the session gets a new token, as by
+// [Session.Regenerate], so a token that was planted in the browser is worth nothing.
+// Signing in restarts [Options].Lifetime. The values are kept: call [Session.Destroy]
+// first if one user's values must not become another's.
 func (s *Session) SetUser(user string) {
 	s.lock()
 	defer s.mu.Unlock()
@@ -214,7 +213,7 @@ func (s *Session) Keys() []string {
 	return s.state.now.doc.Names()
 }
 
-// Clear deletes all values. The user and the cookie stay.
+// Clear deletes all values. User and cookie stay.
 func (s *Session) Clear() {
 	s.lock()
 	defer s.mu.Unlock()
@@ -222,8 +221,8 @@ func (s *Session) Clear() {
 }
 
 // Regenerate gives the session a new token and keeps everything else. The old
-// token is dead from the moment the new one works. Call it when privileges
-// change; [Session.SetUser] does when the user does.
+// token is dead from the moment the new one works. Call it when privileges change;
+// [Session.SetUser] does it by itself.
 func (s *Session) Regenerate() {
 	s.lock()
 	defer s.mu.Unlock()
@@ -232,13 +231,12 @@ func (s *Session) Regenerate() {
 
 func (s *Session) regenerateLocked(how renewal) {
 	s.generation++
-	s.pending.renew = max(s.pending.renew, how) // a create takes no notice of it
+	s.pending.renew = max(s.pending.renew, how) // a new session has a new token anyway
 }
 
-// Destroy ends the session, even if another request has just given it a new
-// token: its row goes, the browser is told to drop the cookie, and no request
-// that still runs brings it back. What the handler stores afterwards begins a new
-// session, with another ID.
+// Destroy ends the session, even if another request has just given it a new token.
+// The browser is told to drop the cookie, and no request that still runs brings the
+// session back. What is stored afterwards begins a new session, with another ID.
 func (s *Session) Destroy() {
 	s.lock()
 	defer s.mu.Unlock()

@@ -144,7 +144,7 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 		}
 		rw := newResponseWriter(w, r, s)
 		next.ServeHTTP(rw, r.WithContext(context.WithValue(r.Context(), contextKey{}, s)))
-		rw.end()
+		rw.finish()
 	})
 }
 
@@ -158,7 +158,7 @@ func (m *Manager) owns(ctx context.Context) bool {
 func (m *Manager) open(r *http.Request) (*Session, error) {
 	c := &m.core
 	tokens, presented := c.protocol.Read(r)
-	s, err := m.begin(r, presented)
+	s, err := m.newSession(r, presented)
 	if err != nil || !presented && c.predecessor == nil {
 		return s, err
 	}
@@ -175,7 +175,7 @@ func (m *Manager) open(r *http.Request) (*Session, error) {
 		if live++; live > 1 {
 			c.options.Logger.Warn("sessions: a request carried the cookies of several live sessions and was given none of them",
 				"id", s.state.id, "other", st.id)
-			return m.begin(r, true)
+			return m.newSession(r, true)
 		}
 		st.token = token.Text
 		s.state, s.fate.again = st, token.Old
@@ -210,8 +210,8 @@ func (c *core) takeOver(ctx context.Context, r *http.Request) (state, error) {
 	return st, nil
 }
 
-// begin returns a new session.
-func (m *Manager) begin(r *http.Request, presented bool) (*Session, error) {
+// newSession returns an empty session for a request.
+func (m *Manager) newSession(r *http.Request, presented bool) (*Session, error) {
 	s := &Session{core: &m.core, request: r}
 	withheld, secure := s.core.protocol.Sends(r)
 	s.fate.presented, s.fate.secure = presented, secure
