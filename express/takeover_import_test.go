@@ -1,6 +1,7 @@
 package express_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -133,5 +134,21 @@ func TestImport(t *testing.T) {
 	run(takeover.Report{})
 	if n := count(t, v.next); n != 1199 {
 		t.Errorf("%d sessions here after another import, want 1199", n)
+	}
+}
+
+func TestImportNeedsAManagerThatTakesOver(t *testing.T) {
+	t.Parallel()
+	v := newMove(t)
+	unpaged := v.from
+	unpaged.Manager = newManager(t, newSpy()) // a store that can't be read in pages
+	m, err := takeover.New(v.store, v.options, unpaged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, m := range map[string]*sessions.Manager{"Express's": v.old, "one that can't page": m} {
+		if _, err := takeover.Import(t.Context(), m, nil); !errors.Is(err, sessions.ErrInvalid) {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }

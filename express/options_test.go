@@ -1,0 +1,51 @@
+package express_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/express"
+	"github.com/sqlsessions/sessions/memstore"
+)
+
+// What express-session decides can't be given a second time.
+func TestSessionsOptionsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	for field, given := range map[string]sessions.Options{
+		"Secrets":        {Secrets: [][]byte{[]byte("x")}},
+		"Cookie":         {Cookie: sessions.CookieOptions{SameSite: http.SameSiteLaxMode}},
+		"IdleTimeout":    {IdleTimeout: time.Hour},
+		"Lifetime":       {Lifetime: time.Hour},
+		"TrustedProxies": {TrustedProxies: []string{"10.0.0.7"}},
+		"TouchInterval":  {TouchInterval: 20 * time.Hour}, // of the root's checks
+	} {
+		_, err := express.New(memstore.New(), express.Options{Secrets: []string{secret}, Sessions: given})
+		if !errors.Is(err, sessions.ErrInvalid) || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s: %v", field, err)
+		}
+	}
+	_, err := express.New(memstore.New(), express.Options{Secrets: []string{secret}, TrustedProxies: []string{"10.0.0.7", "proxy"}})
+	if !errors.Is(err, sessions.ErrInvalid) || !strings.Contains(err.Error(), "TrustedProxies[1]") {
+		t.Errorf("a proxy that is no address: %v", err)
+	}
+}
+
+func TestCookiesOfOtherManagers(t *testing.T) {
+	t.Parallel()
+	m, err := sessions.New(memstore.New(), sessions.Options{Secrets: [][]byte{[]byte("another secret of 32 bytes or more")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	newBrowser(t, m).visit(func(s *sessions.Session) {
+		if c := express.Cookie(s); c != (express.CookieOptions{}) {
+			t.Errorf("Cookie returns %+v", c)
+		}
+		if err := express.SetCookie(s, express.CookieOptions{Path: "/"}); !errors.Is(err, sessions.ErrInvalid) {
+			t.Errorf("SetCookie returns %v", err)
+		}
+	})
+}
