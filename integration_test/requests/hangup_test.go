@@ -101,7 +101,7 @@ func waitForLoad(t *testing.T) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		for stack := range strings.SplitSeq(testbed.Stacks(), "\n\n") {
-			if strings.Contains(stack, "[IO wait") && strings.Contains(stack, "sessions.(*Manager).load(") {
+			if strings.Contains(stack, "[IO wait") && strings.Contains(stack, "sessions.(*core).load(") {
 				return
 			}
 		}
