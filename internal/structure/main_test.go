@@ -15,7 +15,7 @@ const (
 	maxFiles    = 20
 	maxLines    = 3200
 	maxExported = 135
-	maxFile     = 320 // lines, of any file in the repository
+	maxFile     = 400 // lines, of any file in the repository
 	maxBack     = 10  // files that use names of a file above them
 )
 
