@@ -21,7 +21,7 @@ func (s *Session) Touch(ctx context.Context) error {
 	s.mu.Lock()
 	row, cookie := s.state.row, s.state.base.cookie
 	s.mu.Unlock()
-	if row.ID == "" {
+	if row.ID == "" || s.core.policy.NoTouch {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.core.options.Timeout)
@@ -163,7 +163,7 @@ func (s *Session) takePending() (*commit, error) {
 // touchDue reports whether the idle expiry has fallen behind by a touch interval and
 // may still move.
 func (c *core) touchDue(st *state) bool {
-	if !st.stored() {
+	if !st.stored() || c.policy.NoTouch {
 		return false
 	}
 	full := min(st.now.cookie.Idle(), st.row.AbsoluteIn)

@@ -52,6 +52,10 @@ type Options struct {
 	// SaveUninitialized is `saveUninitialized`: keep sessions with nothing in them.
 	SaveUninitialized bool
 
+	// DisableTouch is `disableTouch` of the stores: only a request that changes
+	// something moves the expiry.
+	DisableTouch bool
+
 	// IdleTimeout is how long an untouched session lives whose cookie has no
 	// maxAge: `ttl` of connect-pg-simple, `expiration` of express-mysql-session.
 	// Defaults to 24 hours, as there.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sqlsessions/sessions"
@@ -47,5 +48,20 @@ func TestCookiesOfOtherManagers(t *testing.T) {
 		if err := express.SetCookie(s, express.CookieOptions{Path: "/"}); !errors.Is(err, sessions.ErrInvalid) {
 			t.Errorf("SetCookie returns %v", err)
 		}
+	})
+}
+
+func TestDisableTouch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := newSpy()
+		b := newBrowser(t, newManager(t, store, func(o *express.Options) { o.DisableTouch = true }))
+		b.visit(change)
+		time.Sleep(20 * time.Hour)
+		store.taken()
+		b.visit(func(s *sessions.Session) { touch(s); look(s) })
+		wantOps(t, store, "get")
+		time.Sleep(4 * time.Hour)
+		wantViews(t, b, 0)
 	})
 }

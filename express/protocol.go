@@ -185,5 +185,5 @@ func (p *protocol) Check(name string) error {
 }
 
 func (p *protocol) Policy() wire.Policy {
-	return wire.Policy{SaveNew: p.SaveUninitialized, Resave: p.Resave, Rolling: p.Rolling, TouchOnly: true, Endless: true}
+	return wire.Policy{SaveNew: p.SaveUninitialized, Resave: p.Resave, Rolling: p.Rolling, NoTouch: p.DisableTouch, TouchOnly: true, Endless: true}
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -19,9 +20,11 @@ const (
 	maxBack     = 10  // files that use names of a file above them
 )
 
+var loadOnce = sync.OnceValues(load)
+
 func loaded(t *testing.T) []*pkg {
 	t.Helper()
-	packages, err := load()
+	packages, err := loadOnce()
 	if err != nil {
 		t.Fatal(err)
 	}

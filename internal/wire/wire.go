@@ -76,6 +76,7 @@ type Policy struct {
 	SaveNew   bool // a new session is kept although there is nothing in it
 	Resave    bool // a stored one is written although nothing changed
 	Rolling   bool // the cookie is sent with every response
+	NoTouch   bool // only a save moves the expiry
 	TouchOnly bool // moving the expiry does not send a cookie that the browser keeps by its own clock
 	Endless   bool // there is no absolute limit, and IDs are derived from tokens
 }
