@@ -16,7 +16,7 @@ import (
 	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
-// Misfit says of a table that its columns have changed.
+// Misfit follows the name of a table whose columns have changed.
 const Misfit = "is not as it was when it was opened"
 
 // Usable reports whether a column of text can hold the sid at all.
