@@ -15,7 +15,7 @@ func TestStore(t *testing.T) {
 		New: func(*testing.T) driver.Store { return memstore.New() },
 		// Break is left out: memory does not fail.
 		Lacks: map[string]string{
-			"a row can't have a verifier that is no SHA-256": "package express keeps the session IDs of Express there",
+			"a row can't have a verifier that is not a SHA-256": "package express keeps the session IDs of Express there",
 		},
 		Age: func(_ *testing.T, s driver.Store, d time.Duration) { s.(*memstore.Store).Age(d) },
 	})

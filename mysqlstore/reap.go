@@ -5,67 +5,64 @@ import (
 	"database/sql"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/myerr"
+	"github.com/sqlsessions/sessions/internal/mysqldb"
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
 // A mark is where a row is in the index on reap_after.
 type mark struct{ after, key []byte }
 
-// Reap implements [driver.Store].
-func (s *Store) Reap(ctx context.Context, req driver.ReapRequest) (result driver.ReapResult, err error) {
+// Reap implements [native.Table].
+func (t *table) Reap(ctx context.Context, req driver.ReapRequest) (result driver.ReapResult, err error) {
 	// It starts after the mark of the previous batch. From the first row, each batch would
 	// read past the rows that all those before deleted, which stay in the index until they
 	// are purged: that was most of its time.
-	from := s.reaped.Load()
+	from := t.reaped.Load()
 	var last *mark
-	err = retry.Do(ctx, retry.Few, transient, func() error {
-		result.Deleted, last, err = s.reapOnce(ctx, req.Limit, from)
+	err = retry.Do(ctx, retry.Few, myerr.Transient, func() error {
+		result.Deleted, last, err = t.reapOnce(ctx, req.Limit, from)
 		return err
 	})
-	s.reaped.Store(last)
+	t.reaped.Store(last)
 	// After the last batch it starts from the first row once more, because of rows that were locked.
 	result.More = err == nil && (last != nil || from != nil)
-	return result, s.wrap(ctx, "reap", err)
+	return result, err
 }
 
 // reapOnce looks at the rows after a mark. It returns the mark of the last of them,
-// or nil when there are no more.
+// or nil if there are no more.
 //
 // It needs several statements, and so a transaction: MySQL has no DELETE with SKIP LOCKED.
 // READ COMMITTED takes no locks on the gaps between rows.
-func (s *Store) reapOnce(ctx context.Context, limit int, from *mark) (deleted int, last *mark, err error) {
-	tx, err := s.db.DB.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+func (t *table) reapOnce(ctx context.Context, limit int, from *mark) (deleted int, last *mark, err error) {
+	err = mysqldb.InTx(ctx, t.db, sql.LevelReadCommitted, func(tx *sql.Tx) error {
+		var dead, living []any
+		if dead, living, last, err = t.due(ctx, tx, limit, from); err != nil {
+			return err
+		}
+		if len(dead)+len(living) < limit {
+			last = nil
+		}
+		if deleted, err = t.execKeys(ctx, tx, deleteDead, dead); err != nil {
+			return err
+		}
+		_, err = t.execKeys(ctx, tx, postpone, living)
+		return err
+	})
 	if err != nil {
 		return 0, nil, err
-	}
-	defer func() { _ = tx.Rollback() }() // no-op after Commit
-	dead, living, last, err := s.due(ctx, tx, limit, from)
-	if err != nil {
-		return 0, nil, err
-	}
-	if deleted, err = onKeys(ctx, tx, s.sql.deleteDead, dead); err != nil {
-		return 0, nil, err
-	}
-	if _, err := onKeys(ctx, tx, s.sql.postpone, living); err != nil {
-		return 0, nil, err
-	}
-	// Where several servers take writes, this is where one of them wins.
-	if err := tx.Commit(); err != nil {
-		return 0, nil, err
-	}
-	if len(dead)+len(living) < limit {
-		last = nil
 	}
 	return deleted, last, nil
 }
 
 // due locks the first rows after a mark that are due, and returns their keys.
-func (s *Store) due(ctx context.Context, tx *sql.Tx, limit int, from *mark) (dead, living []any, last *mark, err error) {
-	query, args := s.sql.selectDue, []any{limit}
+func (t *table) due(ctx context.Context, tx *sql.Tx, limit int, from *mark) (dead, living []any, last *mark, err error) {
+	query, args := selectDue, []any{limit}
 	if from != nil {
-		query, args = s.sql.selectNext, []any{from.after, from.after, from.key, limit}
+		query, args = selectNext, []any{from.after, from.after, from.key, limit}
 	}
-	rows, err := tx.QueryContext(ctx, query, args...)
+	rows, err := tx.QueryContext(ctx, t.sql[query], args...)
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -10,46 +10,40 @@ import (
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
-// End implements [driver.Store].
-func (s *Store) End(ctx context.Context, req driver.EndRequest) error {
-	if !req.ID.Valid() {
-		return notFound("end")
-	}
+// End implements [native.Table].
+func (t *table) End(ctx context.Context, req driver.EndRequest) error {
 	var user any
 	if req.User != nil {
 		user = *req.User
 	}
 	live := false
-	err := s.each(ctx, retry.Many, s.sql.end, func() { live = false }, func(r rows) error {
+	err := t.each(ctx, retry.Many, end, func() { live = false }, func(r rows) error {
 		return r.Scan(&live)
 	}, string(req.ID), user)
 	if err == nil && !live {
-		return notFound("end")
+		err = driver.ErrNotFound
 	}
-	return because(ctx, s.wrap("end", err))
+	return err
 }
 
-// EndAll implements [driver.Store].
-func (s *Store) EndAll(ctx context.Context, req driver.EndAllRequest) (total int, err error) {
-	if err := req.Check(); err != nil {
-		return 0, fmt.Errorf("pgstore: end all: %w", err)
-	}
+// EndAll implements [native.Table].
+func (t *table) EndAll(ctx context.Context, req driver.EndAllRequest) (total int, err error) {
 	which, selected := selection(req.User, req.Label)
 	except := uuidsOf(req.Except)
 	for {
 		var found, ended int
-		err := s.each(ctx, retry.Many, s.sql.endAll[which], func() {}, func(r rows) error {
+		err := t.each(ctx, retry.Many, endAll[which], func() {}, func(r rows) error {
 			return r.Scan(&found, &ended)
 		}, selected, except, req.Limit-total)
 		if err != nil {
-			return total, because(ctx, s.wrap("end all", err))
+			return total, err
 		}
 		total += ended
 		switch ended {
 		case found: // all there were, or as many as may be
 			return total, nil
 		case 0:
-			return total, fmt.Errorf("pgstore: end all: %d rows are there and can't be deleted; a trigger or policy of table %s keeps them", found, s.table)
+			return total, fmt.Errorf("%d rows can't be deleted; a trigger or policy of table %s keeps them", found, t.name)
 		}
 	}
 }
@@ -65,39 +59,27 @@ func selection(user, label string) (which int, selected string) {
 	return everything, ""
 }
 
-// List implements [driver.Store].
-func (s *Store) List(ctx context.Context, req driver.ListRequest) (list []driver.Row, err error) {
-	if err := req.Check(); err != nil {
-		return nil, fmt.Errorf("pgstore: list: %w", err)
-	}
-	if req.After != "" && !req.After.Valid() {
-		return nil, fmt.Errorf("pgstore: list: %w: After is %.40q, which is no session's ID", driver.ErrInvalid, string(req.After))
-	}
+// List implements [native.Table].
+func (t *table) List(ctx context.Context, req driver.ListRequest) (found []driver.Row, err error) {
 	which, selected := selection(req.User, req.Label)
 	from := cmp.Or(req.After, "00000000-0000-0000-0000-000000000000")
-	query, args := s.sql.list[which], []any{selected, string(from), string(req.After), req.Limit}
+	query, args := list[which], []any{selected, string(from), string(req.After), req.Limit}
 	if req.ID != "" {
-		if !req.ID.Valid() || req.ID <= req.After {
-			return nil, nil
-		}
-		query, args = s.sql.load, []any{string(req.ID)}
+		query, args = load, []any{string(req.ID)}
 	}
-	err = s.each(ctx, retry.Few, query, func() { list = nil }, func(r rows) error {
+	err = t.each(ctx, retry.Few, query, func() { found = nil }, func(r rows) error {
 		record, err := r.record()
 		if native.CheckFormat(record.format) != nil {
 			record.Data = nil
 		}
-		list = append(list, record.named(&name{}))
+		found = append(found, record.named(&native.Lookup{}))
 		return err
 	}, args...)
-	if err != nil {
-		return nil, because(ctx, s.wrap("list", err))
-	}
-	return list, nil
+	return found, err
 }
 
-// Stats implements [driver.Store].
-func (s *Store) Stats(ctx context.Context) (n driver.Stats, err error) {
-	err = s.each(ctx, retry.Few, s.sql.stats, func() {}, func(r rows) error { return r.Scan(&n.Live, &n.Dead) })
-	return n, because(ctx, s.wrap("stats", err))
+// Stats implements [native.Table].
+func (t *table) Stats(ctx context.Context) (n driver.Stats, err error) {
+	err = t.each(ctx, retry.Few, stats, func() {}, func(r rows) error { return r.Scan(&n.Live, &n.Dead) })
+	return n, err
 }

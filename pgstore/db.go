@@ -7,6 +7,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/sqlsessions/sessions/internal/pgerr"
+	"github.com/sqlsessions/sessions/internal/retry"
+	"github.com/sqlsessions/sessions/internal/stmt"
 )
 
 // db is what the store asks of a pool, whichever kind it is.
@@ -29,8 +33,8 @@ type rows interface {
 	Close() error
 }
 
-// sqlDB leaves preparing to the driver: pgx's keeps statements prepared, and
-// with a pooler the user's DSN has to be able to forbid it.
+// sqlDB leaves preparing to the driver: pgx keeps statements prepared, and users of a
+// pooler must be able to forbid that in the DSN.
 type sqlDB struct{ *sql.DB }
 
 func (d sqlDB) exec(ctx context.Context, query string, args ...any) (int64, error) {
@@ -46,7 +50,7 @@ func (d sqlDB) query(ctx context.Context, query string, args ...any) (rows, erro
 	return sqlRows{found}, err
 }
 
-// json makes a string, because some drivers and modes take bytes for a bytea.
+// json returns a string, because some drivers and modes send bytes as a bytea.
 func (d sqlDB) json(data []byte) any { return string(data) }
 
 func (d sqlDB) size() int { return d.Stats().MaxOpenConnections }
@@ -83,4 +87,33 @@ func (r poolRows) record() (record, error) {
 		return record, nil
 	}
 	return scan(r)
+}
+
+// exec runs a statement that may be run again if PostgreSQL undid it.
+func (t *table) exec(ctx context.Context, query stmt.ID, args ...any) (n int64, err error) {
+	err = retry.Do(ctx, retry.Many, pgerr.Transient, func() error {
+		n, err = t.db.exec(ctx, t.sql[query], args...)
+		return err
+	})
+	return n, err
+}
+
+// each runs a query that may be run again if PostgreSQL undid it, and calls take for each
+// row. Each try begins with reset, because a query can be undone after its rows came, when
+// it is committed.
+func (t *table) each(ctx context.Context, tries int, query stmt.ID, reset func(), take func(rows) error, args ...any) error {
+	return retry.Do(ctx, tries, pgerr.Transient, func() error {
+		reset()
+		found, err := t.db.query(ctx, t.sql[query], args...)
+		if err != nil {
+			return err
+		}
+		defer found.Close()
+		for found.Next() {
+			if err := take(found); err != nil {
+				return err
+			}
+		}
+		return found.Err()
+	})
 }

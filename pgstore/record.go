@@ -16,15 +16,15 @@ import (
 	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
-// columns are those of a record. They are bare, and the differences between times are
-// taken here, because it costs the database more to set up expressions than to find
-// the row.
+// columns are those of a record. They have no expressions, and differences between times
+// are taken here, because setting up expressions costs the database more than finding the
+// row.
 const columns = `id, version, created_at, absolute_expires_at, expires_at, authenticated_at, format, verifier, user_id, label, data, now()`
 
-// forms are what these look like in PostgreSQL's binary form.
+// forms are what the columns look like in PostgreSQL's binary format.
 var forms = [...]struct {
 	oid      uint32
-	size     int // 0 for text, which is the same in both forms, and -1 for any bytes
+	size     int // 0 for text, which is the same in both formats, and -1 for any bytes
 	nullable bool
 }{
 	{pgtype.UUIDOID, uuid.Size, false},
@@ -49,21 +49,11 @@ type record struct {
 	format     int64
 }
 
-// A name is what a caller finds a row by.
-type name struct {
-	driver.Ref
-	id [uuid.Size]byte
-}
-
-// named returns the row with the strings of who asked for it, where they are the same.
-func (r *record) named(asked *name) driver.Row {
+// named returns the row with the strings of the caller who asked for it, where they are
+// equal.
+func (r *record) named(asked *native.Lookup) driver.Row {
 	row := r.Row
-	if row.ID = asked.ID; row.ID == "" || r.id != asked.id {
-		row.ID = driver.ID(uuid.Format(r.id))
-	}
-	if row.Verifier = asked.Verifier; !native.Proves(asked.Verifier, driver.Verifier(r.verifier)) {
-		row.Verifier = driver.Verifier(r.verifier)
-	}
+	row.Ref = asked.RefOf(r.id, r.verifier)
 	return row
 }
 
@@ -110,15 +100,15 @@ func (t *instant) Scan(value any) error {
 		case "-infinity":
 			t.Time = time.Time{}
 		default:
-			return fmt.Errorf("%.40q is no time", v)
+			return fmt.Errorf("%.40q is not a time", v)
 		}
 	default:
-		return fmt.Errorf("%T is no time", value)
+		return fmt.Errorf("%T is not a time", value)
 	}
 	return nil
 }
 
-// decode reads columns in PostgreSQL's binary form, as pgx gets them unless its mode
+// decode reads columns in PostgreSQL's binary format, as pgx gets them unless its mode
 // knows no types. Scan takes several times as long. It returns false for anything
 // unusual.
 func decode(fields []pgconn.FieldDescription, raw [][]byte) (r record, ok bool) {

@@ -3,99 +3,79 @@ package sqlitestore
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/native"
 )
 
-// End implements [driver.Store].
-func (s *Store) End(ctx context.Context, req driver.EndRequest) error {
-	id, ok := key(req.ID)
-	if !ok {
-		return s.wrap("end", driver.ErrNotFound)
-	}
+// End implements [native.Table].
+func (t *table) End(ctx context.Context, req driver.EndRequest) error {
 	var user any
 	if req.User != nil {
 		user = *req.User
 	}
 	var live bool
-	// All rows are read, one at most: some drivers report only then that SQLite
-	// could not commit, and took the statement back.
-	err := s.write(ctx, func() error {
+	// All rows are read, which is one at most: some drivers report only then that SQLite
+	// could not commit, and undid the statement.
+	err := t.write(ctx, func() error {
 		live = false
-		return s.db.Query(ctx, s.sql.end, []any{id, user}, func(from func(...any) error) error { return from(&live) })
+		return t.Query(ctx, t.sql[end], []any{native.KeyOf(req.ID), user}, func(from func(...any) error) error { return from(&live) })
 	})
 	if err == nil && !live {
 		err = driver.ErrNotFound
 	}
-	return s.wrap("end", err)
+	return err
 }
 
-// EndAll implements [driver.Store].
-func (s *Store) EndAll(ctx context.Context, req driver.EndAllRequest) (int, error) {
-	if err := req.Check(); err != nil {
-		return 0, s.wrap("end all", err)
-	}
-	except, err := json.Marshal(append([]driver.ID{}, req.Except...))
+// EndAll implements [native.Table].
+func (t *table) EndAll(ctx context.Context, req driver.EndAllRequest) (int, error) {
+	except, err := json.Marshal(append([]driver.ID{}, req.Except...)) // [], not null
 	if err != nil {
-		return 0, s.wrap("end all", err)
+		return 0, err
 	}
-	query, args := s.sql.endAll, []any{string(except), req.Limit}
-	switch {
-	case req.User != "":
-		query, args = s.sql.endUser, append(args, req.User)
-	case req.Label != "":
-		query, args = s.sql.endLabel, append(args, req.Label)
-	}
-	n, err := s.exec(ctx, query, args...)
-	return int(n), s.wrap("end all", err)
+	which, selected := selection(req.User, req.Label)
+	n, err := t.exec(ctx, endAll[which], append([]any{string(except), req.Limit}, selected...)...)
+	return int(n), err
 }
 
-// List implements [driver.Store].
-func (s *Store) List(ctx context.Context, req driver.ListRequest) (rows []driver.Row, err error) {
-	if err := req.Check(); err != nil {
-		return nil, s.wrap("list", err)
+// selection returns what EndAll and List select, and by what name.
+func selection(user, label string) (which int, selected []any) {
+	switch {
+	case user != "":
+		return byUser, []any{user}
+	case label != "":
+		return byLabel, []any{label}
+	}
+	return everything, nil
+}
+
+// List implements [native.Table].
+func (t *table) List(ctx context.Context, req driver.ListRequest) (found []driver.Row, err error) {
+	which, selected := selection(req.User, req.Label)
+	if req.ID != "" {
+		which, selected = byID, []any{native.KeyOf(req.ID)}
 	}
 	after := []byte{0} // every ID is larger
 	if req.After != "" {
-		var ok bool
-		if after, ok = key(req.After); !ok {
-			return nil, s.wrap("list", fmt.Errorf("%w: After is not a canonical UUID", driver.ErrInvalid))
-		}
+		after = native.KeyOf(req.After)
 	}
-	query, args := s.sql.listAll, []any{after, req.Limit}
-	switch {
-	case req.ID != "":
-		id, ok := key(req.ID)
-		if !ok {
-			return nil, nil
-		}
-		query, args = s.sql.listID, append(args, id)
-	case req.User != "":
-		query, args = s.sql.listUser, append(args, req.User)
-	case req.Label != "":
-		query, args = s.sql.listLabel, append(args, req.Label)
-	}
-	err = s.whenFree(ctx, func() error {
-		rows = nil
-		return s.db.Query(ctx, query, args, func(from func(...any) error) error {
-			row, format, err := scan(from)
-			if native.CheckFormat(format) != nil {
-				row.Data = nil
+	err = t.whenFree(ctx, func() error {
+		found = nil
+		return t.Query(ctx, t.sql[list[which]], append([]any{after, req.Limit}, selected...), func(from func(...any) error) error {
+			row, err := scan(&native.Lookup{}, from)
+			if errors.Is(err, driver.ErrSchema) {
+				row.Data, err = nil, nil
 			}
-			rows = append(rows, row)
+			found = append(found, row)
 			return err
 		})
 	})
-	if err != nil {
-		return nil, s.wrap("list", err)
-	}
-	return rows, nil
+	return found, err
 }
 
-// Stats implements [driver.Store].
-func (s *Store) Stats(ctx context.Context) (stats driver.Stats, err error) {
-	err = s.queryRow(ctx, s.sql.stats, nil, &stats.Live, &stats.Dead)
-	return stats, s.wrap("stats", err)
+// Stats implements [native.Table].
+func (t *table) Stats(ctx context.Context) (n driver.Stats, err error) {
+	err = t.queryRow(ctx, stats, nil, &n.Live, &n.Dead)
+	return n, err
 }

@@ -6,15 +6,15 @@ import (
 	"github.com/sqlsessions/sessions/driver"
 )
 
-// Reap implements [driver.Store].
-func (s *Store) Reap(ctx context.Context, req driver.ReapRequest) (driver.ReapResult, error) {
-	postponed, err := s.exec(ctx, s.sql.postpone, req.Limit)
+// Reap implements [native.Table].
+func (t *table) Reap(ctx context.Context, req driver.ReapRequest) (driver.ReapResult, error) {
+	postponed, err := t.exec(ctx, postpone, req.Limit)
 	if err != nil {
-		return driver.ReapResult{}, s.wrap("reap", err)
+		return driver.ReapResult{}, err
 	}
-	deleted, err := s.exec(ctx, s.sql.reap, req.Limit)
+	deleted, err := t.exec(ctx, reap, req.Limit)
 	if err != nil {
-		return driver.ReapResult{}, s.wrap("reap", err)
+		return driver.ReapResult{}, err
 	}
 	return driver.ReapResult{Deleted: int(deleted), More: postponed+deleted >= int64(req.Limit)}, nil
 }

@@ -101,7 +101,7 @@ var bulkRules = []rule{
 		s.unchanged(bob, visitor)
 		s.count(2)
 	}},
-	{"end all goes in batches, and counts the living", func(s *suite) {
+	{"end all works in batches, and counts live rows alone", func(s *suite) {
 		for _, req := range []driver.EndAllRequest{{All: true, Limit: 4}, {User: "alice", Limit: 4}} {
 			for range 5 {
 				s.createAs("alice", life)
@@ -126,7 +126,7 @@ var bulkRules = []rule{
 			s.count(0)
 		}
 	}},
-	{"end all goes in the order of IDs", func(s *suite) {
+	{"end all ends rows in the order of their IDs", func(s *suite) {
 		for _, req := range []driver.EndAllRequest{{All: true, Limit: 3}, {User: "alice", Limit: 3}} {
 			var rows []driver.Row
 			for range 8 {
@@ -160,7 +160,7 @@ var bulkRules = []rule{
 		}
 		s.unchanged(kept)
 	}},
-	{"stats counts the living", func(s *suite) {
+	{"stats counts live rows", func(s *suite) {
 		if got := s.stats(); got != (driver.Stats{}) {
 			s.Errorf("%+v in an empty table", got)
 		}
@@ -174,7 +174,7 @@ var bulkRules = []rule{
 
 // selectionRules are about requests that a program would not mean to make.
 var selectionRules = []rule{
-	{"list with no or two selections is ErrInvalid", func(s *suite) {
+	{"list with no selection, or with two, is ErrInvalid", func(s *suite) {
 		r := s.createAs("alice", life)
 		for _, req := range []driver.ListRequest{
 			{Limit: 10},
@@ -194,7 +194,7 @@ var selectionRules = []rule{
 			}
 		}
 	}},
-	{"end all with no or two selections is ErrInvalid and ends nothing", func(s *suite) {
+	{"end all with no selection, or with two, is ErrInvalid and ends nothing", func(s *suite) {
 		r, bob, visitor := s.createAs("alice", life), s.createAs("bob", life), s.create()
 		requests := []driver.EndAllRequest{
 			{Limit: 10},

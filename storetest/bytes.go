@@ -6,7 +6,7 @@ import (
 	"github.com/sqlsessions/sessions/driver"
 )
 
-// documents are JSON texts that databases like to change: key order, number
+// documents are JSON texts that databases often change: key order, number
 // text, duplicate escapes, NUL, characters outside the basic plane, white space.
 var documents = []string{
 	`{}`,
@@ -22,7 +22,7 @@ var documents = []string{
 	`{"sql":"'; DROP TABLE sessions; --","pct":"%s $1 ? :a"}`,
 }
 
-// names are users and labels that a database could take for one another.
+// names are users and labels that a database could mistake for one another.
 var names = []string{"alice", "Alice", "alice ", " ", "álice", "'", `"; --`, "a\tb", "%", strings.Repeat("u", 255)}
 
 var byteRules = []rule{
@@ -48,7 +48,7 @@ var byteRules = []rule{
 			}
 		}
 	}},
-	{"the caller's slices are its own", func(s *suite) {
+	{"the store keeps no slices of its callers", func(s *suite) {
 		r := s.create()
 		copy(r.Data, `{"X":9}`)
 		first := s.load(r.Ref)

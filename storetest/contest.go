@@ -11,16 +11,16 @@ import (
 )
 
 // A contest is one row that many clients write at once: they save it, give it new
-// verifiers, and touch and save it by those that it has no more.
+// verifiers, and touch and save it with verifiers that were replaced.
 type contest struct {
 	*suite
 
 	mu      sync.Mutex
 	current driver.Row   // as the last save that returned left it
-	old     []driver.Ref // those that a save which has returned replaced
+	old     []driver.Ref // replaced by a save that has returned
 	writes  int
 
-	ended, done atomic.Bool // what ends the row has returned; the clients can stop
+	ended, done atomic.Bool // the call that ends the row has returned; the clients can stop
 }
 
 func (s *suite) contest() *contest { return &contest{suite: s, current: s.createAs("alice", life)} }
@@ -37,7 +37,7 @@ func (c *contest) state() (row driver.Row, replaced driver.Ref, n int) {
 }
 
 // write makes one write of the given kind. It must find nothing if the row had
-// ended before, and otherwise may lose to another.
+// ended before. Otherwise it may lose to another.
 func (c *contest) write(kind int) {
 	ended := c.ended.Load()
 	r, replaced, n := c.state()
@@ -81,7 +81,7 @@ func (c *contest) write(kind int) {
 	}
 }
 
-// run lets eight clients write while the row gets some verifiers and end runs,
+// run lets eight clients write until the row has had some verifiers and end has run,
 // and a little longer.
 func (c *contest) run(verifiers int, end func()) {
 	parallel(9, func(i int) {
@@ -101,7 +101,7 @@ func (c *contest) run(verifiers int, end func()) {
 	})
 }
 
-// waitFor counts writes and not seconds, so that it holds on a slow machine too.
+// waitFor counts writes and not seconds, so that it works on a slow machine too.
 func (c *contest) waitFor(verifiers int) {
 	for had := 0; had < verifiers && !c.Failed(); time.Sleep(100 * time.Microsecond) {
 		c.mu.Lock()
@@ -115,7 +115,7 @@ func (c *contest) waitFor(verifiers int) {
 	}
 }
 
-// nothingLeft checks that no verifier which the row ever had opens it.
+// nothingLeft checks that none of the verifiers that the row had opens it.
 func (c *contest) nothingLeft() {
 	c.Helper()
 	c.gone(append(c.old, c.current.Ref)...)
@@ -126,14 +126,14 @@ func (c *contest) nothingLeft() {
 }
 
 var contestRules = []rule{
-	{"a verifier that was replaced finds nothing, whatever goes on", func(s *suite) {
+	{"a replaced verifier finds nothing, whatever happens at the same time", func(s *suite) {
 		c := s.contest()
 		c.run(20, func() {})
 		c.gone(c.old...)
 		c.unchanged(c.current)
 		c.count(1)
 	}},
-	{"an end ends the row, whatever verifier it gets at the same time", func(s *suite) {
+	{"end ends the row, whatever verifier it gets at the same time", func(s *suite) {
 		for i := 0; i < 10 && !s.Failed(); i++ {
 			c := s.contest()
 			id := c.current.ID

@@ -7,10 +7,10 @@ import (
 	"github.com/sqlsessions/sessions/driver"
 )
 
-// exactRules are what a store may lack whose table was made for something else and
-// has no column for it.
+// exactRules are what a store may lack if its table was made for something else and has
+// no columns for it.
 var exactRules = []rule{
-	{"save of what is there already moves the version too", func(s *suite) {
+	{"saving the same data again changes the version", func(s *suite) {
 		r := s.create()
 		if again := s.save(r, saving); again.Version == r.Version {
 			s.Errorf("version %d before and after a save", r.Version)
@@ -18,7 +18,7 @@ var exactRules = []rule{
 			s.unchanged(again)
 		}
 	}},
-	{"no two states have one version", func(s *suite) {
+	{"no two states have the same version", func(s *suite) {
 		seen := map[driver.Version]string{}
 		see := func(r driver.Row, what string) {
 			if before := seen[r.Version]; before != "" || r.Version == 0 {
@@ -39,7 +39,7 @@ var exactRules = []rule{
 			s.unchanged(r)
 		}
 	}},
-	{"a version is no counter, so that a lost write can be told from another's", func(s *suite) {
+	{"a version is not a counter, so a lost write can be told from another's", func(s *suite) {
 		r := s.create()
 		seen := map[driver.Version]bool{}
 		for range 10 {
@@ -63,7 +63,7 @@ var exactRules = []rule{
 		s.gone(r.Ref)
 		s.count(0)
 	}},
-	{"the absolute limit stands still", func(s *suite) {
+	{"the absolute limit does not move", func(s *suite) {
 		r := s.create()
 		s.age(time.Hour)
 		check := func(doing string) {
@@ -113,7 +113,7 @@ var exactRules = []rule{
 			}
 		}
 	}},
-	{"creation time stands still", func(s *suite) {
+	{"the creation time does not change", func(s *suite) {
 		r := s.create()
 		before := s.load(r.Ref).CreatedAt
 		if !near(time.Since(before), 0) {
@@ -128,7 +128,7 @@ var exactRules = []rule{
 			s.Errorf("created at %v, then %v", before, after)
 		}
 	}},
-	{"authentication time is set by create and save, and otherwise stays", func(s *suite) {
+	{"the authentication time is set by create and save alone", func(s *suite) {
 		check := func(doing string, r driver.Row, ago time.Duration) {
 			s.Helper()
 			at := s.load(r.Ref).AuthenticatedAt

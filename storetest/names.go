@@ -9,7 +9,7 @@ import (
 	"github.com/sqlsessions/sessions/driver"
 )
 
-// badIDs are texts that a database could take for this ID, and some that it could choke on.
+// badIDs are texts that a database could mistake for this ID, and some that it could choke on.
 func badIDs(id driver.ID) (bad []driver.ID) {
 	text := string(id)
 	for _, other := range []string{
@@ -27,7 +27,7 @@ func badIDs(id driver.ID) (bad []driver.ID) {
 // nameRules are about rows that keep their ID for life. A store that finds rows by
 // verifier and derives the ID can't pass most of them.
 var nameRules = []rule{
-	{"an ID that is no canonical UUID ends and lists nothing", func(s *suite) {
+	{"an ID that is not a canonical UUID ends and lists nothing", func(s *suite) {
 		r := s.create()
 		for _, id := range badIDs(r.ID) {
 			s.is(s.tryEnd(id), driver.ErrNotFound)
@@ -39,7 +39,7 @@ var nameRules = []rule{
 		s.is(s.tryEnd(""), driver.ErrNotFound)
 		s.unchanged(r)
 	}},
-	{"an ID that is no canonical UUID names no row", func(s *suite) {
+	{"an ID that is not a canonical UUID names no row", func(s *suite) {
 		r := s.create()
 		s.age(time.Hour)
 		for _, id := range append(badIDs(r.ID), "") {
@@ -57,7 +57,7 @@ var nameRules = []rule{
 			s.Errorf("expires in %v", got)
 		}
 	}},
-	{"a row can't have an ID that is no canonical UUID", func(s *suite) {
+	{"a row can't have an ID that is not a canonical UUID", func(s *suite) {
 		for _, id := range append(badIDs(s.ref().ID), "") {
 			r := s.row()
 			r.ID = id
@@ -67,7 +67,7 @@ var nameRules = []rule{
 		}
 		s.count(0)
 	}},
-	{"a row can't have a verifier that is no SHA-256", func(s *suite) {
+	{"a row can't have a verifier that is not a SHA-256", func(s *suite) {
 		r := s.create()
 		for _, verifier := range []driver.Verifier{"", "short", r.Verifier[:31], r.Verifier + "x"} {
 			bad := s.row()
@@ -164,7 +164,7 @@ var nameRules = []rule{
 			s.unchanged(r)
 		}
 	}},
-	{"a new verifier leaves the ID", func(s *suite) {
+	{"a new verifier does not change the ID", func(s *suite) {
 		old := s.createAs("alice", life)
 		r := s.renew(old, life)
 		r = s.renew(r, saving)
@@ -175,7 +175,7 @@ var nameRules = []rule{
 			}
 		}
 	}},
-	{"end ends a row whatever its verifier has become", func(s *suite) {
+	{"end ends a row, whatever its verifier is by then", func(s *suite) {
 		old := s.createAs("alice", life)
 		r := s.renew(old, saving)
 		s.is(s.tryEndOf("bob", old.ID), driver.ErrNotFound)

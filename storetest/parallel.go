@@ -19,7 +19,7 @@ func parallel(n int, f func(i int)) {
 	group.Wait()
 }
 
-// lost reports whether a save may have this error where others write the row too.
+// lost reports whether a save may have this error while others write the row too.
 func lost(err error) bool {
 	return errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrConflict)
 }
@@ -92,7 +92,7 @@ var parallelRules = []rule{
 			s.unchanged(*won.Load())
 		}
 	}},
-	{"an end ends the row, whatever writes at the same time", func(s *suite) {
+	{"end ends the row, whatever is written at the same time", func(s *suite) {
 		for i := 0; i < 20 && !s.Failed(); i++ {
 			r := s.create()
 			var ended atomic.Bool
@@ -126,7 +126,7 @@ var parallelRules = []rule{
 			s.count(0)
 		}
 	}},
-	{"the end of all sessions is the end of those that get new verifiers at the same time", func(s *suite) {
+	{"end all ends rows that get new verifiers at the same time", func(s *suite) {
 		for _, req := range []driver.EndAllRequest{{All: true}, {User: "alice"}, {All: true}, {User: "alice"}, {All: true}, {User: "alice"}} {
 			rows := make([]driver.Row, 24)
 			for i := range rows {
@@ -174,13 +174,13 @@ var parallelRules = []rule{
 				}
 			}
 		})
-		total.Add(int64(s.reap(rows))) // what one reaper held when the others looked
+		total.Add(int64(s.reap(rows))) // rows that one reaper had locked when the others looked
 		if total.Load() != rows {
 			s.Errorf("deleted %d rows in all, want %d, each once", total.Load(), rows)
 		}
 		s.unchanged(live)
 	}},
-	{"the reaper and traffic do not stop each other", func(s *suite) {
+	{"the reaper and requests do not hold each other up", func(s *suite) {
 		var live []driver.Row
 		for range 8 {
 			live = append(live, s.createAs("alice", life))

@@ -6,9 +6,9 @@ import (
 	"github.com/sqlsessions/sessions/driver"
 )
 
-// A store may leave a dead row for two hours, so most rows here are dead for three.
+// A store may leave a dead row for two hours, so most dead rows here died three hours ago.
 var reapRules = []rule{
-	{"the reaper takes the dead, up to a limit", func(s *suite) {
+	{"the reaper deletes dead rows, up to a limit", func(s *suite) {
 		for range 5 {
 			s.create()
 		}
@@ -35,7 +35,7 @@ var reapRules = []rule{
 			s.Errorf("stats: %+v, want 1 live", got)
 		}
 	}},
-	{"the reaper finds the dead among the living", func(s *suite) {
+	{"the reaper finds dead rows among live ones", func(s *suite) {
 		var living []driver.Row
 		for range 5 {
 			living = append(living, s.create())
@@ -44,7 +44,7 @@ var reapRules = []rule{
 		for _, r := range living {
 			s.touch(r.Ref, driver.Life{Idle: 10 * time.Hour})
 		}
-		s.age(4 * time.Hour) // what they were created with is over, by any rounding
+		s.age(4 * time.Hour) // the life that they were created with is over, however it is rounded
 		for range 3 {
 			s.createAs("", driver.Life{Idle: time.Minute, Absolute: absolute})
 		}
@@ -58,7 +58,7 @@ var reapRules = []rule{
 			s.Errorf("deleted %d of those that lived on, want 5", n)
 		}
 	}},
-	{"the reaper finds what was given less time", func(s *suite) {
+	{"the reaper finds rows whose expiry was moved earlier", func(s *suite) {
 		long := driver.Life{Idle: 10 * time.Hour, Absolute: absolute}
 		short := []driver.Life{{Idle: time.Minute}, {Idle: time.Minute, Absolute: absolute}, {Idle: 10 * time.Hour, Absolute: time.Minute}}
 		for _, life := range short {
@@ -72,20 +72,20 @@ var reapRules = []rule{
 		}
 		s.unchanged(r)
 	}},
-	{"the reaper spares what was touched, saved or given a new verifier", func(s *suite) {
+	{"the reaper spares rows that were touched, saved or given a new verifier", func(s *suite) {
 		touched, saved, renewed, dead := s.create(), s.create(), s.create(), s.create()
 		s.age(idle - time.Minute)
 		s.touch(touched.Ref, driver.Life{Idle: 10 * time.Hour})
 		saved = s.save(saved, driver.Life{Idle: 10 * time.Hour})
 		renewed = s.renew(renewed, driver.Life{Idle: 10 * time.Hour, Absolute: absolute})
-		s.age(4 * time.Hour) // what they were created with is over, by any rounding
+		s.age(4 * time.Hour) // the life that they were created with is over, however it is rounded
 		if n := s.reap(100); n != 1 {
 			s.Errorf("deleted %d, want 1", n)
 		}
 		s.unchanged(touched, saved, renewed)
 		s.gone(dead.Ref)
 	}},
-	{"the reaper takes rows at the absolute limit", func(s *suite) {
+	{"the reaper deletes rows that reached the absolute limit", func(s *suite) {
 		s.createAs("", driver.Life{Idle: 48 * time.Hour, Absolute: absolute})
 		s.age(absolute + 3*time.Hour)
 		if n := s.reap(10); n != 1 {

@@ -11,7 +11,7 @@ var rowRules = []rule{
 	{"load of a missing row is ErrNotFound", func(s *suite) {
 		s.gone(s.ref())
 	}},
-	{"a created row loads as it was", func(s *suite) {
+	{"a row loads as it was created", func(s *suite) {
 		want := s.createAs("alice", life)
 		s.unchanged(want)
 		got := s.load(want.Ref)
@@ -38,7 +38,7 @@ var rowRules = []rule{
 		s.is(err, driver.ErrExists)
 		s.gone(dead.Ref)
 	}},
-	{"save replaces user and data and moves the version", func(s *suite) {
+	{"save replaces user and data and changes the version", func(s *suite) {
 		r := s.createAs("alice", life)
 		was := r.Version
 		r.User, r.Data = "bob", []byte(`{"b":2}`)
@@ -74,66 +74,77 @@ var rowRules = []rule{
 		s.is(s.tryTouch(s.ref(), saving), driver.ErrNotFound)
 		s.count(0)
 	}},
-	{"a broken store answers with an error that is none of the sentinels", func(s *suite) {
+	{"an error of a broken store wraps none of the sentinels", func(s *suite) {
 		if s.Break == nil {
 			return
 		}
 		r := s.create()
 		s.Break(s.T, s.store)
-		for name, err := range s.everyMethod(s.Context(), r) {
-			s.saysNothingOfTheRow(name, err)
+		for _, a := range s.everyMethod(s.Context(), r) {
+			s.saysNothingAboutTheRow(a)
 		}
 	}},
-	{"a caller that has left gets an error that is none of the sentinels", func(s *suite) {
+	{"an error of a call whose context has ended wraps none of the sentinels", func(s *suite) {
 		r := s.create()
 		ctx, cancel := context.WithCancel(s.Context())
 		cancel()
-		for name, err := range s.everyMethod(ctx, r) {
-			s.saysNothingOfTheRow(name, err)
+		for _, a := range s.everyMethod(ctx, r) {
+			s.saysNothingAboutTheRow(a)
 		}
 		s.unchanged(r)
 	}},
-	{"the error of a caller that has left wraps why it left", func(s *suite) {
+	{"an error of a call whose context has ended wraps the cause", func(s *suite) {
 		r := s.create()
 		ctx, cancel := context.WithCancelCause(s.Context())
 		cause := errors.New("the caller's reason")
 		cancel(cause)
-		parallel(64, func(int) { // a store may let some of so many wait
-			for name, err := range s.everyMethod(ctx, r) {
-				if !errors.Is(err, cause) {
-					s.Errorf("%s: %v does not wrap context.Cause", name, err)
+		parallel(64, func(int) { // among so many a store may let some wait
+			for _, a := range s.everyMethod(ctx, r) {
+				if !errors.Is(a.err, cause) {
+					s.Errorf("%s: %v does not wrap context.Cause", a.method, a.err)
 				}
 			}
 		})
 	}},
 }
 
-// everyMethod calls them all and returns their errors.
-func (s *suite) everyMethod(ctx context.Context, r driver.Row) map[string]error {
-	renewed := s.next(r.Ref).Verifier
-	errs := map[string]error{"End": s.store.End(ctx, driver.EndRequest{ID: r.ID})}
-	_, errs["Load"] = s.store.Load(ctx, r.Ref)
-	_, errs["Create"] = s.store.Create(ctx, driver.CreateRequest{Ref: s.ref(), Data: r.Data, Life: life})
-	_, errs["Save"] = s.store.Save(ctx, driver.SaveRequest{From: r.Ref, Version: r.Version, Verifier: r.Verifier, Data: r.Data, Life: saving})
-	_, errs["Save with a new verifier"] = s.store.Save(ctx, driver.SaveRequest{From: r.Ref, Version: r.Version, Verifier: renewed, Data: r.Data, Life: life})
-	_, errs["Touch"] = s.store.Touch(ctx, driver.TouchRequest{Ref: r.Ref, Life: saving})
-	_, errs["EndAll of a user"] = s.store.EndAll(ctx, driver.EndAllRequest{User: "u", Limit: 1})
-	_, errs["EndAll"] = s.store.EndAll(ctx, driver.EndAllRequest{All: true, Limit: 1})
-	_, errs["List"] = s.store.List(ctx, driver.ListRequest{All: true, Limit: 1})
-	_, errs["List of an ID"] = s.store.List(ctx, driver.ListRequest{ID: r.ID, Limit: 1})
-	_, errs["Stats"] = s.store.Stats(ctx)
-	_, errs["Reap"] = s.store.Reap(ctx, driver.ReapRequest{Limit: 1})
-	return errs
+// An answer is what a method returned.
+type answer struct {
+	method string
+	err    error
 }
 
-func (s *suite) saysNothingOfTheRow(name string, err error) {
+// everyMethod calls each method and returns the errors in that order.
+func (s *suite) everyMethod(ctx context.Context, r driver.Row) (answers []answer) {
+	call := func(method string, f func() error) { answers = append(answers, answer{method, f()}) }
+	create := driver.CreateRequest{Ref: s.ref(), Data: r.Data, Life: life}
+	save := driver.SaveRequest{From: r.Ref, Version: r.Version, Verifier: r.Verifier, Data: r.Data, Life: saving}
+	renew := save
+	renew.Verifier, renew.Life = s.next(r.Ref).Verifier, life
+	call("Load", func() error { _, err := s.store.Load(ctx, r.Ref); return err })
+	call("Create", func() error { _, err := s.store.Create(ctx, create); return err })
+	call("Save", func() error { _, err := s.store.Save(ctx, save); return err })
+	call("Save with a new verifier", func() error { _, err := s.store.Save(ctx, renew); return err })
+	call("Touch", func() error { _, err := s.store.Touch(ctx, driver.TouchRequest{Ref: r.Ref, Life: saving}); return err })
+	call("End", func() error { return s.store.End(ctx, driver.EndRequest{ID: r.ID}) })
+	call("EndAll of a user", func() error { _, err := s.store.EndAll(ctx, driver.EndAllRequest{User: "u", Limit: 1}); return err })
+	call("EndAll", func() error { _, err := s.store.EndAll(ctx, driver.EndAllRequest{All: true, Limit: 1}); return err })
+	call("List", func() error { _, err := s.store.List(ctx, driver.ListRequest{All: true, Limit: 1}); return err })
+	call("List of an ID", func() error { _, err := s.store.List(ctx, driver.ListRequest{ID: r.ID, Limit: 1}); return err })
+	call("Stats", func() error { _, err := s.store.Stats(ctx); return err })
+	call("Reap", func() error { _, err := s.store.Reap(ctx, driver.ReapRequest{Limit: 1}); return err })
+	return answers
+}
+
+// saysNothingAboutTheRow checks that an error is none that would say what became of the row.
+func (s *suite) saysNothingAboutTheRow(a answer) {
 	s.Helper()
-	if err == nil {
-		s.Errorf("%s: no error", name)
+	if a.err == nil {
+		s.Errorf("%s: no error", a.method)
 	}
 	for _, sentinel := range []error{driver.ErrNotFound, driver.ErrConflict, driver.ErrExists} {
-		if errors.Is(err, sentinel) {
-			s.Errorf("%s: %v wraps %v, which says something about the row", name, err, sentinel)
+		if errors.Is(a.err, sentinel) {
+			s.Errorf("%s: %v wraps %v, which says something about the row", a.method, a.err, sentinel)
 		}
 	}
 }

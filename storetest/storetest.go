@@ -7,6 +7,7 @@
 package storetest
 
 import (
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -38,23 +39,26 @@ type Harness struct {
 	Lacks map[string]string
 }
 
-// A rule is one thing that the contract says, and how to see that a store keeps it.
+// A rule is something that the contract says, and how to check that a store keeps it.
 type rule struct {
 	name  string
 	check func(*suite)
 }
 
-// rules returns all rules in the order in which they run: what the others
-// rely on comes first.
+// rules returns all rules in the order in which they run.
 func rules() []rule {
 	return slices.Concat(rowRules, verifierRules, endRules, expiryRules, reapRules, byteRules,
 		nameRules, exactRules, bulkRules, selectionRules, parallelRules, contestRules)
 }
 
-// Run runs the suite, each rule as a subtest, in a fixed order.
+// Run runs the suite, each rule as a subtest. The order is fixed, and what other rules rely
+// on comes first: single rows, new verifiers, endings, expiries, the reaper, bytes, IDs,
+// what a table made for something else may lack, listing and ending many rows, refused
+// requests, and at last what runs in parallel.
 func Run(t *testing.T, h Harness) {
 	all := rules()
-	for name, reason := range h.Lacks {
+	for _, name := range slices.Sorted(maps.Keys(h.Lacks)) {
+		reason := h.Lacks[name]
 		if reason == "" || !slices.ContainsFunc(all, func(r rule) bool { return r.name == name }) {
 			t.Errorf("Lacks: %q with the reason %q: there is no such test, or no reason", name, reason)
 		}

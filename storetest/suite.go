@@ -26,21 +26,21 @@ const (
 	absolute = 24 * time.Hour
 )
 
-// life is that of a new row, and saving that of a row which keeps its absolute limit.
+// life is for a new row, and saving for one that keeps its absolute limit.
 var (
 	life   = driver.Life{Idle: idle, Absolute: absolute}
 	saving = driver.Life{Idle: idle}
 )
 
-// near reports whether d is want, give or take what a slow machine takes for
-// a few statements.
+// near reports whether d is want, give or take the time that a few statements take on a
+// slow machine.
 func near(d, want time.Duration) bool {
 	const slack = time.Minute
 	return (d - want).Abs() < slack
 }
 
-// text is the data without white space, which a parsed column may add. That other
-// columns keep all bytes is a test of its own.
+// text is the data without white space, which a parsed column may add. Another rule checks
+// that other columns keep all bytes.
 func text(r driver.Row) string {
 	var b bytes.Buffer
 	if err := json.Compact(&b, r.Data); err != nil {
@@ -63,7 +63,7 @@ func randomVerifier() driver.Verifier {
 	return driver.Verifier(b[:])
 }
 
-// next returns what a row will be found by when it has a new verifier.
+// next returns how to refer to a row after it gets a new verifier.
 func (s *suite) next(r driver.Ref) driver.Ref {
 	if s.Ref != nil {
 		return s.Ref()
@@ -71,7 +71,7 @@ func (s *suite) next(r driver.Ref) driver.Ref {
 	return driver.Ref{ID: r.ID, Verifier: randomVerifier()}
 }
 
-// row returns one that the store does not have yet.
+// row returns a row that the store does not have yet.
 func (s *suite) row() driver.Row { return driver.Row{Ref: s.ref(), Data: []byte(`{"a":1}`)} }
 
 func (s *suite) age(d time.Duration) { s.Helper(); s.Age(s.T, s.store, d) }
@@ -140,7 +140,7 @@ func (s *suite) unchanged(rows ...driver.Row) {
 	}
 }
 
-// trySave saves what r holds at the version that it has.
+// trySave saves r, if the store has it with the same version.
 func (s *suite) trySave(r driver.Row, life driver.Life) (driver.Version, error) {
 	return s.tryRenew(r, r.Ref, life)
 }
@@ -153,7 +153,7 @@ func (s *suite) tryRenew(r driver.Row, to driver.Ref, life driver.Life) (driver.
 	return result.Version, err
 }
 
-// save returns the row with the version that it has then, and renew with its new verifier too.
+// save returns the row with its new version, and renew with its new verifier too.
 func (s *suite) save(r driver.Row, life driver.Life) driver.Row {
 	s.Helper()
 	v, err := s.trySave(r, life)

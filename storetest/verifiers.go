@@ -9,7 +9,7 @@ import (
 
 // verifierRules are about rows that get a new verifier, which every store must allow.
 var verifierRules = []rule{
-	{"a new verifier opens the row, and the old one nothing", func(s *suite) {
+	{"a new verifier opens the row, and the old one does not", func(s *suite) {
 		old := s.createAs("alice", life)
 		r := old
 		r.User, r.Data = "bob", []byte(`{"b":2}`)
@@ -22,7 +22,7 @@ var verifierRules = []rule{
 		s.unchanged(again)
 		s.count(1)
 	}},
-	{"the old verifier does nothing more, whatever its writer knows", func(s *suite) {
+	{"an old verifier can't save, whatever version comes with it", func(s *suite) {
 		old := s.createAs("alice", life)
 		r := s.renew(old, saving)
 		late := old
@@ -154,7 +154,7 @@ var endRules = []rule{
 			s.Errorf("alice has %d rows", n)
 		}
 	}},
-	{"end spares what is another user's", func(s *suite) {
+	{"end spares another user's row", func(s *suite) {
 		r, visitor := s.createAs("alice", life), s.create()
 		for _, user := range []string{"bob", "", "Alice", "alice ", "alic"} {
 			s.is(s.tryEndOf(user, r.ID), driver.ErrNotFound)
@@ -168,7 +168,7 @@ var endRules = []rule{
 		s.gone(visitor.Ref)
 		s.is(s.tryEndOf("alice", r.ID), driver.ErrNotFound)
 	}},
-	{"end goes by the user that the row has now", func(s *suite) {
+	{"end compares the user that the row has now", func(s *suite) {
 		r := s.createAs("alice", life)
 		r.User = "bob"
 		r = s.save(r, saving)

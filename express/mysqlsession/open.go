@@ -10,7 +10,7 @@ import (
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/express/internal/row"
-	"github.com/sqlsessions/sessions/internal/stmt"
+	"github.com/sqlsessions/sessions/internal/mysqldb"
 )
 
 // Options name the table, with the same values that the Express application gives
@@ -19,13 +19,13 @@ import (
 type Options struct {
 	// Table is tableName. Defaults to "sessions".
 	Table string
-	// Schema is the database, where it is not the connection's.
+	// Schema is the database. Defaults to the connections' database.
 	Schema string
 	// SessionID, Expires and Data are columnNames. Default to "session_id",
 	// "expires" and "data".
 	SessionID, Expires, Data string
 
-	// Logger gets what Open finds to warn of. Defaults to slog.Default().
+	// Logger gets the warnings of Open. Defaults to slog.Default().
 	Logger *slog.Logger
 }
 
@@ -33,7 +33,7 @@ type Options struct {
 const maxName = 64
 
 // Open returns a store on a table that is there already. It looks at the table and
-// changes nothing. Where sessions would be lost or mixed up, it fails with an error that
+// changes nothing. If sessions would be lost or mixed up, it returns an error that
 // wraps [driver.ErrSchema] or [driver.ErrInvalid].
 func Open(ctx context.Context, db *sql.DB, o Options) (*Store, error) {
 	o.Table = cmp.Or(o.Table, "sessions")
@@ -47,42 +47,28 @@ func Open(ctx context.Context, db *sql.DB, o Options) (*Store, error) {
 			return nil, fmt.Errorf("mysqlsession: %w", err)
 		}
 	}
-	table := quoted["table"]
+	name := quoted["table"]
 	if o.Schema != "" {
-		table = quoted["schema"] + "." + table
+		name = quoted["schema"] + "." + name
 	}
-	s := &Store{db: &stmt.Cache{DB: db, Check: commits}, table: table}
-	err := s.db.Check(ctx, db)
+	t := &table{db: mysqldb.Open(db), name: name}
+	err := t.db.Check(ctx, db)
 	if err == nil {
-		err = s.shape.inspect(ctx, db, o)
+		err = t.shape.inspect(ctx, db, o)
 	}
 	if err == nil {
-		err = s.shape.check(table, o)
+		err = t.shape.check(name, o)
 	}
 	if err != nil {
-		return nil, s.wrap("open", err)
+		return nil, fmt.Errorf("mysqlsession: open: %w", t.Explain(err))
 	}
-	if !s.shape.expiresIndexed {
+	if !t.shape.expiresIndexed {
 		cmp.Or(o.Logger, slog.Default()).Warn("mysqlsession: there is no index on the expiry, and express-mysql-session makes none, so each cleanup reads the whole table",
-			"statement", "ALTER TABLE "+table+" ADD INDEX ("+quoted["Expires"]+")")
+			"statement", "ALTER TABLE "+name+" ADD INDEX ("+quoted["Expires"]+")")
 	}
-	s.sql = newQueries("$TABLE", table, "$SID", quoted["SessionID"], "$EXPIRES", quoted["Expires"], "$DATA", quoted["Data"],
-		"$TEXT", s.shape.text(), "$DOCUMENT", s.shape.document(), "$LATEST", s.shape.latest(), "$PRIMARY", s.shape.unique)
-	return s, nil
-}
-
-// commits makes sure that a statement is committed when it is done. Without that,
-// what was saved would be gone with the connection, and a connection would see
-// the same old rows for ever.
-func commits(ctx context.Context, db *sql.DB) error {
-	var on bool
-	if err := db.QueryRowContext(ctx, "SELECT @@autocommit").Scan(&on); err != nil {
-		return err
-	}
-	if !on {
-		return errors.New("autocommit is off and nothing would ever be saved; remove autocommit=0 from the DSN, or from the server's settings or init_connect")
-	}
-	return nil
+	t.sql = statements.Fill("$TABLE", name, "$SID", quoted["SessionID"], "$EXPIRES", quoted["Expires"], "$DATA", quoted["Data"],
+		"$TEXT", t.shape.text(), "$DOCUMENT", t.shape.document(), "$LATEST", t.shape.latest(), "$PRIMARY", t.shape.unique)
+	return newStore(t), nil
 }
 
 // check returns why the table can't be used.

@@ -1,167 +1,162 @@
 package mysqlsession
 
 import (
-	"strings"
-
 	"github.com/sqlsessions/sessions/express/internal/row"
+	"github.com/sqlsessions/sessions/internal/stmt"
 )
 
-// tokens stand in the statements for what several of them share. Each may use those
-// after it. Some stand for what depends on the table, and are shape's: $SID, $EXPIRES and
-// $DATA are the columns, $TEXT and $DOCUMENT take a sid and a session as they are
-// compared and stored there, $LATEST is the last expiry and $PRIMARY the index.
+// The statements. They share the tokens that follow. Others depend on the table, and are
+// shape's: $TABLE is the table, $SID, $EXPIRES and $DATA are its columns, $TEXT and
+// $DOCUMENT take a sid and a session as they are compared and stored there, $LATEST is the
+// last expiry and $PRIMARY the index. {sids} stands for as many places as there are sids.
 //
 // An expiry is a second of Unix time, so no time zone matters. Times come from the
-// database's clock and are rounded as upstream rounds its own. Durations go in and come
-// out in microseconds.
-var tokens = [][2]string{
+// database's clock and are rounded as upstream rounds its own. Durations are passed and
+// returned as microseconds.
+var statements = stmt.NewList(
 	// A row is dead half a second after its expiry, and no expiry is further away than
 	// a duration can be.
-	{"$COLUMNS", `CAST($SID AS BINARY), CAST($DATA AS BINARY), $VERSION,
-				(CAST(LEAST($EXPIRES, 10000000000) AS SIGNED) * 1000000 + 500000 - $MICROS)`},
+	"$COLUMNS", `CAST($SID AS BINARY), CAST($DATA AS BINARY), $VERSION,
+		(CAST(LEAST($EXPIRES, 10000000000) AS SIGNED) * 1000000 + 500000 - $MICROS)`,
 
 	// Upstream has no counter, so a row's version is a digest of its text: row.Version.
-	{"$VERSION", `(CAST(CONV(LEFT(SHA2(CAST($DATA AS BINARY), 256), 15), 16, 10) AS SIGNED) + 1)`},
+	"$VERSION", `(CAST(CONV(LEFT(SHA2(CAST($DATA AS BINARY), 256), 15), 16, 10) AS SIGNED) + 1)`,
 
 	// row.ID. No index can serve it, so a statement with it reads the whole table.
-	{"$ID", `CAST(CONCAT(LEFT($HASH, 8), '-', SUBSTR($HASH, 9, 4), '-8', SUBSTR($HASH, 14, 3), '-',
-				SUBSTR('89ab', (CONV(SUBSTR($HASH, 17, 1), 16, 10) & 3) + 1, 1), SUBSTR($HASH, 18, 3), '-', SUBSTR($HASH, 21, 12)) AS BINARY)`},
-	{"$HASH", `SHA2(CAST($SID AS BINARY), 256)`},
+	"$ID", `CAST(CONCAT(LEFT($HASH, 8), '-', SUBSTR($HASH, 9, 4), '-8', SUBSTR($HASH, 14, 3), '-',
+		SUBSTR('89ab', (CONV(SUBSTR($HASH, 17, 1), 16, 10) & 3) + 1, 1), SUBSTR($HASH, 18, 3), '-', SUBSTR($HASH, 21, 12)) AS BINARY)`,
+	"$HASH", `SHA2(CAST($SID AS BINARY), 256)`,
 
 	// The column's collation finds the row by the index, and takes "a " for "a" too.
 	// Takes the sid twice.
-	{"$FOUND", `$SID = $TEXT AND CAST($SID AS BINARY) = CAST(? AS BINARY)`},
+	"$FOUND", `$SID = $TEXT AND CAST($SID AS BINARY) = CAST(? AS BINARY)`,
 
 	// LastInsertId tells whether an UPDATE with this found a row. MySQL counts those that
 	// it changed or, with clientFoundRows, those that it found.
-	{"$MARK", `0 * LAST_INSERT_ID(1)`},
+	"$MARK", `0 * LAST_INSERT_ID(1)`,
 
-	{"$LIVE", `$DATA IS NOT NULL AND $EXPIRES >= $NOW`},
-	{"$DEAD", `$EXPIRES < $NOW`},
+	"$LIVE", `$DATA IS NOT NULL AND $EXPIRES >= $NOW`,
+	"$DEAD", `$EXPIRES < $NOW`,
 
 	// Whole numbers only, because how exact a quotient is depends on the session's settings.
-	{"$EXPIRY", `LEAST(GREATEST(($MICROS + CAST(? AS SIGNED) + 500000) DIV 1000000, 0), $LATEST)`},
-	{"$NOW", `(($MICROS + 500000) DIV 1000000)`},
-	{"$MICROS", `TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6))`},
+	"$EXPIRY", `LEAST(GREATEST(($MICROS + CAST(? AS SIGNED) + 500000) DIV 1000000, 0), $LATEST)`,
+	"$NOW", `(($MICROS + 500000) DIV 1000000)`,
+	"$MICROS", `TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6))`,
 
 	// Rows that may be a user's. Only the JSON tells for certain, but JSON_EXTRACT is an
 	// error for the whole statement when any row is not JSON.
-	{"$OWNED", `LOCATE(CAST('` + row.QuotedMember + `' AS BINARY), CAST($DATA AS BINARY)) > 0
-				AND LOCATE(CAST(? AS BINARY), CAST($DATA AS BINARY)) > 0`},
-}
+	"$OWNED", `LOCATE(CAST('`+row.QuotedMember+`' AS BINARY), CAST($DATA AS BINARY)) > 0
+		AND LOCATE(CAST(? AS BINARY), CAST($DATA AS BINARY)) > 0`,
+)
 
-// queries are the statements for one table. {sids} is left for as many places as
-// there are sids.
-type queries struct {
-	load, create, save, current, touch, versionOf          string
-	endLive, endDead, data, byID, byUser, endAll, endRest  string
-	list, listUser, inOrder, stats, selectDead, deleteDead string
-	text                                                   string
-}
+var load = statements.Add(`
+SELECT $COLUMNS
+FROM $TABLE
+WHERE $FOUND AND $LIVE`)
 
-// newQueries takes pairs of a token of shape's and what it stands for.
-func newQueries(shape ...string) *queries {
-	names := strings.NewReplacer(shape...)
-	q := func(statement string) string {
-		for _, token := range tokens {
-			statement = strings.ReplaceAll(statement, token[0], token[1])
-		}
-		return names.Replace(statement) // last, because a name may look like a token
-	}
-	return &queries{
-		load: q(`SELECT $COLUMNS
-			FROM $TABLE
-			WHERE $FOUND AND $LIVE`),
+var create = statements.Add(`
+INSERT INTO $TABLE ($SID, $EXPIRES, $DATA)
+VALUES ($TEXT, $EXPIRY, $DOCUMENT)`)
 
-		create: q(`INSERT INTO $TABLE ($SID, $EXPIRES, $DATA)
-			VALUES ($TEXT, $EXPIRY, $DOCUMENT)`),
+// The version keeps it from overwriting another request's change, the expiry from
+// bringing back a dead row, and an UPDATE never inserts. With another sid, it is
+// one statement, so exactly one of the two is live at any moment.
+var save = statements.Add(`
+UPDATE $TABLE
+SET $SID = $TEXT, $EXPIRES = $EXPIRY + $MARK, $DATA = $DOCUMENT
+WHERE $FOUND AND $VERSION = ? AND $LIVE`)
 
-		// The version keeps it from overwriting another request's change, the expiry from
-		// bringing back a dead row, and an UPDATE never inserts. With another sid, it is
-		// one statement, so exactly one of the two is live at any moment.
-		save: q(`UPDATE $TABLE
-			SET $SID = $TEXT, $EXPIRES = $EXPIRY + $MARK, $DATA = $DOCUMENT
-			WHERE $FOUND AND $VERSION = ? AND $LIVE`),
+var current = statements.Add(`
+SELECT TRUE
+FROM $TABLE
+WHERE $FOUND AND $LIVE`)
 
-		current: q(`SELECT TRUE
-			FROM $TABLE
-			WHERE $FOUND AND $LIVE`),
+// The throttle is in the statement, so that of many parallel requests, on however
+// many machines, one writes. It also keeps an expiry from moving back.
+var touch = statements.Add(`
+UPDATE $TABLE
+SET $EXPIRES = IF($EXPIRES < $EXPIRY AND $EXPIRES <= $EXPIRY, $EXPIRY, $EXPIRES) + $MARK
+WHERE $FOUND AND $LIVE`)
 
-		// The throttle is in the statement, so that of many parallel requests, on however
-		// many machines, one writes. It also keeps an expiry from moving back.
-		touch: q(`UPDATE $TABLE
-			SET $EXPIRES = IF($EXPIRES < $EXPIRY AND $EXPIRES <= $EXPIRY, $EXPIRY, $EXPIRES) + $MARK
-			WHERE $FOUND AND $LIVE`),
+// What the version will be with a text, for a column that does not keep it as it is.
+var versionOf = statements.Add(`
+SELECT CAST(CONV(LEFT(SHA2(CAST(CAST($DOCUMENT AS JSON) AS BINARY), 256), 15), 16, 10) AS SIGNED) + 1`)
 
-		// What the version will be with a text, for a column that does not keep it as it is.
-		versionOf: q(`SELECT CAST(CONV(LEFT(SHA2(CAST(CAST($DOCUMENT AS JSON) AS BINARY), 256), 15), 16, 10) AS SIGNED) + 1`),
+// With a version or, for NULL, whatever it is.
+var endLive = statements.Add(`
+DELETE FROM $TABLE
+WHERE $FOUND AND $LIVE AND (? IS NULL OR $VERSION = ?)`)
 
-		// With a version or, for NULL, whatever it is.
-		endLive: q(`DELETE FROM $TABLE
-			WHERE $FOUND AND $LIVE AND (? IS NULL OR $VERSION = ?)`),
+var endDead = statements.Add(`
+DELETE FROM $TABLE
+WHERE $FOUND AND $DATA IS NOT NULL AND $DEAD AND (? IS NULL OR $VERSION = ?)`)
 
-		endDead: q(`DELETE FROM $TABLE
-			WHERE $FOUND AND $DATA IS NOT NULL AND $DEAD AND (? IS NULL OR $VERSION = ?)`),
+var text = statements.Add(`
+SELECT CAST($DATA AS BINARY)
+FROM $TABLE
+WHERE $FOUND AND $DATA IS NOT NULL`)
 
-		data: q(`SELECT CAST($DATA AS BINARY)
-			FROM $TABLE
-			WHERE $FOUND AND $DATA IS NOT NULL`),
+// Read first, because a DELETE that reads the whole table locks all of it.
+var byID = statements.Add(`
+SELECT CAST($SID AS BINARY), CAST($DATA AS BINARY)
+FROM $TABLE
+WHERE $ID = CAST(? AS BINARY) AND $DATA IS NOT NULL
+LIMIT 1`)
 
-		// Read first, because a DELETE that reads the whole table locks all of it.
-		byID: q(`SELECT CAST($SID AS BINARY), CAST($DATA AS BINARY)
-			FROM $TABLE
-			WHERE $ID = CAST(? AS BINARY) AND $DATA IS NOT NULL
-			LIMIT 1`),
+var byUser = statements.Add(`
+SELECT CAST($SID AS BINARY), CAST($DATA AS BINARY)
+FROM $TABLE
+WHERE $OWNED`)
 
-		byUser: q(`SELECT CAST($SID AS BINARY), CAST($DATA AS BINARY)
-			FROM $TABLE
-			WHERE $OWNED`),
+// The condition on the sid is true of all rows and satisfies sql_safe_updates.
+var endAll = statements.Add(`
+DELETE FROM $TABLE
+WHERE $SID >= '' AND $LIVE AND NOT FIND_IN_SET($ID, CAST(? AS BINARY))
+ORDER BY $SID
+LIMIT ?`)
 
-		// The condition on the sid is true of all rows and satisfies sql_safe_updates.
-		endAll: q(`DELETE FROM $TABLE
-			WHERE $SID >= '' AND $LIVE AND NOT FIND_IN_SET($ID, CAST(? AS BINARY))
-			ORDER BY $SID
-			LIMIT ?`),
+// What is dead, because Node can bring a dead row back to life.
+var endRest = statements.Add(`
+DELETE FROM $TABLE
+WHERE $SID >= '' AND NOT FIND_IN_SET($ID, CAST(? AS BINARY))`)
 
-		// What is dead, because Node can bring a dead row back to life.
-		endRest: q(`DELETE FROM $TABLE
-			WHERE $SID >= '' AND NOT FIND_IN_SET($ID, CAST(? AS BINARY))`),
+var list = statements.Add(`
+SELECT $COLUMNS
+FROM $TABLE
+WHERE $LIVE AND $ID > CAST(? AS BINARY)
+ORDER BY $ID
+LIMIT ?`)
 
-		list: q(`SELECT $COLUMNS
-			FROM $TABLE
-			WHERE $LIVE AND $ID > CAST(? AS BINARY)
-			ORDER BY $ID
-			LIMIT ?`),
+var listUser = statements.Add(`
+SELECT $COLUMNS
+FROM $TABLE
+WHERE $OWNED AND $LIVE AND $ID > CAST(? AS BINARY)
+ORDER BY $ID
+LIMIT ?`)
 
-		listUser: q(`SELECT $COLUMNS
-			FROM $TABLE
-			WHERE $OWNED AND $LIVE AND $ID > CAST(? AS BINARY)
-			ORDER BY $ID
-			LIMIT ?`),
+var inOrder = statements.Add(`
+SELECT $COLUMNS
+FROM $TABLE
+WHERE $SID > $TEXT AND $LIVE
+ORDER BY $SID
+LIMIT ?`)
 
-		inOrder: q(`SELECT $COLUMNS
-			FROM $TABLE
-			WHERE $SID > $TEXT AND $LIVE
-			ORDER BY $SID
-			LIMIT ?`),
+var stats = statements.Add(`
+SELECT COUNT(CASE WHEN $LIVE THEN 1 END), COUNT(CASE WHEN $DEAD THEN 1 END)
+FROM $TABLE`)
 
-		stats: q(`SELECT COUNT(CASE WHEN $LIVE THEN 1 END), COUNT(CASE WHEN $DEAD THEN 1 END)
-			FROM $TABLE`),
+// A DELETE over an index on the expiry would take its locks in the reverse order of
+// a request's update and deadlock with it. So the rows are locked first, without
+// those that another connection has locked, and then deleted by their sids.
+var selectDead = statements.Add(`
+SELECT CAST($SID AS BINARY)
+FROM $TABLE
+WHERE $DEAD
+ORDER BY $EXPIRES
+LIMIT ?
+FOR UPDATE SKIP LOCKED`)
 
-		// A DELETE over an index on the expiry would take its locks in the reverse order of
-		// a request's update and deadlock with it. So the rows are locked first, without
-		// those that another connection has locked, and then deleted by their sids.
-		selectDead: q(`SELECT CAST($SID AS BINARY)
-			FROM $TABLE
-			WHERE $DEAD
-			ORDER BY $EXPIRES
-			LIMIT ?
-			FOR UPDATE SKIP LOCKED`),
-
-		deleteDead: q(`DELETE s
-			FROM $TABLE AS s FORCE INDEX ($PRIMARY)
-			WHERE s.$SID IN ({sids}) AND s.$DEAD`),
-
-		text: q(`$TEXT`),
-	}
-}
+var deleteDead = statements.Add(`
+DELETE s
+FROM $TABLE AS s FORCE INDEX ($PRIMARY)
+WHERE s.$SID IN ({sids}) AND s.$DEAD`)

@@ -22,41 +22,41 @@ type Options struct {
 	// Schema is schemaName. Defaults to the connections' search_path.
 	Schema string
 
-	// Logger gets what Open finds to warn of. Defaults to slog.Default().
+	// Logger gets the warnings of Open. Defaults to slog.Default().
 	Logger *slog.Logger
 }
 
 // Open returns a store on a table that is there already. It looks at the table and at
-// the time zone of the connection, and changes nothing. Where sessions would be lost or
-// mixed up, it fails with an error that wraps [driver.ErrSchema] or [driver.ErrInvalid].
+// the time zone of the connection, and changes nothing. If sessions would be lost or
+// mixed up, it returns an error that wraps [driver.ErrSchema] or [driver.ErrInvalid].
 func Open(ctx context.Context, db *sql.DB, o Options) (*Store, error) {
-	table, err := row.Name("table", cmp.Or(o.Table, "session"), `"`, maxName)
+	name, err := row.Name("table", cmp.Or(o.Table, "session"), `"`, maxName)
 	if err == nil && o.Schema != "" {
 		var schema string
 		schema, err = row.Name("schema", o.Schema, `"`, maxName)
-		table = schema + "." + table
+		name = schema + "." + name
 	}
 	if err != nil {
 		return nil, fmt.Errorf("pgsimple: %w", err)
 	}
-	s := &Store{db: db, table: table}
+	t := &table{db: db, name: name}
 	log := cmp.Or(o.Logger, slog.Default())
-	found, err := s.inspect(ctx)
+	found, err := t.inspect(ctx)
 	if err == nil {
-		err = found.check(table)
+		err = found.check(name)
 	}
 	if err == nil && found.expire == "timestamp" {
 		err = checkZone(ctx, db, log)
 	}
 	if err != nil {
-		return nil, s.wrap("open", err)
+		return nil, fmt.Errorf("pgsimple: open: %w", t.Explain(err))
 	}
 	if !found.expireIndexed {
 		log.Warn("pgsimple: there is no index on the expiry, so each cleanup reads the whole table; connect-pg-simple makes it since version 6.1",
-			"statement", "CREATE INDEX CONCURRENTLY ON "+table+" (expire)")
+			"statement", "CREATE INDEX CONCURRENTLY ON "+name+" (expire)")
 	}
-	s.sql = newQueries(table, found.sess)
-	return s, nil
+	t.sql = statements.Fill("$TABLE", name, "$JSON", found.sess)
+	return newStore(t), nil
 }
 
 // maxName is where PostgreSQL cuts names.
@@ -81,8 +81,8 @@ const inspect = `SELECT coalesce(max(typname) FILTER (WHERE attname = 'sid'), ''
 	LEFT JOIN pg_catalog.pg_index ON indrelid = attrelid AND indkey[0] = attnum
 	WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped`
 
-func (s *Store) inspect(ctx context.Context) (found shape, err error) {
-	err = s.db.QueryRowContext(ctx, inspect, s.table).Scan(&found.sid, &found.sess, &found.expire,
+func (t *table) inspect(ctx context.Context) (found shape, err error) {
+	err = t.db.QueryRowContext(ctx, inspect, t.name).Scan(&found.sid, &found.sess, &found.expire,
 		&found.exact, &found.unique, &found.expireIndexed)
 	return found, err
 }

@@ -2,27 +2,28 @@ package coalesce
 
 import (
 	"context"
-	"fmt"
 	"time"
+
+	"github.com/sqlsessions/sessions/internal/cause"
 )
 
-// A Call is one caller's.
+// A Call is what one caller wants, and its answer.
 type Call[In, Out any] struct {
 	In  In
 	Out Out
 	Err error
-	// Apart says that nothing of this call was done, and that it is to run alone: in its caller's
-	// goroutine, so that nobody waits for it.
-	Apart bool
+	// RunAlone says that nothing was done for this call, and that it is to run alone. It runs in
+	// its caller's goroutine, so that no other call waits for it.
+	RunAlone bool
 
 	ctx  context.Context
-	done chan struct{} // receives once Out and Err are there; has room for that
+	done chan struct{} // receives when Out and Err are there; has room for that
 
 	panicked bool // Err is what its caller is to panic with
 
-	// With the group's lock.
-	turn           int  // how many batches had been taken when it came; then the number of its own
-	answered, left bool // Out, Err and Apart are there; the caller has gone
+	// Guarded by the group's lock.
+	batch          int  // how many had been taken when it came; later the number of its own
+	answered, left bool // Out, Err and RunAlone are there; the caller has gone
 }
 
 func (g *Group[In, Out]) call(ctx context.Context, in In) *Call[In, Out] {
@@ -34,13 +35,13 @@ func (g *Group[In, Out]) call(ctx context.Context, in In) *Call[In, Out] {
 	return c
 }
 
-// recycle keeps what a call was made of. Nobody else may have it any more.
+// recycle keeps a call for later. Nothing may refer to it any more.
 func (g *Group[In, Out]) recycle(c *Call[In, Out]) {
 	*c = Call[In, Out]{done: c.done}
 	g.free.Put(c)
 }
 
-// latest returns when the last of the callers gives up, if all of them do.
+// latest returns the latest deadline of the callers, if each of them has one.
 func latest[In, Out any](batch []*Call[In, Out]) (last time.Time, ok bool) {
 	for _, c := range batch {
 		deadline, ok := c.ctx.Deadline()
@@ -54,21 +55,12 @@ func latest[In, Out any](batch []*Call[In, Out]) (last time.Time, ok bool) {
 	return last, true
 }
 
-// wait returns nil when Out and Err are there, or why ctx ended when that comes first.
+// wait returns nil when Out and Err are there, or why ctx ended if that comes first.
 func (c *Call[In, Out]) wait(ctx context.Context) error {
 	select {
 	case <-c.done:
 		return nil
 	case <-ctx.Done():
-		return because(ctx)
+		return cause.Add(ctx, ctx.Err(), nil)
 	}
-}
-
-// because returns the error of a context that has ended, and its cause.
-func because(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if cause == err { //nolint:errorlint // it is the same unless there is another cause
-		return err
-	}
-	return fmt.Errorf("%w: %w", err, cause)
 }

@@ -1,7 +1,7 @@
-// Package coalesce sends what many callers want at the same moment as one
-// statement. Nobody waits for company: a call goes alone and at once while callers are
-// few. While they are more than a width, calls go together, in few statements at a time,
-// and who comes meanwhile waits for one of these to end.
+// Package coalesce sends what many callers want at the same moment as one statement.
+// While there are few callers, each call goes alone and at once: none waits for company.
+// When more call at once than Width, calls go together, in few statements at a time, and
+// those that come later wait for one of these to end.
 package coalesce
 
 import (
@@ -12,120 +12,119 @@ import (
 	"sync/atomic"
 )
 
-// A Crowd is the callers of all groups that share connections. Its fields are set
+// A Limiter counts the callers of all groups that share connections. Its fields are set
 // before the first call. It is safe for concurrent use.
-type Crowd struct {
+type Limiter struct {
 	// Width is how many callers may each have a statement of their own. When there
 	// are more, calls go together.
 	Width int
-	// Connections, asked at the first call, says how many statements can run at
-	// once, 0 for any number. Nil is any number.
+	// Connections is called once and returns how many statements can run at the same
+	// time, 0 for any number. Nil is any number.
 	Connections func() int
 
 	once    sync.Once
 	callers atomic.Int64
-	apart   chan struct{} // has room for as many calls as may run apart at once
+	alone   chan struct{} // has room for as many calls as may run alone after their batch
 }
 
-// size returns Width within what the connections allow.
-func (c *Crowd) size() int {
-	c.once.Do(func() {
-		if c.Connections != nil {
-			if n := c.Connections(); n > 0 {
-				c.Width = min(c.Width, n)
+// width returns Width within what the connections allow.
+func (l *Limiter) width() int {
+	l.once.Do(func() {
+		if l.Connections != nil {
+			if n := l.Connections(); n > 0 {
+				l.Width = min(l.Width, n)
 			}
 		}
-		c.apart = make(chan struct{}, c.Width)
+		l.alone = make(chan struct{}, l.Width)
 	})
-	return c.Width
+	return l.Width
 }
 
 // A Group runs calls of one kind. Its fields are set before the first call. It is
 // safe for concurrent use and has no goroutine while no call runs.
 type Group[In, Out any] struct {
-	Crowd *Crowd
-	// Busy is how many statements run at once when calls go together: fewer, so that more
-	// go in each.
-	Busy int
-	// Limit is how many calls go together at the most.
+	Limiter *Limiter
+	// Senders is how many statements run at once when calls go together. The fewer there
+	// are, the more calls go in each.
+	Senders int
+	// Limit is how many calls go together at most.
 	Limit int
-	// Size is how large a call is, and Full how large those together may be, but for one that is
-	// larger by itself. They are for calls with a Key; nil is without a limit.
-	Size func(In) int
-	Full int
-	// Doing begins the error of who does not wait any longer.
-	Doing string
-	// Key is what a call is about. Of the calls with one key one is sent at a time, in the order they
-	// came, so that a server where it has to wait keeps no other. Nil lets any calls go together.
+	// Size returns a call's bytes. A batch holds at most MaxBytes; a larger call goes
+	// alone. Both need a Key. Without a Size there is no limit.
+	Size     func(In) int
+	MaxBytes int
+	// Key returns what a call is about. Calls with the same key are sent one after the
+	// other, in the order in which they came, so that a call which waits on the server
+	// holds up only its own key. Without a Key any calls go together.
 	Key func(In) string
-	// Moot, asked about a call that waits when one with its key has ended, may answer
-	// it with an error in place of the server. It is asked about those alone that waited
-	// already when the other was sent, so that what the other met they might have met. Nil
-	// never answers.
-	Moot func(ended *Call[In, Out], waits In) error
-	// Alone runs one call. Together runs several and sets the result of each, or Apart; its
-	// context has no caller's values. When it panics, each of its callers does.
+	// Superseded may answer a waiting call with an error when another with its key has
+	// ended, and spares the server both. It is called only for calls that were already
+	// waiting when the other was sent: they might have met what that one met. Nil never
+	// answers.
+	Superseded func(ended *Call[In, Out], waits In) error
+	// Alone runs one call. Together runs several, and sets each one's result or RunAlone;
+	// its context has no caller's values. If it panics, each of its callers does.
 	Alone    func(context.Context, In) (Out, error)
 	Together func(context.Context, []*Call[In, Out])
 
 	mu      sync.Mutex
-	alone   int              // statements of a caller of their own
+	alone   int              // statements of a single caller
 	workers int              // goroutines that send what waits
-	waiting []*Call[In, Out] // in the order they came
-	turns   int              // how many batches were taken
-	sent    map[string]bool  // the keys of those that were sent and are not done
+	waiting []*Call[In, Out] // in the order in which they came
+	batches int              // how many were taken
+	sent    map[string]bool  // the keys of calls that were sent and are not done
 	free    sync.Pool        // of *Call[In, Out]
 }
 
-// Do returns what Alone or Together made of in. It returns when ctx ends: before the call
-// was sent nothing has happened then, and afterwards nobody knows.
+// Do returns the result of Alone or Together for in. It returns early if ctx ends. If that
+// is before the call was sent, nothing has happened; after that the outcome is unknown.
 func (g *Group[In, Out]) Do(ctx context.Context, in In) (Out, error) {
-	callers := int(g.Crowd.callers.Add(1))
-	defer g.Crowd.callers.Add(-1)
-	width := g.Crowd.size()
+	callers := int(g.Limiter.callers.Add(1))
+	defer g.Limiter.callers.Add(-1)
+	width := g.Limiter.width()
 	g.mu.Lock()
-	if callers <= width && g.alone+g.workers < width && len(g.waiting) == 0 && g.claim(in) {
+	if callers <= width && g.alone+g.workers < width && len(g.waiting) == 0 && g.reserve(in) {
 		g.alone++
 		g.mu.Unlock()
-		defer g.end(in)
+		defer g.finishAlone(in)
 		return g.Alone(ctx, in)
 	}
 	c := g.call(ctx, in)
-	c.turn = g.turns
+	c.batch = g.batches
 	g.waiting = append(g.waiting, c)
 	g.wake()
 	g.mu.Unlock()
 	if err := c.wait(ctx); err != nil {
 		var none Out
-		if g.leave(c) {
+		if g.withdraw(c) {
 			g.recycle(c)
-			return none, fmt.Errorf("%s: waiting to be sent: %w", g.Doing, err)
+			return none, fmt.Errorf("waiting to be sent: %w", err)
 		}
-		return none, fmt.Errorf("%s: waiting for an answer, which may still come: %w", g.Doing, err)
+		return none, fmt.Errorf("waiting for an answer, which may still come: %w", err)
 	}
-	out, err, apart, panicked := c.Out, c.Err, c.Apart, c.panicked
+	out, err, runAlone, panicked := c.Out, c.Err, c.RunAlone, c.panicked
 	g.recycle(c)
 	if panicked {
 		panic(err)
 	}
-	if apart {
-		defer g.done(in)
-		return g.runApart(ctx, in)
+	if runAlone {
+		defer g.finish(in)
+		return g.runAlone(ctx, in)
 	}
 	return out, err
 }
 
-// wake lets a worker begin where there is something for it and room. What goes alone takes no
-// worker's place, for it may be held up. The caller holds the lock.
+// wake starts a worker if there is something to send and room. A statement of a single
+// caller takes no worker's place, because it may be held up. The caller holds the lock.
 func (g *Group[In, Out]) wake() {
-	if len(g.waiting) > 0 && g.workers < g.Busy && g.alone+g.workers < g.Crowd.size() {
+	if len(g.waiting) > 0 && g.workers < g.Senders && g.alone+g.workers < g.Limiter.width() {
 		g.workers++
 		go g.work()
 	}
 }
 
-// leave takes a call back and returns false when it has been sent.
-func (g *Group[In, Out]) leave(c *Call[In, Out]) bool {
+// withdraw takes a call back, and returns false if it has been sent already.
+func (g *Group[In, Out]) withdraw(c *Call[In, Out]) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for i, other := range g.waiting {
@@ -134,24 +133,17 @@ func (g *Group[In, Out]) leave(c *Call[In, Out]) bool {
 			return true
 		}
 	}
-	if c.left = true; c.answered && c.Apart {
+	if c.left = true; c.answered && c.RunAlone {
 		g.release(c.In)
 	}
 	return false
 }
 
-// end gives the room of a statement that went alone to those who wait.
-func (g *Group[In, Out]) end(in In) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.alone--
-	g.release(in)
-}
-
 // work sends what waits until nothing does.
 func (g *Group[In, Out]) work() {
 	for {
-		// Who is about to call comes along: a statement costs more than this.
+		// Yield once, so that callers about to queue join this batch: a statement costs
+		// more than this.
 		runtime.Gosched()
 		batch := g.take()
 		if batch == nil {
@@ -161,7 +153,7 @@ func (g *Group[In, Out]) work() {
 	}
 }
 
-// take returns the calls to send next, or gives the room back.
+// take returns the calls to send next, or nil if the worker is to stop.
 func (g *Group[In, Out]) take() []*Call[In, Out] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -183,11 +175,11 @@ func (g *Group[In, Out]) take() []*Call[In, Out] {
 		if g.Size != nil {
 			more = g.Size(c.In)
 		}
-		if len(batch) == g.Limit || len(batch) > 0 && size+more > g.Full {
+		if len(batch) == g.Limit || len(batch) > 0 && size+more > g.MaxBytes {
 			rest = append(rest, g.waiting[i:]...)
 			break
 		}
-		if g.claim(c.In) {
+		if g.reserve(c.In) {
 			batch = append(batch, c)
 			size += more
 		} else {
@@ -195,13 +187,13 @@ func (g *Group[In, Out]) take() []*Call[In, Out] {
 		}
 	}
 	g.waiting = rest
-	if len(batch) == 0 { // whoever sent their keys comes back for them
+	if len(batch) == 0 { // those who sent calls with these keys wake a worker when they are done
 		g.workers--
 		return nil
 	}
-	g.turns++
+	g.batches++
 	for _, c := range batch {
-		c.turn = g.turns
+		c.batch = g.batches
 	}
 	return batch
 }

@@ -28,8 +28,8 @@ type server struct {
 
 func newServer(width, busy, limit int) *server {
 	s := &server{after: time.Second}
-	s.Crowd = &coalesce.Crowd{Width: width}
-	s.Busy, s.Limit = busy, limit
+	s.Limiter = &coalesce.Limiter{Width: width}
+	s.Senders, s.Limit = busy, limit
 	s.Key = func(in string) string { return in[:1] }
 	s.Alone = func(ctx context.Context, in string) (string, error) {
 		err := s.work(ctx, in)
@@ -136,7 +136,7 @@ func TestCallsAboutOneThingKeepTheirOrder(t *testing.T) {
 	})
 }
 
-func TestWhoLeavesDoesNotHarmTheOthers(t *testing.T) {
+func TestACancelledCallDoesNotHarmTheOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(1, 1, 10)
@@ -171,7 +171,7 @@ func TestWhoLeavesDoesNotHarmTheOthers(t *testing.T) {
 	})
 }
 
-// A batch ends when the last of its callers would give up, and not before.
+// A batch ends when the last of its callers would give up, not before.
 func TestABatchHasTheLatestDeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -200,12 +200,12 @@ func TestABatchHasTheLatestDeadline(t *testing.T) {
 	})
 }
 
-// Callers of all groups are one crowd, but no group waits for another's statements.
+// Callers of all groups count together, but no group waits for another's statements.
 func TestGroupsCountTheirCallersTogether(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		one, other := newServer(2, 1, 10), newServer(2, 1, 10)
-		other.Crowd = one.Crowd
+		other.Limiter = one.Limiter
 		start := time.Now()
 		var wait sync.WaitGroup
 		for _, in := range []string{"a", "b"} {
@@ -219,14 +219,14 @@ func TestGroupsCountTheirCallersTogether(t *testing.T) {
 		if took := time.Since(start); took != 2*time.Second {
 			t.Errorf("they took %v, want two seconds", took)
 		}
-		other.all(t, t.Context(), "f", "g") // nobody else is there any more
+		other.all(t, t.Context(), "f", "g") // there are no other callers any more
 		other.all(t, t.Context(), "h", "i")
 		other.want(t, "c", "d+e", "f", "g", "h", "i")
 	})
 }
 
-// What comes while callers are many waits for its like, even where there is room.
-func TestWhoComesBackGoesTogetherAgain(t *testing.T) {
+// While there are many callers, calls wait to go together even if there is room.
+func TestCallersThatComeBackGoTogetherAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const callers, rounds = 12, 20
@@ -254,7 +254,7 @@ func TestNoMoreStatementsThanConnections(t *testing.T) {
 	for connections, most := range map[int]int{0: 5, 1: 1, 2: 2, 100: 5} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newServer(5, 3, 100)
-			s.Crowd.Connections = func() int { return connections }
+			s.Limiter.Connections = func() int { return connections }
 			s.all(t, t.Context(), strings.Split("abcdefghijklmnop", "")...)
 			if s.most != most {
 				t.Errorf("of %d connections %d were busy at once, want %d", connections, s.most, most)
@@ -273,19 +273,19 @@ func TestCallsWithoutAKeyAllGoTogether(t *testing.T) {
 	})
 }
 
-// The outcome of one call answers those behind it, and them alone.
-func TestMootCallsAreNotSent(t *testing.T) {
+// The outcome of one call answers those that wait for it, and no others.
+func TestSupersededCallsAreNotSent(t *testing.T) {
 	t.Parallel()
 	for _, first := range []string{"a1", "bad"} { // "bad" fails, and says nothing of "b2"
 		synctest.Test(t, func(t *testing.T) {
 			s := newServer(1, 1, 10)
-			moot := errors.New("moot")
-			s.Moot = func(ended *coalesce.Call[string, string], waits string) error {
+			superseded := errors.New("superseded")
+			s.Superseded = func(ended *coalesce.Call[string, string], waits string) error {
 				if ended.In[0] != waits[0] || ended.Out != strings.ToUpper(ended.In) {
 					t.Errorf("%q, which gave %q, was compared with %q", ended.In, ended.Out, waits)
 				}
 				if ended.Err == nil && waits[1] == '2' {
-					return moot
+					return superseded
 				}
 				return nil
 			}
@@ -308,7 +308,7 @@ func TestMootCallsAreNotSent(t *testing.T) {
 				return
 			}
 			s.want(t, "z", "a1+c2", "a3")
-			if !errors.Is(errs["a2"], moot) || errs["a3"] != nil || errs["c2"] != nil {
+			if !errors.Is(errs["a2"], superseded) || errs["a3"] != nil || errs["c2"] != nil {
 				t.Error(errs)
 			}
 			if took := time.Since(start); took != 3*time.Second {
@@ -318,7 +318,7 @@ func TestMootCallsAreNotSent(t *testing.T) {
 	}
 }
 
-// Calls are made of what earlier ones left, whatever became of those.
+// Calls are recycled, whatever became of them.
 func TestEachGetsItsOwnAnswerWhileOthersLeave(t *testing.T) {
 	t.Parallel()
 	t.Run("of any key", func(t *testing.T) { t.Parallel(); answersWhileOthersLeave(t, nil) })
@@ -338,7 +338,7 @@ func answersWhileOthersLeave(t *testing.T, key func(string) string) {
 		s.Together = func(ctx context.Context, calls []*coalesce.Call[string, string]) {
 			together(ctx, calls)
 			for _, c := range calls {
-				if c.Apart = rand.IntN(4) == 0; c.Apart {
+				if c.RunAlone = rand.IntN(4) == 0; c.RunAlone {
 					c.Out, c.Err = "", nil
 				}
 			}

@@ -7,11 +7,11 @@ import (
 	"slices"
 )
 
-// send runs a batch on behalf of all its callers: one who leaves does not end it.
+// send runs a batch on behalf of all its callers. When one of them leaves, it goes on.
 func (g *Group[In, Out]) send(batch []*Call[In, Out]) {
 	defer g.answer(batch)
 	defer handOver(batch)
-	if len(batch) == 1 && g.Key == nil { // nobody else is harmed when it is cancelled
+	if len(batch) == 1 && g.Key == nil { // cancelling it harms no other
 		c := batch[0]
 		c.Out, c.Err = g.Alone(c.ctx, c.In)
 		return
@@ -25,8 +25,8 @@ func (g *Group[In, Out]) send(batch []*Call[In, Out]) {
 	g.Together(ctx, batch)
 }
 
-// handOver gives a panic, of a driver's hook say, to the callers: in their goroutines somebody like
-// net/http catches it.
+// handOver passes a panic, for example of a driver's hook, to the callers: in their goroutines
+// net/http or the like catches it.
 func handOver[In, Out any](batch []*Call[In, Out]) {
 	p := recover()
 	if p == nil {
@@ -38,11 +38,11 @@ func handOver[In, Out any](batch []*Call[In, Out]) {
 	}
 	err = fmt.Errorf("%w\n\nin a statement for several callers:\n%s", err, debug.Stack())
 	for _, c := range batch {
-		c.Err, c.Apart, c.panicked = err, false, true
+		c.Err, c.RunAlone, c.panicked = err, false, true
 	}
 }
 
-// answer lets the callers of a batch go, and those to whom its outcome says it all.
+// answer wakes the batch's callers, and those whose calls the batch superseded.
 func (g *Group[In, Out]) answer(batch []*Call[In, Out]) {
 	if g.Key != nil {
 		g.settle(batch)
@@ -52,30 +52,31 @@ func (g *Group[In, Out]) answer(batch []*Call[In, Out]) {
 	}
 }
 
+// settle releases the keys of a batch, and answers the waiting calls that it superseded.
 func (g *Group[In, Out]) settle(batch []*Call[In, Out]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, c := range batch {
 		c.answered = true
-		if !c.Apart || c.left {
-			delete(g.sent, g.Key(c.In)) // this worker looks for more at once
+		if !c.RunAlone || c.left {
+			delete(g.sent, g.Key(c.In)) // no need to wake a worker: this one looks for more at once
 		}
 	}
-	if len(g.waiting) == 0 || g.Moot == nil {
+	if len(g.waiting) == 0 || g.Superseded == nil {
 		return
 	}
 	ended := make(map[string]*Call[In, Out], len(batch))
 	for _, c := range batch {
-		if !c.Apart { // else it has not ended
+		if !c.RunAlone { // otherwise it has not ended
 			ended[g.Key(c.In)] = c
 		}
 	}
 	g.waiting = slices.DeleteFunc(g.waiting, func(c *Call[In, Out]) bool {
-		of := ended[g.Key(c.In)]
-		if of == nil || c.turn >= of.turn {
+		by := ended[g.Key(c.In)]
+		if by == nil || c.batch >= by.batch {
 			return false
 		}
-		err := g.Moot(of, c.In)
+		err := g.Superseded(by, c.In)
 		if err != nil {
 			c.Err = err
 			c.done <- struct{}{}

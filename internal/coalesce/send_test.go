@@ -27,11 +27,11 @@ func TestThePanicOfABatchIsItsCallers(t *testing.T) {
 						together(ctx, calls)
 						return
 					}
-					calls[0].Out, calls[1].Apart = "half done", true
+					calls[0].Out, calls[1].RunAlone = "half done", true
 					panic(p)
 				}
 				ended := 0
-				s.Moot = func(of *coalesce.Call[string, string], _ string) error {
+				s.Superseded = func(of *coalesce.Call[string, string], _ string) error {
 					if ended++; of.Err == nil {
 						t.Errorf("a call that panicked ended without an error: %+v", of)
 					}
@@ -65,7 +65,7 @@ func TestThePanicOfABatchIsItsCallers(t *testing.T) {
 				wait.Wait()
 				s.want(t, "first", "a")
 				if sent != 2 || ended != 1 {
-					t.Errorf("sent %d batches and asked %d times whether the second a is moot, want 2 and 1", sent, ended)
+					t.Errorf("sent %d batches and asked %d times whether the second a is superseded, want 2 and 1", sent, ended)
 				}
 			})
 		})

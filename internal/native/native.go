@@ -1,4 +1,4 @@
-// Package native is what the native stores share beside their SQL.
+// Package native is what pgstore, mysqlstore and sqlitestore share beside their SQL.
 package native
 
 import (
@@ -26,19 +26,22 @@ func CheckFormat(format int64) error {
 	return nil
 }
 
+// Misfit follows the name of a table that does not have the columns which statements need.
+const Misfit = "is missing or not as this version needs it; run `sessions migrate up`, and `sessions doctor` if that changes nothing"
+
 // NewVersion returns a version that no other write has.
 func NewVersion() driver.Version { return driver.Version(1 + rand.Int64N(math.MaxInt64)) }
 
 // Proves reports, in constant time, whether the client's proof is that of the
-// row. An empty or short column proves nothing to anybody.
+// row. An empty or short column proves nothing.
 func Proves(client, row driver.Verifier) bool {
 	return len(row) == sha256.Size && subtle.ConstantTimeCompare([]byte(client), []byte(row)) == 1
 }
 
-// Overtaken returns the error that a waiting save of the same row would get, judged by the
-// outcome of a save that was sent after it came: ErrNotFound, ErrConflict, or nil if the
-// outcome does not decide it.
-func Overtaken(ended driver.SaveRequest, out driver.SaveResult, err error, waits driver.SaveRequest) error {
+// Superseded returns the error that a waiting save would get, judged by the outcome of a
+// save of the same row that was sent after it came: ErrNotFound, ErrConflict, or nil if
+// that outcome does not decide it.
+func Superseded(ended driver.SaveRequest, out driver.SaveResult, err error, waits driver.SaveRequest) error {
 	sameRef, sameVersion, saved := ended.From == waits.From, ended.Version == waits.Version, out.Version != 0
 	switch {
 	case sameRef && errors.Is(err, driver.ErrNotFound),

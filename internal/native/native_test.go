@@ -10,7 +10,7 @@ import (
 	"github.com/sqlsessions/sessions/internal/native"
 )
 
-func TestOvertaken(t *testing.T) {
+func TestSuperseded(t *testing.T) {
 	a, b := driver.Verifier(strings.Repeat("a", 32)), driver.Verifier(strings.Repeat("b", 32))
 	save := func(from, to driver.Verifier, version driver.Version) driver.SaveRequest {
 		return driver.SaveRequest{From: driver.Ref{ID: "1", Verifier: from}, Verifier: to, Version: version}
@@ -37,7 +37,7 @@ func TestOvertaken(t *testing.T) {
 		if test.err != nil {
 			test.err = fmt.Errorf("store: %w", test.err)
 		}
-		if got := native.Overtaken(test.ended, test.out, test.err, test.waits); !errors.Is(got, test.want) {
+		if got := native.Superseded(test.ended, test.out, test.err, test.waits); !errors.Is(got, test.want) {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
 		}
 	}

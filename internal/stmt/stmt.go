@@ -1,4 +1,4 @@
-// Package stmt keeps the statements of a store prepared.
+// Package stmt lists the statements of a store, and keeps them prepared.
 package stmt
 
 import (
@@ -8,12 +8,12 @@ import (
 	"sync/atomic"
 )
 
-// A Cache prepares each statement once for each connection of a pool, when it
-// is first needed there. It is for a fixed set of statements: nothing is ever
-// dropped but by Forget, and what is prepared goes with the connections. Safe for concurrent use.
+// A Cache prepares each statement once for each connection of a pool, when it is first
+// needed there. It is for a fixed set of statements: only Forget drops one, and a prepared
+// statement ends with its connection. Safe for concurrent use.
 type Cache struct {
 	DB *sql.DB
-	// Check, if there is one, has to have succeeded once before anything is prepared.
+	// Check, unless nil, must have succeeded once before anything is prepared.
 	Check func(context.Context, *sql.DB) error
 
 	checked atomic.Bool
@@ -41,15 +41,15 @@ func (c *Cache) get(ctx context.Context, query string) (*sql.Stmt, error) {
 	return s, nil
 }
 
-// Forget closes a statement, and its next use prepares it anew.
+// Forget closes a statement. Its next use prepares it again.
 func (c *Cache) Forget(query string) {
 	if s, ok := c.stmts.LoadAndDelete(query); ok {
 		_ = s.(*sql.Stmt).Close()
 	}
 }
 
-// forgotten says that somebody forgot a statement since [Cache.get] returned it, and that nothing was
-// sent. Package database/sql has no sentinel for this.
+// forgotten reports whether a statement was forgotten after [Cache.get] returned it; nothing
+// was sent. Package database/sql has no sentinel for this.
 func forgotten(err error) bool {
 	return err != nil && err.Error() == "sql: statement is closed"
 }
@@ -63,7 +63,7 @@ func (c *Cache) Exec(ctx context.Context, query string, args ...any) (int64, err
 	return result.RowsAffected()
 }
 
-// Run runs a statement and returns what the server says about it.
+// Run runs a statement and returns its result.
 func (c *Cache) Run(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	s, err := c.get(ctx, query)
 	if err != nil {

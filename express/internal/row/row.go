@@ -16,6 +16,9 @@ import (
 	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
+// Misfit follows the name of a table whose columns have changed.
+const Misfit = "is not as it was when it was opened"
+
 // Usable reports whether a column of text can hold the sid at all.
 func Usable(sid driver.Verifier) bool {
 	return utf8.ValidString(string(sid)) && strings.IndexByte(string(sid), 0) < 0

@@ -5,14 +5,16 @@ import (
 	"encoding/hex"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
-// Arrays as parameters of database/sql, in PostgreSQL's text form. A pgx pool takes
-// the slices themselves: of these types it would make text and read it again. Nil is NULL.
+// Arrays as parameters of database/sql, in PostgreSQL's text format. A pgx pool gets the
+// slices themselves: these types it would turn into text and parse again. Nil is NULL.
 type (
 	uuids  []pgtype.UUID
 	byteas [][]byte
@@ -70,7 +72,7 @@ func (a int8s) Value() (driver.Value, error) {
 	return literal(a, func(b *strings.Builder, v int64) { b.WriteString(strconv.FormatInt(v, 10)) }), nil
 }
 
-// plain undoes the types above.
+// plain returns the arguments with plain slices for the types above.
 func plain(args []any) []any {
 	for i, a := range args {
 		switch a := a.(type) {
@@ -101,4 +103,30 @@ func literal[E any](a []E, element func(*strings.Builder, E)) driver.Value {
 	}
 	b.WriteByte('}')
 	return b.String()
+}
+
+// null returns NULL for the empty string.
+func null(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+// A duration is a parameter that nearly all calls have in common. To make it for each
+// would be an allocation.
+type duration struct{ last atomic.Pointer[boxed] }
+
+type boxed struct {
+	of    time.Duration
+	param any
+}
+
+func (d *duration) param(of time.Duration) any {
+	last := d.last.Load()
+	if last == nil || last.of != of {
+		last = &boxed{of, of.Microseconds()}
+		d.last.Store(last)
+	}
+	return last.param
 }

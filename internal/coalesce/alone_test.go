@@ -14,9 +14,9 @@ import (
 	"github.com/sqlsessions/sessions/internal/coalesce"
 )
 
-// What a batch leaves undone runs in its callers' goroutines, as many at once as there may be, and the
-// next batch does not wait for it.
-func TestCallsRunApart(t *testing.T) {
+// What a batch leaves undone runs in its callers' goroutines, as many at once as the limiter allows,
+// and the next batch does not wait for it.
+func TestCallsRunAloneAfterTheirBatch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(2, 1, 4)
@@ -25,7 +25,7 @@ func TestCallsRunApart(t *testing.T) {
 			together(ctx, calls)
 			if calls[0].In == "c" {
 				for _, c := range calls {
-					c.Out, c.Apart = "", true
+					c.Out, c.RunAlone = "", true
 				}
 			}
 		}
@@ -39,24 +39,24 @@ func TestCallsRunApart(t *testing.T) {
 			left <- err
 		}()
 		s.all(t, t.Context(), "a", "b", "c", "d", "e", "f", "g", "h")
-		if took := time.Since(start); s.most != 3 || took != 4*time.Second { // two apart, and a batch
+		if took := time.Since(start); s.most != 3 || took != 4*time.Second { // two alone, and a batch
 			t.Errorf("%d ran at once, for %v", s.most, took)
 		}
 		if err := <-left; err != nil {
-			t.Errorf("the one who came later: %v", err)
+			t.Errorf("the call that came later: %v", err)
 		}
 		slices.Sort(s.sent[3:])
 		s.want(t, "a", "b", "c+d+e+f", "c", "d", "e", "f", "g+h+left")
 	})
 }
 
-func TestWhoWaitsToRunApartCanLeave(t *testing.T) {
+func TestACallWaitingToRunAloneCanBeCancelled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(1, 1, 4)
 		s.Together = func(_ context.Context, calls []*coalesce.Call[string, string]) {
 			for _, c := range calls {
-				c.Apart = true
+				c.RunAlone = true
 			}
 		}
 		var wait sync.WaitGroup
@@ -80,19 +80,19 @@ func TestWhoWaitsToRunApartCanLeave(t *testing.T) {
 	})
 }
 
-func TestABatchIsNotLargerThanFull(t *testing.T) {
+func TestABatchIsNotLargerThanMaxBytes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(1, 1, 10)
-		s.Size, s.Full = func(in string) int { return len(in) }, 4
+		s.Size, s.MaxBytes = func(in string) int { return len(in) }, 4
 		s.all(t, t.Context(), "z", "aa", "bb", "c", "ddddddd", "ee", "ff")
 		s.want(t, "z", "aa+bb", "c", "ddddddd", "ee+ff")
 	})
 }
 
-// Who happens to be the first of a batch must not tell, by what a driver or a hook finds in the
-// context, whose tables the others' statement sees.
-func TestABatchHasNobodysValues(t *testing.T) {
+// If a driver or a hook found the first caller's values in the context, they could decide which
+// tenant's tables the statement for all of them uses.
+func TestABatchHasNoCallersValues(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		type tenant struct{}
@@ -109,14 +109,14 @@ func TestABatchHasNobodysValues(t *testing.T) {
 	})
 }
 
-// Whoever waits behind a call keeps no others from being sent, wherever that call runs.
+// Calls that wait for another with their key hold up no other calls, wherever that one runs.
 func TestOneCallOfAKeyAtATime(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		leaves time.Duration // when the first of the key does
 		want   []string
 	}{
-		"runs apart":            {time.Minute, []string{"z", "b+a1", "a1", "c+d", "a2"}},
+		"runs alone":            {time.Minute, []string{"z", "b+a1", "a1", "c+d", "a2"}},
 		"its caller has left":   {1500 * time.Millisecond, []string{"z", "b+a1", "a2+c+d"}},
 		"its caller leaves now": {2 * time.Second, nil},
 	} {
@@ -128,7 +128,7 @@ func TestOneCallOfAKeyAtATime(t *testing.T) {
 				s.Together = func(ctx context.Context, calls []*coalesce.Call[string, string]) {
 					together(ctx, calls)
 					for _, c := range calls {
-						c.Apart = c.In == "a1"
+						c.RunAlone = c.In == "a1"
 					}
 				}
 				var wait sync.WaitGroup
@@ -157,7 +157,7 @@ func TestOneCallOfAKeyAtATime(t *testing.T) {
 	}
 }
 
-// While calls that went alone are held up, others with their keys take no room, nor are workers counted.
+// While calls that went alone are held up, others with their keys take up no room and no workers.
 func TestACallThatIsHeldUpTakesOneRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -188,13 +188,13 @@ func TestACallThatIsHeldUpTakesOneRoom(t *testing.T) {
 	})
 }
 
-// Who comes when the other has been sent may meet something else, and asks the server.
-func TestCallsThatCameLaterAreNotMoot(t *testing.T) {
+// A call that comes after the other was sent may meet something else, so it has to be sent.
+func TestCallsThatCameLaterAreNotSuperseded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(1, 1, 10)
-		moot := errors.New("moot")
-		s.Moot = func(*coalesce.Call[string, string], string) error { return moot }
+		superseded := errors.New("superseded")
+		s.Superseded = func(*coalesce.Call[string, string], string) error { return superseded }
 		var wait sync.WaitGroup
 		for _, in := range []string{"z", "a1", "a2", "late", "a3"} {
 			if in == "late" { // a1 is under way
@@ -202,7 +202,7 @@ func TestCallsThatCameLaterAreNotMoot(t *testing.T) {
 				continue
 			}
 			wait.Go(func() {
-				if _, err := s.Do(t.Context(), in); errors.Is(err, moot) != (in == "a2") {
+				if _, err := s.Do(t.Context(), in); errors.Is(err, superseded) != (in == "a2") {
 					t.Errorf("%s: %v", in, err)
 				}
 			})
@@ -213,8 +213,8 @@ func TestCallsThatCameLaterAreNotMoot(t *testing.T) {
 	})
 }
 
-// What a batch left undone has no outcome yet, and so tells nothing of those that wait.
-func TestCallsApartMakeNoneMoot(t *testing.T) {
+// What a batch left undone has no outcome yet, so it says nothing about those that wait.
+func TestCallsThatRunAloneSupersedeNone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(1, 1, 10)
@@ -222,12 +222,12 @@ func TestCallsApartMakeNoneMoot(t *testing.T) {
 		s.Together = func(ctx context.Context, calls []*coalesce.Call[string, string]) {
 			together(ctx, calls)
 			for _, c := range calls {
-				c.Out, c.Apart = "", c.In == "a1"
+				c.Out, c.RunAlone = "", c.In == "a1"
 			}
 		}
-		s.Moot = func(ended *coalesce.Call[string, string], _ string) error {
+		s.Superseded = func(ended *coalesce.Call[string, string], _ string) error {
 			if ended.In == "a1" {
-				return errors.New("moot")
+				return errors.New("superseded")
 			}
 			return nil
 		}

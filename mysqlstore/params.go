@@ -5,35 +5,63 @@ import (
 	"errors"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/native"
 )
+
+// null returns NULL for "". NULLIF would not do: in many collations " " is equal to "".
+func null(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}
+
+// idle is how many microseconds a row lives unless it is used.
+func idle(life driver.Life) int64 {
+	if life.Absolute > 0 {
+		return min(life.Idle, life.Absolute).Microseconds()
+	}
+	return life.Idle.Microseconds()
+}
+
+// restart is NULL if the absolute expiry stays.
+func restart(life driver.Life) any {
+	if life.Absolute == 0 {
+		return nil
+	}
+	return life.Absolute.Microseconds()
+}
 
 // An array is the rows of a statement for many, as a JSON array of arrays.
 type array struct {
-	json  []byte
-	unfit bool // there is text that JSON can't carry as it is
+	json    []byte
+	notUTF8 bool // there is text that JSON can't carry unchanged
 }
 
-var errUnfit = errors.New("not for a statement for many rows")
+var errNotUTF8 = errors.New("text that is not UTF-8 can't be in a statement for many rows")
 
 // done returns the whole array.
 func (a *array) done() ([]byte, error) {
-	if a.unfit {
-		return nil, errUnfit
+	if a.notUTF8 {
+		return nil, errNotUTF8
 	}
 	return append(a.json, ']'), nil
 }
 
 // save adds a row of $SAVES.
-func (a *array) save(w *write) {
-	a.begin(w)
+func (a *array) save(w *native.Write) {
+	a.open(w)
 	a.number(int64(w.Version))
 	a.number(idle(w.Life))
-	a.end(w)
+	a.content(w)
+	a.close()
 }
 
 // row adds a row of $ROWS.
-func (a *array) row(w *write) {
-	a.begin(w)
+func (a *array) row(w *native.Write) {
+	a.open(w)
 	a.number(int64(w.Version))
 	a.number(idle(w.Life))
 	if w.Life.Absolute > 0 {
@@ -51,33 +79,35 @@ func (a *array) row(w *write) {
 	} else {
 		a.null()
 	}
-	a.end(w)
+	a.content(w)
+	a.close()
 }
 
 // touch adds a row of $TOUCHES.
-func (a *array) touch(w *write) {
-	a.begin(w)
+func (a *array) touch(w *native.Write) {
+	a.open(w)
 	a.hex([]byte(w.From.Verifier))
 	a.number(w.Life.Idle.Microseconds())
 	a.number(w.Life.Throttle.Microseconds())
 	a.close()
 }
 
-func (a *array) begin(w *write) {
+// open begins a row, with its ID.
+func (a *array) open(w *native.Write) {
 	a.json = append(a.json, ",["...)
 	a.json[0] = '[' // the first has no comma before it
-	a.hex(w.id[:])
+	a.hex(w.Key[:])
 }
 
-func (a *array) end(w *write) {
+// close ends a row, with a bracket in place of the last comma.
+func (a *array) close() { a.json[len(a.json)-1] = ']' }
+
+// content adds the user, the label and the data.
+func (a *array) content(w *native.Write) {
 	a.name(w.User)
 	a.name(w.Label)
 	a.text(w.Data)
-	a.close()
 }
-
-// close puts a bracket in place of the last comma.
-func (a *array) close() { a.json[len(a.json)-1] = ']' }
 
 func (a *array) number(n int64) { a.json = append(strconv.AppendInt(a.json, n, 10), ',') }
 
@@ -98,7 +128,7 @@ func (a *array) name(text string) {
 
 // text appends text with as few escapes as JSON allows.
 func (a *array) text(text []byte) {
-	a.unfit = a.unfit || !utf8.Valid(text)
+	a.notUTF8 = a.notUTF8 || !utf8.Valid(text)
 	a.json = append(a.json, '"')
 	from := 0
 	for i, c := range text {

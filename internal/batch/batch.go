@@ -1,0 +1,148 @@
+// Package batch sends the loads, saves, touches and creates of many callers as one
+// statement when they would have to wait for a connection, with package coalesce. It is
+// what pgstore and mysqlstore share beside their SQL.
+package batch
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/coalesce"
+	"github.com/sqlsessions/sessions/internal/native"
+)
+
+// What goes together.
+type (
+	LoadCall  = coalesce.Call[native.Lookup, driver.Row]
+	WriteCall = coalesce.Call[native.Write, driver.SaveResult]
+)
+
+// A Table is a store's methods for single rows and for many. The latter set the result of
+// each call, or RunAlone.
+type Table interface {
+	native.Rows
+
+	// LoadRows has one call for each row, which byKey finds. Like LoadRow it returns rows
+	// whatever their verifier is. The results of rows that are not there stay empty.
+	LoadRows(ctx context.Context, calls []*LoadCall, byKey map[native.Key]*LoadCall) error
+
+	// CreateRows, SaveRows and TouchRows have their calls in the order of the IDs. All
+	// batches lock rows in that order.
+	CreateRows(ctx context.Context, calls []*WriteCall)
+	SaveRows(ctx context.Context, calls []*WriteCall)
+	TouchRows(ctx context.Context, calls []*WriteCall)
+
+	// Refused reports whether nothing of a statement was done, and a single row may be
+	// the reason.
+	Refused(err error) bool
+
+	// Connections returns how many there may be, 0 for any number.
+	Connections() int
+}
+
+const (
+	// width is how many callers have a statement of their own. More at once are slower
+	// than a few that carry many calls, however many connections there are.
+	width = 16
+	// senders is how many statements run at once when calls go together.
+	senders = 2
+	// Limit is how many calls go together, and maxBytes how much session data. Limit is a
+	// power of two, because mysqlstore prepares statements for such numbers of rows.
+	Limit, maxBytes = 128, 1 << 20
+)
+
+type rows struct {
+	limiter                 coalesce.Limiter
+	loads                   coalesce.Group[native.Lookup, driver.Row]
+	saves, touches, creates coalesce.Group[native.Write, driver.SaveResult]
+}
+
+// New returns the methods of a table for single rows, which go together with others when
+// there are many.
+func New(t Table) native.Rows {
+	r := &rows{limiter: coalesce.Limiter{Width: width, Connections: t.Connections}}
+	l := &r.limiter
+	setUp(&r.loads, l, t.LoadRow, func(ctx context.Context, calls []*LoadCall) { load(ctx, t, calls) })
+	setUpWrites(&r.creates, l, t.CreateRow, t.CreateRows)
+	setUpWrites(&r.saves, l, t.SaveRow, t.SaveRows)
+	setUpWrites(&r.touches, l, t.TouchRow, t.TouchRows)
+	r.saves.Superseded = superseded
+	return r
+}
+
+func setUp[In, Out any](g *coalesce.Group[In, Out], l *coalesce.Limiter,
+	one func(context.Context, In) (Out, error), many func(context.Context, []*coalesce.Call[In, Out]),
+) {
+	g.Limiter, g.Senders, g.Limit, g.Alone, g.Together = l, senders, Limit, one, many
+}
+
+func setUpWrites(g *coalesce.Group[native.Write, driver.SaveResult], l *coalesce.Limiter,
+	one func(context.Context, native.Write) (driver.SaveResult, error), many func(context.Context, []*WriteCall),
+) {
+	setUp(g, l, one, func(ctx context.Context, calls []*WriteCall) {
+		slices.SortFunc(calls, func(a, b *WriteCall) int { return strings.Compare(key(a.In), key(b.In)) })
+		many(ctx, calls)
+	})
+	g.Key, g.Size, g.MaxBytes = key, size, maxBytes
+}
+
+func key(w native.Write) string { return string(w.From.ID) }
+
+func size(w native.Write) int { return len(w.Data) } // nothing for a touch
+
+// superseded spares a statement that could only find what the save that ended has met or
+// written.
+func superseded(ended *WriteCall, waits native.Write) error {
+	return native.Superseded(ended.In.SaveRequest, ended.Out, ended.Err, waits.SaveRequest)
+}
+
+// LoadRow implements [native.Rows], as do the methods below.
+func (r *rows) LoadRow(ctx context.Context, l native.Lookup) (driver.Row, error) {
+	return r.loads.Do(ctx, l)
+}
+
+func (r *rows) CreateRow(ctx context.Context, w native.Write) (driver.SaveResult, error) {
+	return r.creates.Do(ctx, w)
+}
+
+func (r *rows) SaveRow(ctx context.Context, w native.Write) (driver.SaveResult, error) {
+	return r.saves.Do(ctx, w)
+}
+
+func (r *rows) TouchRow(ctx context.Context, w native.Write) (driver.SaveResult, error) {
+	return r.touches.Do(ctx, w)
+}
+
+// load asks for each row once, and gives the answer to all who asked for it.
+func load(ctx context.Context, t Table, calls []*LoadCall) {
+	first := make(map[native.Key]*LoadCall, len(calls))
+	n := 0
+	for i, c := range calls {
+		if first[c.In.Key] == nil {
+			first[c.In.Key] = c
+			calls[n], calls[i] = c, calls[n] // the first calls for a row come to the front
+			n++
+		}
+	}
+	if err := t.LoadRows(ctx, calls[:n], first); err != nil {
+		Fail(calls, err, t.Refused(err))
+		return
+	}
+	for _, c := range calls[n:] {
+		asked := first[c.In.Key]
+		c.Out, c.Err = asked.Out, asked.Err
+		c.Out.Data = slices.Clone(asked.Out.Data)
+	}
+}
+
+// Fail gives all calls of a batch its error. If alone is true, nothing was done, and they
+// run alone instead, so that a call which can't be carried out harms no other.
+func Fail[In, Out any](calls []*coalesce.Call[In, Out], err error, alone bool) {
+	for _, c := range calls {
+		if c.RunAlone = alone; !alone {
+			c.Err = err
+		}
+	}
+}

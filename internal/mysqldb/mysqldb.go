@@ -1,0 +1,72 @@
+// Package mysqldb is how mysqlstore and mysqlsession run their statements.
+package mysqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/sqlsessions/sessions/internal/myerr"
+	"github.com/sqlsessions/sessions/internal/retry"
+	"github.com/sqlsessions/sessions/internal/stmt"
+)
+
+// Open returns a cache for statements of this database.
+func Open(db *sql.DB) *stmt.Cache { return &stmt.Cache{DB: db, Check: checkAutocommit} }
+
+// checkAutocommit makes sure that each statement is committed when it ends. Otherwise
+// what was saved would be lost with the connection, and a connection would always see the
+// same old rows.
+func checkAutocommit(ctx context.Context, db *sql.DB) error {
+	var on bool
+	if err := db.QueryRowContext(ctx, "SELECT @@autocommit").Scan(&on); err != nil {
+		return err
+	}
+	if !on {
+		return errors.New("autocommit is off and nothing would ever be saved; remove autocommit=0 from the DSN, or from the server's settings or init_connect")
+	}
+	return nil
+}
+
+// Run runs a statement, and again if the database undid it.
+func Run(ctx context.Context, db *stmt.Cache, query string, args ...any) (result sql.Result, err error) {
+	err = retry.Do(ctx, retry.Few, myerr.Waited, func() error {
+		return retry.Do(ctx, retry.Many, myerr.Undone, func() error {
+			result, err = Once(ctx, db, query, args...)
+			return err
+		})
+	})
+	return result, err
+}
+
+// Once runs a statement. One that the server would refuse from now on is prepared again.
+func Once(ctx context.Context, db *stmt.Cache, query string, args ...any) (sql.Result, error) {
+	result, err := db.Run(ctx, query, args...)
+	if err != nil && myerr.InPieces(err) {
+		db.Forget(query)
+	}
+	return result, err
+}
+
+// Affected returns how many rows a statement affected.
+func Affected(result sql.Result, err error) (int, error) {
+	if err != nil {
+		return 0, err
+	}
+	n, err := result.RowsAffected()
+	return int(n), err
+}
+
+// InTx commits what f does, unless it returns an error.
+func InTx(ctx context.Context, db *stmt.Cache, level sql.IsolationLevel, f func(tx *sql.Tx) error) error {
+	tx, err := db.DB.BeginTx(ctx, &sql.TxOptions{Isolation: level})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // no-op after Commit
+	if err := f(tx); err != nil {
+		return err
+	}
+	// If several servers take writes, this is where one of them wins.
+	return tx.Commit()
+}

@@ -1,0 +1,66 @@
+package mysqlstore
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+
+	"github.com/sqlsessions/sessions/internal/myerr"
+	"github.com/sqlsessions/sessions/internal/mysqldb"
+	"github.com/sqlsessions/sessions/internal/stmt"
+)
+
+// exec runs a statement, and again if the database undid it. It returns how many rows the
+// statement changed.
+func (t *table) exec(ctx context.Context, query stmt.ID, args ...any) (int, error) {
+	return mysqldb.Affected(mysqldb.Run(ctx, t.db, t.sql[query], args...))
+}
+
+// query calls each for every row that a query returns.
+func (t *table) query(ctx context.Context, query stmt.ID, args []any, each func(scan func(...any) error) error) error {
+	return t.db.Query(ctx, t.sql[query], args, each)
+}
+
+// withKeys puts a place for each key into a statement. The last key is repeated up to a
+// power of two, so that few statements have to be prepared.
+func withKeys(query string, keys []any) (string, []any) {
+	places := 1
+	for places < len(keys) {
+		places *= 2
+	}
+	keys = slices.Concat(keys, slices.Repeat(keys[len(keys)-1:], places-len(keys)))
+	return strings.Replace(query, "$KEYS", "?"+strings.Repeat(", ?", places-1), 1), keys
+}
+
+// queryKeys is query for a statement with $KEYS.
+func (t *table) queryKeys(ctx context.Context, query stmt.ID, keys []any, each func(scan func(...any) error) error) error {
+	text, keys := withKeys(t.sql[query], keys)
+	return t.db.Query(ctx, text, keys, each)
+}
+
+// An execer is a *sql.DB or *sql.Tx.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// execKeys runs a statement with $KEYS, and returns how many rows it changed. There are
+// never 1,000 keys in one statement: MariaDB would make a subquery of them and then read,
+// and lock, the whole table.
+func (t *table) execKeys(ctx context.Context, db execer, query stmt.ID, keys []any, args ...any) (changed int, err error) {
+	size := 500
+	for len(keys) > 0 {
+		text, part := withKeys(t.sql[query], keys[:min(size, len(keys))])
+		n, err := mysqldb.Affected(db.ExecContext(ctx, text, append(part, args...)...))
+		if myerr.SafeUpdates(err) && size > 1 {
+			size = 1 // under sql_safe_updates MariaDB deletes only one at a time
+			continue
+		}
+		if err != nil {
+			return changed, err
+		}
+		changed += n
+		keys = keys[min(size, len(keys)):]
+	}
+	return changed, nil
+}
