@@ -194,22 +194,50 @@ func (b Backend) NewTable(t testing.TB) *Table {
 
 func (c *Conns) NewTable(t testing.TB) *Table {
 	t.Helper()
-	var random [6]byte
-	_, _ = rand.Read(random[:])
-	tab := &Table{Conns: c, Name: "t_" + hex.EncodeToString(random[:])}
+	tab := c.named()
 	m, err := migrator.New(c.DB, c.Dialect, migrator.Options{Table: tab.Name})
 	Check(t, err)
 	_, err = m.Up(t.Context())
 	Check(t, err)
+	tab.dropped(t, tab.Name, tab.Name+"_schema_migrations")
+	tab.Store = c.OpenStore(t, tab.Name)
+	return tab
+}
+
+// named is a table that is not there yet, and no other test's.
+func (c *Conns) named() *Table {
+	var random [6]byte
+	_, _ = rand.Read(random[:])
+	return &Table{Conns: c, Name: "t_" + hex.EncodeToString(random[:])}
+}
+
+// another makes an empty table like tab. On a server this is one statement, and a migration is twenty.
+func (tab *Table) another(t testing.TB) *Table {
+	t.Helper()
+	like := map[migrations.Dialect]string{
+		migrations.PostgreSQL: "CREATE TABLE %s (LIKE %s INCLUDING ALL)",
+		migrations.MySQL:      "CREATE TABLE %s LIKE %s",
+	}[tab.Dialect]
+	if like == "" {
+		return tab.NewTable(t)
+	}
+	other := tab.named()
+	_, err := tab.DB.ExecContext(t.Context(), fmt.Sprintf(like, other.Name, tab.Name))
+	Check(t, err)
+	other.dropped(t, other.Name)
+	other.Store = tab.OpenStore(t, other.Name)
+	return other
+}
+
+// dropped drops tables at the end of the test.
+func (c *Conns) dropped(t testing.TB, names ...string) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		for _, name := range []string{tab.Name, tab.Name + "_schema_migrations"} {
+		for _, name := range names {
 			_, _ = c.DB.ExecContext(ctx, "DROP TABLE "+name)
 		}
 	})
-	tab.Store = c.OpenStore(t, tab.Name)
-	return tab
 }
 
 // OneByOne has stores send each call by itself.

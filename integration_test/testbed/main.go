@@ -30,6 +30,9 @@ func exit(m *testing.M, run func(*testing.M) int) {
 	}
 	before := goleak.IgnoreCurrent()
 	code := run(m)
+	if built.dir != "" {
+		_ = os.RemoveAll(built.dir)
+	}
 	if code == 0 {
 		// By now every pool and server is closed, so whatever runs on was left behind.
 		if err := goleak.Find(before); err != nil {
