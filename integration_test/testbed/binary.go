@@ -48,7 +48,7 @@ func Build(t *testing.T, program string) string {
 	return binary
 }
 
-// A result is what a command left behind.
+// A Result is what a command left behind.
 type Result struct {
 	Code           int
 	Stdout, Stderr string

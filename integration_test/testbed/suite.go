@@ -8,7 +8,7 @@ import (
 	"github.com/sqlsessions/sessions/storetest"
 )
 
-// RunSuite runs it on tables of these connections, with changes to each.
+// RunSuite runs the conformance suite on tables of these connections, after changes to each.
 func RunSuite(t *testing.T, c *Conns, changes ...func(tab *Table, t testing.TB)) {
 	t.Helper()
 	tables := map[sessions.Store]*Table{}
