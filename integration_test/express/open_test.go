@@ -24,21 +24,21 @@ func TestExpressOpenRefuses(t *testing.T) {
 		changes []string
 		want    string
 	}{
-		"pgsimple no column":    {1, []string{`"sess" json NOT NULL,`, ""}, `column sess of table "$TABLE" is of type ""`},
-		"pgsimple bytea":        {1, []string{`json`, "bytea"}, `column sess of table "$TABLE" is of type "bytea"`},
-		"pgsimple date":         {1, []string{`timestamp(6)`, "date"}, `column expire of table "$TABLE" is of type "date"`},
-		"pgsimple char":         {1, []string{`varchar`, "char(32)"}, `column sid of table "$TABLE" is of type "bpchar"`},
-		"pgsimple primary key":  {1, []string{`PRIMARY KEY ("sid")`, `PRIMARY KEY ("sid", "expire")`}, "no primary key on sid"},
-		"pgsimple partial":      {1, []string{`ALTER TABLE "$TABLE" ADD CONSTRAINT "$TABLE_pkey" PRIMARY KEY ("sid") NOT DEFERRABLE INITIALLY IMMEDIATE`, `CREATE UNIQUE INDEX ON "$TABLE" (sid) WHERE sid <> ''`}, "no primary key on sid"},
-		"mysqlsession column":   {testbed.MySQLBackend, []string{"`data` mediumtext COLLATE utf8mb4_bin,", ""}, "column data of table `$TABLE` is of type \"\""},
-		"mysqlsession blob":     {testbed.MySQLBackend, []string{"mediumtext COLLATE utf8mb4_bin", "longblob"}, "column data of table `$TABLE` is of type \"longblob\""},
-		"mysqlsession latin1":   {testbed.MySQLBackend, []string{"mediumtext COLLATE utf8mb4_bin", "mediumtext CHARACTER SET latin1"}, "has the character set latin1"},
-		"mysqlsession small":    {testbed.MySQLBackend, []string{"int(11)", "smallint"}, "column expires of table `$TABLE` is of type \"smallint\""},
-		"mysqlsession datetime": {testbed.MySQLBackend, []string{"int(11) unsigned", "datetime"}, "column expires of table `$TABLE` is of type \"datetime\""},
-		"mysqlsession case":     {testbed.MySQLBackend, []string{upper, lower}, "takes different ids for the same, with the collation utf8mb4_general_ci"},
-		"mysqlsession primary":  {testbed.MySQLBackend, []string{"PRIMARY KEY (`session_id`)", "KEY (`session_id`)"}, "column session_id of table `$TABLE` is not the primary key"},
-		"mysqlsession prefix":   {testbed.MySQLBackend, []string{"PRIMARY KEY (`session_id`)", "PRIMARY KEY (`session_id`(20))"}, "column session_id of table `$TABLE` is not the primary key"},
-		"mysqlsession char":     {testbed.MySQLBackend, []string{"varchar(128)", "char(128)"}, "column session_id of table `$TABLE` is of type \"char\""},
+		"pgsimple no column":    {testbed.Postgres, []string{`"sess" json NOT NULL,`, ""}, `column sess of table "$TABLE" is of type ""`},
+		"pgsimple bytea":        {testbed.Postgres, []string{`json`, "bytea"}, `column sess of table "$TABLE" is of type "bytea"`},
+		"pgsimple date":         {testbed.Postgres, []string{`timestamp(6)`, "date"}, `column expire of table "$TABLE" is of type "date"`},
+		"pgsimple char":         {testbed.Postgres, []string{`varchar`, "char(32)"}, `column sid of table "$TABLE" is of type "bpchar"`},
+		"pgsimple primary key":  {testbed.Postgres, []string{`PRIMARY KEY ("sid")`, `PRIMARY KEY ("sid", "expire")`}, "no primary key on sid"},
+		"pgsimple partial":      {testbed.Postgres, []string{`ALTER TABLE "$TABLE" ADD CONSTRAINT "$TABLE_pkey" PRIMARY KEY ("sid") NOT DEFERRABLE INITIALLY IMMEDIATE`, `CREATE UNIQUE INDEX ON "$TABLE" (sid) WHERE sid <> ''`}, "no primary key on sid"},
+		"mysqlsession column":   {testbed.MySQL, []string{"`data` mediumtext COLLATE utf8mb4_bin,", ""}, "column data of table `$TABLE` is of type \"\""},
+		"mysqlsession blob":     {testbed.MySQL, []string{"mediumtext COLLATE utf8mb4_bin", "longblob"}, "column data of table `$TABLE` is of type \"longblob\""},
+		"mysqlsession latin1":   {testbed.MySQL, []string{"mediumtext COLLATE utf8mb4_bin", "mediumtext CHARACTER SET latin1"}, "has the character set latin1"},
+		"mysqlsession small":    {testbed.MySQL, []string{"int(11)", "smallint"}, "column expires of table `$TABLE` is of type \"smallint\""},
+		"mysqlsession datetime": {testbed.MySQL, []string{"int(11) unsigned", "datetime"}, "column expires of table `$TABLE` is of type \"datetime\""},
+		"mysqlsession case":     {testbed.MySQL, []string{upper, lower}, "takes different ids for the same, with the collation utf8mb4_general_ci"},
+		"mysqlsession primary":  {testbed.MySQL, []string{"PRIMARY KEY (`session_id`)", "KEY (`session_id`)"}, "column session_id of table `$TABLE` is not the primary key"},
+		"mysqlsession prefix":   {testbed.MySQL, []string{"PRIMARY KEY (`session_id`)", "PRIMARY KEY (`session_id`(20))"}, "column session_id of table `$TABLE` is not the primary key"},
+		"mysqlsession char":     {testbed.MySQL, []string{"varchar(128)", "char(128)"}, "column session_id of table `$TABLE` is of type \"char\""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := foreignTable(t, testbed.Backends[c.backend].Connect(t), c.changes...)
@@ -61,7 +61,7 @@ func TestExpressOpenRefuses(t *testing.T) {
 		}
 	})
 	t.Run("pgsimple collation", func(t *testing.T) {
-		c := testbed.Backends[1].Connect(t)
+		c := testbed.Backends[testbed.Postgres].Connect(t)
 		_, err := c.DB.ExecContext(t.Context(), `CREATE COLLATION express_ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)`)
 		testbed.Check(t, err)
 		t.Cleanup(func() { _, _ = c.DB.Exec("DROP COLLATION express_ci") })
@@ -72,7 +72,7 @@ func TestExpressOpenRefuses(t *testing.T) {
 		f.run(t, "DROP TABLE $TABLE") // before the collation
 	})
 	t.Run("mysqlsession autocommit", func(t *testing.T) {
-		f := foreignTable(t, testbed.Backends[testbed.MySQLBackend].Connect(t))
+		f := foreignTable(t, testbed.Backends[testbed.MySQL].Connect(t))
 		if _, err := f.open(t, f.ConnectTo(t, testbed.WithParameters(testbed.MySQLURL, "autocommit=0"))); err == nil || !strings.Contains(err.Error(), "autocommit is off") {
 			t.Errorf("opened with %v", err)
 		}

@@ -72,7 +72,7 @@ func TestExpressForeignRows(t *testing.T) {
 
 // Upstream takes a row without data for none.
 func TestExpressRowWithoutData(t *testing.T) {
-	c := testbed.Backends[testbed.MySQLBackend].Connect(t)
+	c := testbed.Backends[testbed.MySQL].Connect(t)
 	f := foreignTable(t, c).opened(t)
 	r := expressRow()
 	f.run(t, "INSERT INTO $TABLE VALUES (?, 4294967295, NULL)", string(r.Verifier))
@@ -194,13 +194,13 @@ func TestExpressValuesThatDoNotFit(t *testing.T) {
 		want    error
 		changes []string
 	}{
-		"pgsimple jsonb nul":       {1, `{"a":"\u0000"}`, sessions.ErrValue, []string{" json ", " jsonb "}},
-		"pgsimple libpq jsonb nul": {4, `{"a":"\u0000"}`, sessions.ErrValue, []string{" json ", " jsonb "}},
-		"pgsimple not JSON":        {1, `{"a":`, sessions.ErrValue, nil},
-		"mysqlsession text":        {testbed.MySQLBackend, `{"a":"` + strings.Repeat("é", 40_000) + `"}`, sessions.ErrTooLarge, []string{"mediumtext", "text"}},
-		"mysqlsession utf8mb3":     {testbed.MySQLBackend, `{"a":"😀"}`, sessions.ErrValue, []string{"mediumtext COLLATE utf8mb4_bin", "mediumtext CHARACTER SET utf8mb3"}},
-		"mysqlsession not UTF-8":   {testbed.MySQLBackend, `{"a":"` + "\xff" + `"}`, sessions.ErrValue, []string{"mediumtext COLLATE utf8mb4_bin", "json"}},
-		"mysqlsession not JSON":    {testbed.MySQLBackend, `{"a":`, sessions.ErrValue, []string{"mediumtext COLLATE utf8mb4_bin", "json"}},
+		"pgsimple jsonb nul":       {testbed.Postgres, `{"a":"\u0000"}`, sessions.ErrValue, []string{" json ", " jsonb "}},
+		"pgsimple libpq jsonb nul": {testbed.LibPQ, `{"a":"\u0000"}`, sessions.ErrValue, []string{" json ", " jsonb "}},
+		"pgsimple not JSON":        {testbed.Postgres, `{"a":`, sessions.ErrValue, nil},
+		"mysqlsession text":        {testbed.MySQL, `{"a":"` + strings.Repeat("é", 40_000) + `"}`, sessions.ErrTooLarge, []string{"mediumtext", "text"}},
+		"mysqlsession utf8mb3":     {testbed.MySQL, `{"a":"😀"}`, sessions.ErrValue, []string{"mediumtext COLLATE utf8mb4_bin", "mediumtext CHARACTER SET utf8mb3"}},
+		"mysqlsession not UTF-8":   {testbed.MySQL, `{"a":"` + "\xff" + `"}`, sessions.ErrValue, []string{"mediumtext COLLATE utf8mb4_bin", "json"}},
+		"mysqlsession not JSON":    {testbed.MySQL, `{"a":`, sessions.ErrValue, []string{"mediumtext COLLATE utf8mb4_bin", "json"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			admin := testbed.Backends[c.backend].Connect(t)
@@ -228,7 +228,7 @@ func TestExpressValuesThatDoNotFit(t *testing.T) {
 // The column ends in 2106, or in 2038, and the session lives till then.
 func TestExpressLongLife(t *testing.T) {
 	for name, want := range map[string]float64{"int(11) unsigned": 4294967295, "int": 2147483647} {
-		f := foreignTable(t, testbed.Backends[testbed.MySQLBackend].Connect(t), "int(11) unsigned", name).opened(t)
+		f := foreignTable(t, testbed.Backends[testbed.MySQL].Connect(t), "int(11) unsigned", name).opened(t)
 		r := expressRow()
 		_, err := testbed.Create(t.Context(), f.store, r, driver.Life{Idle: 200 * 365 * 24 * time.Hour, Absolute: 1<<63 - 1})
 		testbed.Check(t, err)

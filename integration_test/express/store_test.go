@@ -220,21 +220,21 @@ func TestExpressStore(t *testing.T) {
 		"pgsimple jsonb":           {backend: 1, lacks: reordered, changes: []string{" json ", " jsonb "}},
 		"pgsimple text":            {backend: 4, changes: []string{" json ", " text ", "timestamp(6)", "timestamptz", " varchar ", " varchar(255) "}},
 
-		"mysqlsession":            {backend: testbed.MySQLBackend},
-		"mysqlsession parameters": {backend: testbed.MySQLBackend, parameters: "interpolateParams=true&clientFoundRows=true&time_zone=%27%2B05%3A45%27"},
-		"mysqlsession sql_mode":   {backend: testbed.MySQLBackend, parameters: testbed.Escaped("sql_mode='ANSI,NO_UNSIGNED_SUBTRACTION'&charset=latin1&div_precision_increment=0")},
-		"mysqlsession bigint":     {backend: testbed.MySQLBackend, changes: []string{"int(11) unsigned", "bigint", "varchar(128) COLLATE utf8mb4_bin", "varbinary(255)", "mediumtext", "longtext"}},
-		"mysqlsession utf8mb3":    {backend: testbed.MySQLBackend, changes: []string{"int(11) unsigned", "int", "varchar(128) COLLATE utf8mb4_bin", "varchar(255) CHARACTER SET utf8mb3 COLLATE utf8mb3_bin"}},
-		"mysqlsession JSON":       {backend: testbed.MySQLBackend, lacks: reordered, changes: []string{"mediumtext COLLATE utf8mb4_bin", "json"}},
+		"mysqlsession":            {backend: testbed.MySQL},
+		"mysqlsession parameters": {backend: testbed.MySQL, parameters: "interpolateParams=true&clientFoundRows=true&time_zone=%27%2B05%3A45%27"},
+		"mysqlsession sql_mode":   {backend: testbed.MySQL, parameters: testbed.Escaped("sql_mode='ANSI,NO_UNSIGNED_SUBTRACTION'&charset=latin1&div_precision_increment=0")},
+		"mysqlsession bigint":     {backend: testbed.MySQL, changes: []string{"int(11) unsigned", "bigint", "varchar(128) COLLATE utf8mb4_bin", "varbinary(255)", "mediumtext", "longtext"}},
+		"mysqlsession utf8mb3":    {backend: testbed.MySQL, changes: []string{"int(11) unsigned", "int", "varchar(128) COLLATE utf8mb4_bin", "varchar(255) CHARACTER SET utf8mb3 COLLATE utf8mb3_bin"}},
+		"mysqlsession JSON":       {backend: testbed.MySQL, lacks: reordered, changes: []string{"mediumtext COLLATE utf8mb4_bin", "json"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url := testbed.PostgresURL
-			if variant.backend == testbed.MySQLBackend {
+			if variant.backend == testbed.MySQL {
 				url = testbed.MySQLURL
 			}
 			lacks := variant.lacks
-			if variant.backend == testbed.MySQLBackend && testbed.MariaDB(t) {
+			if variant.backend == testbed.MySQL && testbed.MariaDB(t) {
 				lacks = nil // its JSON is text with a check
 			}
 			if variant.parameters != "" {
@@ -250,11 +250,11 @@ func TestExpressStore(t *testing.T) {
 // under a role that can do nothing but what docs/operations.md grants.
 func TestExpressStoreAsARole(t *testing.T) {
 	t.Run("pgsimple", func(t *testing.T) {
-		admin := testbed.Backends[1].Connect(t)
+		admin := testbed.Backends[testbed.Postgres].Connect(t)
 		runExpressSuite(t, admin, roleIn(t, admin, "express_st_johns", "America/St_Johns"), "express_st_johns", nil)
 	})
 	t.Run("mysqlsession", func(t *testing.T) {
-		admin := testbed.Backends[testbed.MySQLBackend].Connect(t)
+		admin := testbed.Backends[testbed.MySQL].Connect(t)
 		runExpressSuite(t, admin, admin.Role(t, "express_runtime"), "express_runtime", nil)
 	})
 }

@@ -87,7 +87,7 @@ func TestExpressZoneOfOneStatement(t *testing.T) {
 
 // A role's own zone is what a connection of node-postgres gets too, if it is the same role.
 func TestExpressZoneOfARole(t *testing.T) {
-	admin := testbed.Backends[1].Connect(t)
+	admin := testbed.Backends[testbed.Postgres].Connect(t)
 	for i, c := range []struct {
 		zone, client string // of the role; in the DSN
 		refused      bool

@@ -128,7 +128,7 @@ func testFullDisk(t *testing.T, tab *testbed.Table, disk string) {
 // A packet of the server's that is smaller than a session. What is stored must not
 // look like a session that is damaged or gone.
 func TestMySQLPacketIsTooSmall(t *testing.T) {
-	admin := testbed.Backends[testbed.MySQLBackend].ConnectTo(t, testbed.OwnedServer(t, servers.MySQL))
+	admin := testbed.Backends[testbed.MySQL].ConnectTo(t, testbed.OwnedServer(t, servers.MySQL))
 	for name, parameters := range map[string]string{
 		"known to the server": "maxAllowedPacket=67108864", "known to the driver": "maxAllowedPacket=0", "text": "interpolateParams=true",
 	} {

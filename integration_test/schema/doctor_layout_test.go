@@ -36,7 +36,7 @@ func TestDoctorLayouts(t *testing.T) {
 		}, []string{"layout warning"}, "each request reads all of it"},
 	} {
 		t.Run("postgres "+name, func(t *testing.T) {
-			p := newPatient(t, testbed.Backends[1], binary)
+			p := newPatient(t, testbed.Backends[testbed.Postgres], binary)
 			layout.make(t, p)
 			p.Grant(t, testbed.GrantRuntime, p.role)
 			p.do(t, "GRANT SELECT ON sessions_schema_migrations TO $ROLE")

@@ -134,7 +134,7 @@ var mysqlSpoils = []spoil{
 
 // An index that the optimizer may not use is called differently by the two products.
 func TestMySQLDoctorSeesUnusedIndexes(t *testing.T) {
-	b := testbed.Backends[2]
+	b := testbed.Backends[testbed.MySQL]
 	binary := testbed.Build(t, "./cmd/sessions")
 	off, on := "INVISIBLE", "VISIBLE"
 	if testbed.MariaDB(t) {
@@ -157,7 +157,7 @@ func TestMySQLDoctorSeesUnusedIndexes(t *testing.T) {
 func mysqlVariables(t *testing.T, parameters string) string {
 	t.Helper()
 	var isolation, level string
-	testbed.Check(t, testbed.Backends[2].Connect(t).DB.QueryRowContext(t.Context(),
+	testbed.Check(t, testbed.Backends[testbed.MySQL].Connect(t).DB.QueryRowContext(t.Context(),
 		"SHOW VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation')").Scan(&isolation, &level))
 	names := []string{"ISOLATION", isolation, "READ_ONLY", strings.Replace(isolation, "isolation", "read_only", 1)}
 	return strings.NewReplacer(names...).Replace(parameters)

@@ -156,7 +156,7 @@ func TestDoctorInEveryMode(t *testing.T) {
 			if testbed.PostgresPooler.Name != "" && !testbed.PostgresPooler.Prepares && mode == "cache_statement" {
 				return // it is what "pooler warning" advises against
 			}
-			p := newPatient(t, testbed.Backends[1], binary)
+			p := newPatient(t, testbed.Backends[testbed.Postgres], binary)
 			p.create(t, "{}")
 			p.address = testbed.WithParameters(p.address, "default_query_exec_mode="+mode)
 			p.do(t, "GRANT SELECT ON sessions_schema_migrations TO $ROLE")

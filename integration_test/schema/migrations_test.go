@@ -202,7 +202,7 @@ func TestMigrateWhereAnotherTableIs(t *testing.T) {
 }
 
 func TestOwnSchemaAndNames(t *testing.T) {
-	c := testbed.Backends[0].Connect(t)
+	c := testbed.Backends[testbed.PGXPool].Connect(t)
 	_, err := c.DB.ExecContext(t.Context(), `CREATE SCHEMA "Auth_1"`)
 	testbed.Check(t, err)
 	t.Cleanup(func() { _, _ = c.DB.Exec(`DROP SCHEMA "Auth_1" CASCADE`) })
@@ -231,7 +231,7 @@ func TestOwnSchemaAndNames(t *testing.T) {
 }
 
 func TestOwnDatabaseOnMySQL(t *testing.T) {
-	c := testbed.Backends[2].Connect(t)
+	c := testbed.Backends[testbed.MySQL].Connect(t)
 	_, err := c.DB.ExecContext(t.Context(), "CREATE DATABASE Auth_1")
 	testbed.Check(t, err)
 	t.Cleanup(func() { _, _ = c.DB.Exec("DROP DATABASE Auth_1") })

@@ -100,7 +100,7 @@ func TestCLIReadOnly(t *testing.T) {
 // As a replica of MySQL is: the whole server, but for administrators.
 func TestMySQLCLIReadOnlyServer(t *testing.T) {
 	address := testbed.OwnedServer(t, servers.MySQL)
-	c := testbed.Backends[2].ConnectTo(t, address)
+	c := testbed.Backends[testbed.MySQL].ConnectTo(t, address)
 	p := &patient{Table: &testbed.Table{Conns: c, Name: "sessions"}, binary: testbed.Build(t, "./cmd/sessions"), address: address, role: "reader"}
 	p.run(t, 0, "", "migrate", "up")
 	p.Fill(t, 20)
@@ -208,7 +208,7 @@ func TestCLITableAlteredByHand(t *testing.T) {
 // to be another; nothing is migrated then.
 func TestCLIServerThatWillNotDo(t *testing.T) {
 	t.Run("postgres", func(t *testing.T) {
-		p := newPatient(t, testbed.Backends[1], testbed.Build(t, "./cmd/sessions"))
+		p := newPatient(t, testbed.Backends[testbed.Postgres], testbed.Build(t, "./cmd/sessions"))
 		p.do(t, "GRANT CREATE ON SCHEMA public TO $ROLE", "GRANT SELECT ON sessions_schema_migrations TO $ROLE",
 			"CREATE SCHEMA disguise", "GRANT USAGE ON SCHEMA disguise TO $ROLE",
 			"CREATE FUNCTION disguise.version() RETURNS text LANGUAGE sql AS $$SELECT 'PostgreSQL 13.23 on x86_64-pc-linux-gnu'$$",

@@ -21,6 +21,19 @@ func urlVariable(engine Engine) string {
 	return "SESSIONS_TEST_MYSQL_URL"
 }
 
+// sourceOf is the variable that says where the server of urlVariable comes from.
+func sourceOf(engine Engine) string {
+	if engine == PostgreSQL {
+		return "SESSIONS_TEST_POSTGRES_SOURCE"
+	}
+	return "SESSIONS_TEST_MYSQL_SOURCE"
+}
+
+// Environ returns the environment in which [Start] of another process gives this server.
+func (s *Server) Environ() []string {
+	return []string{urlVariable(s.engine) + "=" + s.url, sourceOf(s.engine) + "=" + s.source}
+}
+
 // fromEnvironment gives the server the environment names, or nil when it names
 // none.
 func fromEnvironment(ctx context.Context, engine Engine) (*Server, error) {
@@ -38,7 +51,11 @@ func fromEnvironment(ctx context.Context, engine Engine) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("servers: the server of %s does not answer: %w", variable, err)
 	}
-	return &Server{engine: engine, url: address, source: "environment", version: version}, nil
+	source := "environment"
+	if started := os.Getenv(sourceOf(engine)); started != "" {
+		source = started
+	}
+	return &Server{engine: engine, url: address, source: source, version: version}, nil
 }
 
 // checkURL finds the errors of a URL before a driver does: the messages of

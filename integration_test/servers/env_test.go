@@ -17,6 +17,7 @@ func TestEnvironmentServer(t *testing.T) {
 			}
 			defer owned.Close()
 			t.Setenv(sourceVariable, "")
+			t.Setenv(sourceOf(engine), "")
 			t.Setenv(urlVariable(engine), owned.URL())
 
 			var log bytes.Buffer
@@ -35,6 +36,13 @@ func TestEnvironmentServer(t *testing.T) {
 			}
 			if err := s.Close(); err != nil {
 				t.Error(err)
+			}
+			for _, variable := range owned.Environ() {
+				name, value, _ := strings.Cut(variable, "=")
+				t.Setenv(name, value)
+			}
+			if shared, err := Start(t.Context(), engine, &log); err != nil || shared.Source() != owned.Source() || shared.Owned() {
+				t.Errorf("not the server that was handed on: %v, %v", shared, err)
 			}
 			_, drop, err := s.CreateDatabase(t.Context())
 			if err != nil {
@@ -75,6 +83,7 @@ func TestBadURLKeepsThePassword(t *testing.T) {
 				address = string(engine) + rest
 			}
 			t.Setenv(sourceVariable, "")
+			t.Setenv(sourceOf(engine), "")
 			t.Setenv(urlVariable(engine), address)
 			_, err := Start(t.Context(), engine, t.Output())
 			if err == nil {

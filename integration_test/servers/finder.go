@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 )
 
 // sourceVariable names the only source that is good enough, where one is: a
@@ -37,7 +38,7 @@ func newFinder(log io.Writer, args ...string) *finder {
 }
 
 func (f *finder) start(ctx context.Context, engine Engine) (*Server, error) {
-	if f.source != "" {
+	if f.source != "" && !strings.HasPrefix(os.Getenv(sourceOf(engine)), f.source+" ") {
 		if os.Getenv(urlVariable(engine)) != "" {
 			return nil, fmt.Errorf("servers: %s=%s excludes the server of %s", sourceVariable, f.source, urlVariable(engine))
 		}

@@ -53,6 +53,7 @@ func TestNothingFoundTellsWhatToDo(t *testing.T) {
 func TestOnlyDockerIsGoodEnough(t *testing.T) {
 	for _, engine := range []Engine{PostgreSQL, MySQL} {
 		t.Setenv(sourceVariable, sourceDocker)
+		t.Setenv(sourceOf(engine), "local binaries /usr/bin")
 		t.Setenv(urlVariable(engine), "")
 		f := newFinder(t.Output())
 		f.docker = emptyMachine(t).docker

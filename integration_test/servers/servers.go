@@ -7,7 +7,8 @@
 //  3. server binaries on this machine, run as a throwaway instance on 127.0.0.1
 //  4. apt-get (root on Debian or Ubuntu only), then 3
 //
-// With SESSIONS_TEST_SOURCE=docker only 2 is tried.
+// With SESSIONS_TEST_SOURCE=docker only 2 is tried. The command withservers starts the
+// servers once for the tests of several packages.
 package servers
 
 import (
@@ -93,8 +94,8 @@ func (s *Server) URL() string { return s.url }
 // ...", "MariaDB 10.11.19" or "MySQL 9.7.0".
 func (s *Server) Version() string { return s.version }
 
-// Source returns where the server comes from: "environment", "docker image
-// NAME" or "local binaries DIR".
+// Source returns where the server comes from: "docker image NAME" or "local binaries DIR",
+// in the process that started it and where [Server.Environ] was handed on, else "environment".
 func (s *Server) Source() string { return s.source }
 
 // Owned reports whether the server is a throwaway instance, for which Stop and

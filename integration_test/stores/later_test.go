@@ -13,6 +13,8 @@ import (
 	"github.com/sqlsessions/sessions/integration_test/testbed"
 )
 
+// During a deployment two versions of the program use one table. These tests play the older one.
+
 // The suite runs on such tables in TestStoreInEveryMode and TestSQLiteStoreInEveryMode.
 func TestTableOfALaterVersion(t *testing.T) {
 	testbed.Each(t, func(t *testing.T, b testbed.Backend) {

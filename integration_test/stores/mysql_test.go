@@ -35,13 +35,13 @@ func TestMySQLStoreInEveryMode(t *testing.T) {
 	for name, parameters := range modes {
 		t.Run("mysql "+name, func(t *testing.T) {
 			t.Parallel()
-			testbed.RunSuite(t, testbed.Backends[testbed.MySQLBackend].ConnectTo(t, testbed.WithParameters(testbed.MySQLURL, testbed.Escaped(parameters))))
+			testbed.RunSuite(t, testbed.Backends[testbed.MySQL].ConnectTo(t, testbed.WithParameters(testbed.MySQLURL, testbed.Escaped(parameters))))
 		})
 	}
 }
 
 func TestMySQLSafeUpdates(t *testing.T) {
-	c := testbed.Backends[testbed.MySQLBackend].ConnectTo(t, testbed.WithParameters(testbed.MySQLURL, "sql_safe_updates=1"))
+	c := testbed.Backends[testbed.MySQL].ConnectTo(t, testbed.WithParameters(testbed.MySQLURL, "sql_safe_updates=1"))
 	tab := c.NewTable(t)
 	a := testbed.NewApp(t, tab)
 	user, other := a.Browser(t), a.Browser(t)
@@ -75,9 +75,10 @@ func TestMySQLDatabaseDefaults(t *testing.T) {
 	if !testbed.MariaDB(t) {
 		defaults["utf8mb4_0900_ai_ci"] = "utf8mb4 COLLATE utf8mb4_0900_ai_ci"
 	}
-	admin := testbed.Backends[testbed.MySQLBackend].Connect(t)
+	admin := testbed.Backends[testbed.MySQL].Connect(t)
 	for name, set := range defaults {
 		t.Run("mysql "+name, func(t *testing.T) {
+			t.Parallel()
 			database := "sessions_test_" + name
 			u, err := url.Parse(admin.URL)
 			testbed.Check(t, err)
@@ -88,7 +89,7 @@ func TestMySQLDatabaseDefaults(t *testing.T) {
 				testbed.Check(t, err)
 			})
 			u.Path = "/" + database
-			testbed.RunSuite(t, testbed.Backends[testbed.MySQLBackend].ConnectTo(t, u.String()))
+			testbed.RunSuite(t, testbed.Backends[testbed.MySQL].ConnectTo(t, u.String()))
 		})
 	}
 }
@@ -96,7 +97,7 @@ func TestMySQLDatabaseDefaults(t *testing.T) {
 // Sessions are the same bytes through a connection of any character set. Where
 // a server can't take a text through it, that is an error, and no other text.
 func TestMySQLConnectionCharset(t *testing.T) {
-	tab := testbed.Backends[testbed.MySQLBackend].NewTable(t)
+	tab := testbed.Backends[testbed.MySQL].NewTable(t)
 	const user = "Ålice 😀"
 	for _, charset := range []string{"latin1", "utf8mb3", "ascii", "gbk"} {
 		t.Run("mysql "+charset, func(t *testing.T) {
@@ -140,7 +141,7 @@ func TestMySQLConnectionCharset(t *testing.T) {
 // Without autocommit a session would be gone with its connection, and logged out ones
 // would stay alive on the others. No method works, and the error says why.
 func TestMySQLAutocommitIsOff(t *testing.T) {
-	tab := testbed.Backends[testbed.MySQLBackend].NewTable(t)
+	tab := testbed.Backends[testbed.MySQL].NewTable(t)
 	a := testbed.NewApp(t, tab)
 	user := a.Browser(t)
 	user.OK("/login?u=alice")

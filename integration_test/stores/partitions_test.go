@@ -9,6 +9,8 @@ import (
 	"github.com/sqlsessions/sessions/integration_test/testbed"
 )
 
+// Some PostgreSQL tables consist of several, in which two rows can have the same ctid.
+
 // mix inserts as many dead rows as live ones, one after the other. The reaper is to look at
 // every other live row, too.
 func mix(t testing.TB, tab *testbed.Table, into string, from, to, dead int) {

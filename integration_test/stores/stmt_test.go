@@ -11,7 +11,7 @@ import (
 // A session that is too large makes mysqlstore forget a prepared statement; requests that
 // have it in hand must not feel that.
 func TestAStatementIsForgottenWhileItIsUsed(t *testing.T) {
-	cache := stmt.Cache{DB: testbed.Backends[testbed.MySQLBackend].Connect(t).DB}
+	cache := stmt.Cache{DB: testbed.Backends[testbed.MySQL].Connect(t).DB}
 	const query = "SELECT 41 + ?"
 	var users sync.WaitGroup
 	for range 8 {

@@ -18,26 +18,26 @@ func TestStore(t *testing.T) {
 func TestStoreInEveryMode(t *testing.T) {
 	// MariaDB before 11.1 and MySQL have no name for it in common.
 	var isolation, level string
-	testbed.Check(t, testbed.Backends[2].Connect(t).DB.QueryRowContext(t.Context(),
+	testbed.Check(t, testbed.Backends[testbed.MySQL].Connect(t).DB.QueryRowContext(t.Context(),
 		"SHOW VARIABLES WHERE Variable_name IN ('tx_isolation', 'transaction_isolation')").Scan(&isolation, &level))
 	for name, mode := range map[string]struct {
 		backend    int
 		parameters string
 	}{
-		"pgxpool cache_describe":   {0, "default_query_exec_mode=cache_describe"},
-		"pgxpool describe_exec":    {0, "default_query_exec_mode=describe_exec"},
-		"pgxpool exec":             {0, "default_query_exec_mode=exec"},
-		"pgxpool simple_protocol":  {0, "default_query_exec_mode=simple_protocol"},
-		"postgres exec":            {1, "default_query_exec_mode=exec"},
-		"postgres simple_protocol": {1, "default_query_exec_mode=simple_protocol"},
-		"mysql interpolateParams":  {2, "interpolateParams=true"},
-		"mysql clientFoundRows":    {2, "clientFoundRows=true"},
-		"mysql parseTime":          {2, "parseTime=true&loc=Asia%2FKathmandu&time_zone=%27%2B05%3A45%27"},
-		"mysql sql_mode":           {2, "sql_mode=%27%27"},
-		"mysql read committed":     {2, isolation + "=%27READ-COMMITTED%27"},
-		"postgres time zone":       {1, "timezone=America%2FSt_Johns"},
-		"postgres serializable":    {1, "default_transaction_isolation=serializable"},
-		"libpq binary_parameters":  {4, "binary_parameters=yes"},
+		"pgxpool cache_describe":   {testbed.PGXPool, "default_query_exec_mode=cache_describe"},
+		"pgxpool describe_exec":    {testbed.PGXPool, "default_query_exec_mode=describe_exec"},
+		"pgxpool exec":             {testbed.PGXPool, "default_query_exec_mode=exec"},
+		"pgxpool simple_protocol":  {testbed.PGXPool, "default_query_exec_mode=simple_protocol"},
+		"postgres exec":            {testbed.Postgres, "default_query_exec_mode=exec"},
+		"postgres simple_protocol": {testbed.Postgres, "default_query_exec_mode=simple_protocol"},
+		"mysql interpolateParams":  {testbed.MySQL, "interpolateParams=true"},
+		"mysql clientFoundRows":    {testbed.MySQL, "clientFoundRows=true"},
+		"mysql parseTime":          {testbed.MySQL, "parseTime=true&loc=Asia%2FKathmandu&time_zone=%27%2B05%3A45%27"},
+		"mysql sql_mode":           {testbed.MySQL, "sql_mode=%27%27"},
+		"mysql read committed":     {testbed.MySQL, isolation + "=%27READ-COMMITTED%27"},
+		"postgres time zone":       {testbed.Postgres, "timezone=America%2FSt_Johns"},
+		"postgres serializable":    {testbed.Postgres, "default_transaction_isolation=serializable"},
+		"libpq binary_parameters":  {testbed.LibPQ, "binary_parameters=yes"},
 	} {
 		if b := testbed.Backends[mode.backend]; b.Dialect == migrations.PostgreSQL && testbed.PostgresPooler.LeavesOut(t, name) {
 			continue

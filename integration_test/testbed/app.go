@@ -24,16 +24,16 @@ var (
 	Counter = sessions.NewKey[int]("counter")
 )
 
-// An app is a small application on a real HTTP server.
+// An App is a small application on a real HTTP server.
 type App struct {
 	*Table
 	Manager *sessions.Manager
 	Server  *httptest.Server
 	Log     *LockedBuffer
-	Slow    chan chan struct{} // /slow sends a channel here and goes on when that is closed
+	Slow    chan chan struct{} // /slow sends a channel here and waits until that is closed
 }
 
-// LockedBuffer is a bytes.Buffer for several goroutines.
+// LockedBuffer is a bytes.Buffer that is safe for concurrent use.
 type LockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -51,15 +51,15 @@ func (b *LockedBuffer) String() string {
 	return b.b.String()
 }
 
-// NewApp starts the application on a table. SecureAuto, because the cookiejar of Go before 1.26
-// keeps Secure cookies from plain HTTP even on loopback.
+// NewApp starts the application on a table. It uses SecureAuto, because before Go 1.26
+// cookiejar withholds Secure cookies from plain HTTP even on loopback.
 func NewApp(t testing.TB, tab *Table, adapt ...func(*sessions.Options)) *App {
 	t.Helper()
 	a := &App{Table: tab, Log: &LockedBuffer{}, Slow: make(chan chan struct{})}
 	o := sessions.Options{
 		Secrets: [][]byte{Secret},
 		Cookie:  sessions.CookieOptions{Secure: sessions.SecureAuto},
-		Timeout: 20 * time.Second, // a shared machine may be slow, and no test waits for it
+		Timeout: 20 * time.Second, // the machine may be slow, and no test waits this long
 		Logger:  slog.New(slog.NewTextHandler(a.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, f := range adapt {
@@ -136,13 +136,14 @@ func (a *App) mux() *http.ServeMux {
 	return mux
 }
 
-// A browser keeps cookies.
+// A Browser keeps cookies.
 type Browser struct {
 	*http.Client
 	T    testing.TB
 	Base string
 }
 
+// Browser returns a new browser without cookies.
 func (a *App) Browser(t testing.TB) *Browser {
 	jar, err := cookiejar.New(nil)
 	Check(t, err)
@@ -151,7 +152,7 @@ func (a *App) Browser(t testing.TB) *Browser {
 	return &Browser{Client: &http.Client{Jar: jar, Transport: transport}, T: t, Base: a.Server.URL}
 }
 
-// On points the browser at another server, as a restart does.
+// On points the browser at another server, as after a restart.
 func (b *Browser) On(a *App) *Browser {
 	from, _ := url.Parse(b.Base)
 	to, _ := url.Parse(a.Server.URL)
@@ -160,12 +161,14 @@ func (b *Browser) On(a *App) *Browser {
 	return b
 }
 
+// A Response is an answer whose body has been read.
 type Response struct {
 	*http.Response
 	Body string
 }
 
-// Fetch may be called by several goroutines; an error of the connection is reported, not fatal.
+// Fetch sends a GET request. It is safe for concurrent use: a failed connection fails the
+// test but does not end it.
 func (b *Browser) Fetch(path string) Response {
 	b.T.Helper()
 	r, err := b.Get(b.Base + path)
@@ -181,7 +184,7 @@ func (b *Browser) Fetch(path string) Response {
 	return Response{r, string(body)}
 }
 
-// OK is get for an answer that must be 200; it returns the body.
+// OK is Fetch for an answer that must be 200. It returns the body.
 func (b *Browser) OK(path string) string {
 	b.T.Helper()
 	r := b.Fetch(path)
@@ -202,12 +205,13 @@ func (b *Browser) Cookie() *http.Cookie {
 	return nil
 }
 
+// SetCookies gives the browser cookies of the application.
 func (b *Browser) SetCookies(cookies ...*http.Cookie) {
 	u, _ := url.Parse(b.Base)
 	b.Jar.SetCookies(u, cookies)
 }
 
-// Clone is another browser with the same cookies: one that replays them.
+// Clone returns another browser with the same cookies, to replay them.
 func (b *Browser) Clone(a *App) *Browser {
 	other := a.Browser(b.T)
 	u, _ := url.Parse(b.Base)
@@ -215,6 +219,7 @@ func (b *Browser) Clone(a *App) *Browser {
 	return other
 }
 
+// SetsCookie reports whether the response sets the session cookie.
 func SetsCookie(r Response) bool {
 	return strings.Contains(strings.Join(r.Header["Set-Cookie"], "\n"), "session=")
 }

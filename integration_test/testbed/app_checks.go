@@ -16,7 +16,8 @@ import (
 	"github.com/sqlsessions/sessions"
 )
 
-// WhileItWaits sends a request whose handler waits, does something else, and lets it go on.
+// WhileItWaits sends a request whose handler waits, calls happens, and then lets the handler
+// go on.
 func (a *App) WhileItWaits(t *testing.T, user *Browser, path string, happens func()) Response {
 	t.Helper()
 	answer := make(chan Response, 1)
@@ -27,7 +28,7 @@ func (a *App) WhileItWaits(t *testing.T, user *Browser, path string, happens fun
 	return <-answer
 }
 
-// CookieParts takes a cookie apart.
+// CookieParts returns the ID and the token in a cookie.
 func CookieParts(t *testing.T, value string) (id [16]byte, token []byte) {
 	t.Helper()
 	text, _, _ := strings.Cut(value, ".")
@@ -36,7 +37,7 @@ func CookieParts(t *testing.T, value string) (id [16]byte, token []byte) {
 	return [16]byte(raw), raw[16:]
 }
 
-// LogHolds fails if the log has a secret of one of these cookies.
+// LogHolds fails the test if the log has a secret of one of these cookies.
 func (a *App) LogHolds(t *testing.T, cookies ...string) {
 	t.Helper()
 	log := a.Log.String()
@@ -54,7 +55,7 @@ func (a *App) LogHolds(t *testing.T, cookies ...string) {
 	}
 }
 
-// Spellings returns the ways in which a secret could stand in a text.
+// Spellings returns the ways in which a text could spell a secret.
 func Spellings(raw []byte) []string {
 	text := string(raw)
 	return []string{
@@ -64,7 +65,7 @@ func Spellings(raw []byte) []string {
 	}
 }
 
-// NoConnectionInUse waits for the last request's connection to be put back.
+// NoConnectionInUse waits until the pool has all its connections back.
 func (a *App) NoConnectionInUse(t *testing.T) {
 	t.Helper()
 	inUse := func() int {
@@ -85,6 +86,7 @@ func (a *App) NoConnectionInUse(t *testing.T) {
 	}
 }
 
+// Session returns the browser's session.
 func (a *App) Session(t *testing.T, b *Browser) *sessions.Session {
 	t.Helper()
 	s, err := a.Manager.Load(t.Context(), b.Cookie().Value)
@@ -92,7 +94,7 @@ func (a *App) Session(t *testing.T, b *Browser) *sessions.Session {
 	return s
 }
 
-// CountStatements checks the README's table.
+// CountStatements checks the README's table of statements per request.
 func CountStatements(t *testing.T, tab *Table) {
 	t.Helper()
 	_, err := tab.Store.Stats(t.Context()) // a store may look at its connections before its first statement
@@ -130,7 +132,8 @@ func CountStatements(t *testing.T, tab *Table) {
 	}
 }
 
-// Refused is for what must be answered 503, change nothing and say why in the log.
+// Refused sends a request that must be answered with 503 and without a cookie, and whose
+// reason must be in the log.
 func (a *App) Refused(t *testing.T, user *Browser, path, why string) {
 	t.Helper()
 	got := user.Fetch(path)

@@ -2,15 +2,11 @@ package testbed
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"database/sql/driver"
-	"encoding/hex"
-	"fmt"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
@@ -19,26 +15,21 @@ import (
 	"github.com/lib/pq"
 	_ "modernc.org/sqlite"
 
-	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/integration_test/servers"
 	"github.com/sqlsessions/sessions/migrations"
-	"github.com/sqlsessions/sessions/migrations/migrator"
-	"github.com/sqlsessions/sessions/mysqlstore"
-	"github.com/sqlsessions/sessions/pgstore"
-	"github.com/sqlsessions/sessions/sqlitestore"
 )
 
-// A backend is one way to reach one kind of database.
+// A Backend is a database and a driver for it.
 type Backend struct {
 	Name    string
 	Dialect migrations.Dialect
 	Open    func(t testing.TB, c *Conns)
 }
 
-// Conns is an open pool, with what a test looks at beside it.
+// Conns is an open pool, and a count of its statements.
 type Conns struct {
 	Backend
-	URL        string // "" is the shared server's
+	URL        string // of the shared server if it was ""
 	DB         *sql.DB
 	size       int           // of each pool
 	Pool       *pgxpool.Pool // for the backend that goes through one
@@ -47,6 +38,16 @@ type Conns struct {
 
 const poolSize = 20
 
+// Indexes into [Backends].
+const (
+	PGXPool = iota
+	Postgres
+	MySQL
+	SQLite
+	LibPQ
+)
+
+// Backends are all of them. Subtests are named after them, and matrix/run knows the names.
 var Backends = []Backend{
 	{"pgxpool", migrations.PostgreSQL, openPool},
 	{"postgres", migrations.PostgreSQL, openPostgres},
@@ -55,15 +56,19 @@ var Backends = []Backend{
 	{"libpq", migrations.PostgreSQL, openLibPQ},
 }
 
-// Each runs a test on every backend.
+// Each runs a test on every backend, with [OneByOne] on those that know the option.
 func Each(t *testing.T, test func(t *testing.T, b Backend)) {
 	t.Helper()
+	if OneByOne {
+		EachServer(t, test)
+		return
+	}
 	for _, b := range Backends {
 		t.Run(b.Name, func(t *testing.T) { test(t, b) })
 	}
 }
 
-// EachServer is each without SQLite, which has nothing to compare.
+// EachServer is Each without SQLite.
 func EachServer(t *testing.T, test func(t *testing.T, b Backend)) {
 	t.Helper()
 	for _, b := range Backends {
@@ -73,7 +78,15 @@ func EachServer(t *testing.T, test func(t *testing.T, b Backend)) {
 	}
 }
 
-// EachPostgres is each for what PostgreSQL alone has.
+// EachEngine is EachServer with one driver for each engine.
+func EachEngine(t *testing.T, test func(t *testing.T, b Backend)) {
+	t.Helper()
+	for _, b := range []Backend{Backends[0], Backends[MySQL]} {
+		t.Run(b.Name, func(t *testing.T) { test(t, b) })
+	}
+}
+
+// EachPostgres is Each for PostgreSQL alone.
 func EachPostgres(t *testing.T, test func(t *testing.T, b Backend)) {
 	t.Helper()
 	for _, b := range Backends {
@@ -83,13 +96,16 @@ func EachPostgres(t *testing.T, test func(t *testing.T, b Backend)) {
 	}
 }
 
+// Connect opens a pool on the shared server, or on a new SQLite file. It is closed after the test.
 func (b Backend) Connect(t testing.TB) *Conns { return b.ConnectTo(t, "") }
 
+// ConnectTo is Connect for another database.
 func (b Backend) ConnectTo(t testing.TB, url string) *Conns {
 	t.Helper()
 	return b.ConnectSized(t, url, poolSize)
 }
 
+// ConnectSized is ConnectTo with a pool of another size.
 func (b Backend) ConnectSized(t testing.TB, url string, size int) *Conns {
 	t.Helper()
 	c := &Conns{Backend: b, URL: url, size: size}
@@ -98,6 +114,7 @@ func (b Backend) ConnectSized(t testing.TB, url string, size int) *Conns {
 	return c
 }
 
+// Close closes the pool. Open opens it again.
 func (c *Conns) Close() {
 	_ = c.DB.Close()
 	if c.Pool != nil {
@@ -105,6 +122,7 @@ func (c *Conns) Close() {
 	}
 }
 
+// Check ends the test on an error.
 func Check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -130,7 +148,7 @@ func openLibPQ(t testing.TB, c *Conns) {
 	c.openDB(connector)
 }
 
-// openDB opens a pool of database/sql that counts.
+// openDB opens a pool of database/sql and counts its statements.
 func (c *Conns) openDB(connector driver.Connector) {
 	c.DB = sql.OpenDB(counting{connector, &c.Statements})
 	c.DB.SetMaxOpenConns(c.size)
@@ -171,7 +189,7 @@ func openSQLite(t testing.TB, c *Conns) {
 	c.openDB(byName{plain.Driver(), dsn})
 }
 
-// byName is a driver.Connector for a driver that has none.
+// byName is a driver.Connector for drivers without one.
 type byName struct {
 	driver driver.Driver
 	dsn    string
@@ -179,82 +197,3 @@ type byName struct {
 
 func (n byName) Connect(context.Context) (driver.Conn, error) { return n.driver.Open(n.dsn) }
 func (n byName) Driver() driver.Driver                        { return n.driver }
-
-// A table is a migrated table of a test's own, with the store on it.
-type Table struct {
-	*Conns
-	Name  string
-	Store sessions.Store
-}
-
-func (b Backend) NewTable(t testing.TB) *Table {
-	t.Helper()
-	return b.Connect(t).NewTable(t)
-}
-
-func (c *Conns) NewTable(t testing.TB) *Table {
-	t.Helper()
-	var random [6]byte
-	_, _ = rand.Read(random[:])
-	tab := &Table{Conns: c, Name: "t_" + hex.EncodeToString(random[:])}
-	m, err := migrator.New(c.DB, c.Dialect, migrator.Options{Table: tab.Name})
-	Check(t, err)
-	_, err = m.Up(t.Context())
-	Check(t, err)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		for _, name := range []string{tab.Name, tab.Name + "_schema_migrations"} {
-			_, _ = c.DB.ExecContext(ctx, "DROP TABLE "+name)
-		}
-	})
-	tab.Store = c.OpenStore(t, tab.Name)
-	return tab
-}
-
-// OneByOne has stores send each call by itself.
-var OneByOne bool
-
-// OpenStore returns the store of the backend on a table.
-func (c *Conns) OpenStore(t testing.TB, name string) (s sessions.Store) {
-	t.Helper()
-	var err error
-	switch {
-	case c.Pool != nil:
-		s, err = pgstore.NewPool(c.Pool).With(pgstore.Options{Table: name, OneByOne: OneByOne})
-	case c.Dialect == migrations.PostgreSQL:
-		s, err = pgstore.New(c.DB).With(pgstore.Options{Table: name, OneByOne: OneByOne})
-	case c.Dialect == migrations.MySQL:
-		s, err = mysqlstore.New(c.DB).With(mysqlstore.Options{Table: name, OneByOne: OneByOne})
-	default:
-		s, err = sqlitestore.New(c.DB).With(sqlitestore.Options{Table: name})
-	}
-	Check(t, err)
-	return s
-}
-
-// Age makes all rows older, as if d had passed.
-func (tab *Table) Age(t testing.TB, d time.Duration) {
-	t.Helper()
-	back := map[migrations.Dialect]string{
-		migrations.PostgreSQL: "%[1]s = %[1]s - interval '%[2]d milliseconds'",
-		migrations.MySQL:      "%[1]s = %[1]s - INTERVAL %[2]d * 1000 MICROSECOND",
-		migrations.SQLite:     "%[1]s = %[1]s - %[2]d",
-	}[tab.Dialect]
-	set := ""
-	for i, column := range []string{"created_at", "absolute_expires_at", "expires_at", "reap_after", "authenticated_at"} {
-		if i > 0 {
-			set += ", "
-		}
-		set += fmt.Sprintf(back, column, d.Milliseconds())
-	}
-	_, err := tab.DB.ExecContext(t.Context(), "UPDATE "+tab.Name+" SET "+set)
-	Check(t, err)
-}
-
-// Rows counts all rows, dead ones too.
-func (tab *Table) Rows(t testing.TB) (n int) {
-	t.Helper()
-	Check(t, tab.DB.QueryRowContext(t.Context(), "SELECT count(*) FROM "+tab.Name).Scan(&n))
-	return n
-}

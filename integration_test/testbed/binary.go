@@ -8,26 +8,47 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// Build compiles a program of this repository as its users do, with go.work.
+// built has the programs that this process has compiled, in a folder which Main removes.
+var built struct {
+	sync.Mutex
+	dir      string
+	programs map[string]string
+}
+
+// Build compiles a program of this repository as its users do, with go.work, once for all
+// tests of a package.
 func Build(t *testing.T, program string) string {
 	t.Helper()
+	built.Lock()
+	defer built.Unlock()
+	if binary := built.programs[program]; binary != "" {
+		return binary
+	}
+	var err error
+	if built.dir == "" {
+		built.dir, err = os.MkdirTemp("", "sessions-programs-") //nolint:usetesting // it outlives the test
+		Check(t, err)
+		built.programs = map[string]string{}
+	}
 	root, err := filepath.Abs("../..")
 	Check(t, err)
-	binary := filepath.Join(t.TempDir(), filepath.Base(program))
+	binary := filepath.Join(built.dir, filepath.Base(program))
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", binary, program)
 	cmd.Dir, cmd.Env = root, append(os.Environ(), "GOWORK="+filepath.Join(root, "go.work"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build %s: %v\n%s", program, err, out)
 	}
+	built.programs[program] = binary
 	return binary
 }
 
-// A result is what a command left behind.
+// A Result is what a command left behind.
 type Result struct {
 	Code           int
 	Stdout, Stderr string

@@ -13,12 +13,13 @@ import (
 	"github.com/sqlsessions/sessions/integration_test/servers"
 )
 
-// NewDatabase returns the URL of an empty database of its own on the shared server.
+// NewDatabase makes an empty database on the shared server and returns its URL. It is dropped
+// after the test.
 func NewDatabase(t *testing.T, engine servers.Engine) string {
 	t.Helper()
-	b, drop := Backends[1], "DROP DATABASE %s WITH (FORCE)"
+	b, drop := Backends[Postgres], "DROP DATABASE %s WITH (FORCE)"
 	if engine == servers.MySQL {
-		b, drop = Backends[2], "DROP DATABASE %s"
+		b, drop = Backends[MySQL], "DROP DATABASE %s"
 	}
 	admin := b.Connect(t)
 	name := "d_" + strings.ToLower(strings.ReplaceAll(t.Name(), "/", "_"))
@@ -35,8 +36,7 @@ func NewDatabase(t *testing.T, engine servers.Engine) string {
 	return u.String()
 }
 
-// OwnedServer starts a server that the test may spoil and returns the address of a
-// database on it.
+// OwnedServer starts a server that the test may damage, and returns the URL of a database on it.
 func OwnedServer(t *testing.T, engine servers.Engine) string {
 	t.Helper()
 	server, err := servers.StartOwned(t.Context(), engine, os.Stderr)
@@ -47,8 +47,8 @@ func OwnedServer(t *testing.T, engine servers.Engine) string {
 	return address
 }
 
-// Connection opens one connection beside the pool, when the server has let go of those
-// that were closed.
+// Connection opens one connection beside the pool. It waits until the server has noticed that
+// earlier connections were closed.
 func (c *Conns) Connection(t *testing.T) *sql.Conn {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -66,17 +66,15 @@ func (c *Conns) Connection(t *testing.T) *sql.Conn {
 	}
 }
 
-const MySQLBackend = 2
-
-// MariaDB tells which of the two servers the run has.
+// MariaDB reports whether the MySQL server is MariaDB.
 func MariaDB(t *testing.T) bool {
 	t.Helper()
 	var version string
-	Check(t, Backends[MySQLBackend].Connect(t).DB.QueryRowContext(t.Context(), "SELECT VERSION()").Scan(&version))
+	Check(t, Backends[MySQL].Connect(t).DB.QueryRowContext(t.Context(), "SELECT VERSION()").Scan(&version))
 	return strings.Contains(version, "MariaDB")
 }
 
-// Escaped is for parameters whose values are not escaped yet.
+// Escaped escapes the values of parameters for a URL.
 func Escaped(parameters string) string {
 	values := url.Values{}
 	for parameter := range strings.SplitSeq(parameters, "&") {

@@ -15,7 +15,7 @@ import (
 	"github.com/sqlsessions/sessions/integration_test/servers"
 )
 
-// The databases that all tests share; each test has a table of its own in them.
+// The databases that all tests of a package share. Each test makes a table of its own.
 var PostgresURL, MySQLURL string
 
 // Main is the TestMain of a package that needs both servers.
@@ -30,8 +30,11 @@ func exit(m *testing.M, run func(*testing.M) int) {
 	}
 	before := goleak.IgnoreCurrent()
 	code := run(m)
+	if built.dir != "" {
+		_ = os.RemoveAll(built.dir)
+	}
 	if code == 0 {
-		// By now every pool and server is closed, so whatever runs on was left behind.
+		// Every pool and server is closed now, so a goroutine that still runs is a leak.
 		if err := goleak.Find(before); err != nil {
 			fmt.Fprintln(os.Stderr, "goroutines were left behind:", err)
 			code = 1

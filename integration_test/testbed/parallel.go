@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// Parallel runs f n times at once and waits.
+// Parallel calls f n times at once and waits for all calls.
 func Parallel(n int, f func(i int)) {
 	var group sync.WaitGroup
 	for i := range n {
@@ -14,6 +14,7 @@ func Parallel(n int, f func(i int)) {
 	group.Wait()
 }
 
+// Stacks returns the stacks of all goroutines.
 func Stacks() string {
 	b := make([]byte, 4<<20)
 	return string(b[:runtime.Stack(b, true)])

@@ -13,17 +13,17 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// A pooler stands between the tests and PostgreSQL and gives each transaction
-// whichever of its connections is free.
+// A pooler stands between the tests and PostgreSQL. Each transaction gets any of its
+// connections that is free.
 type pooler struct {
 	Name     string // as its console says, such as "PgBouncer 1.18.0"; "" for no pooler
-	Prepares bool   // a prepared statement is there on whichever connection runs it
+	Prepares bool   // prepared statements work on all its connections
 }
 
-// PostgresPooler is the pooler in front of the shared PostgreSQL.
+// PostgresPooler is the pooler in front of the shared PostgreSQL, if there is one.
 var PostgresPooler pooler
 
-// aside is what makes no sense behind a pooler, with the reason.
+// aside lists what makes no sense behind a pooler, and why.
 var aside = map[string]string{
 	"TestFaults/the role is read-only":           ofNewConnections,
 	"TestFaults/there are too many connections":  ofNewConnections,
@@ -35,22 +35,21 @@ var aside = map[string]string{
 	"lib/pq without binary_parameters=yes":       twoTrips,
 }
 
-// Not only an error: where two statements take the same parameters, one is
-// executed in the place of the other, and a logout may delete nothing.
+// This need not end in an error: if two statements take the same parameters, the wrong one
+// may run, and a logout may delete nothing.
 const twoTrips = "parses a statement in one round trip and executes in the next whatever that connection has parsed last"
 
 const ofClients = "a pooler takes no such setting from a client"
 
 const ofNewConnections = "such a setting of a role holds for connections that begin, and the pooler keeps the old ones"
 
-// LeavesOut tells whether a subtest is not run behind this pooler; announce has
-// said why.
+// LeavesOut reports whether a subtest is left out behind this pooler. announce has said why.
 func (p pooler) LeavesOut(t *testing.T, mode string) bool {
 	test, _, _ := strings.Cut(t.Name(), "/")
 	return p.Name != "" && aside[test+"/"+mode] != ""
 }
 
-// announce writes the lines that matrix/run puts into its report.
+// announce writes lines that matrix/run copies into its report.
 func (p pooler) announce(w io.Writer) {
 	if p.Name == "" {
 		return
@@ -71,7 +70,7 @@ func (p pooler) announce(w io.Writer) {
 	fmt.Fprint(w, strings.Join(lines, ""))
 }
 
-// ForPgx and forLibPQ add to a URL what its driver needs behind this pooler.
+// ForPgx and forLibPQ add to a URL what the driver needs behind this pooler.
 func (p pooler) ForPgx(address string) string {
 	if p.Name == "" || p.Prepares || strings.Contains(address, "default_query_exec_mode=") {
 		return address
@@ -86,6 +85,7 @@ func (p pooler) forLibPQ(address string) string {
 	return WithParameters(address, "binary_parameters=yes")
 }
 
+// WithParameters adds parameters to a URL.
 func WithParameters(address, parameters string) string {
 	if strings.Contains(address, "?") {
 		return address + "&" + parameters
@@ -93,16 +93,16 @@ func WithParameters(address, parameters string) string {
 	return address + "?" + parameters
 }
 
-// HungUp recognizes what PgBouncer does, once for each connection, when a client
-// prepares a statement again that PostgreSQL has refused, as for a missing table:
-// it has kept the statement's name, and ends the connection.
+// HungUp recognizes a connection that PgBouncer closed. Where PostgreSQL refused to prepare a
+// statement, as for a missing table, PgBouncer keeps its name all the same, and closes the
+// client's connection when the client prepares it again.
 func (p pooler) HungUp(err error) bool {
 	var refused *pgconn.PgError
 	return p.Prepares && errors.As(err, &refused) && refused.Code == "08P01" && refused.Severity == "FATAL"
 }
 
-// findPooler finds out what there is at the URL of a PostgreSQL database that
-// nobody else uses yet.
+// findPooler finds out whether there is a pooler at the URL of a PostgreSQL database. Nobody
+// else may use that database yet.
 func findPooler(ctx context.Context, address string) (p pooler, err error) {
 	config, err := pgx.ParseConfig(address)
 	if err != nil {
@@ -123,7 +123,7 @@ func findPooler(ctx context.Context, address string) (p pooler, err error) {
 	if _, err := conns[0].PgConn().Prepare(ctx, statement, "SELECT 1", nil); err != nil {
 		return p, err
 	}
-	// The other takes the connection that has just been given back, the only one.
+	// It gets the connection that has just been returned, the only one.
 	tx, err := conns[1].Begin(ctx)
 	if err != nil {
 		return p, err
@@ -138,7 +138,8 @@ func findPooler(ctx context.Context, address string) (p pooler, err error) {
 	return p, err
 }
 
-// poolerName asks PgBouncer's console, which is there as a database, or returns "".
+// poolerName asks PgBouncer's console, which clients see as a database. It returns "" if
+// there is none.
 func poolerName(ctx context.Context, config *pgx.ConnConfig) (name string, err error) {
 	config = config.Copy()
 	config.Database = "pgbouncer"

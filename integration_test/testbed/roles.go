@@ -27,7 +27,7 @@ var (
 	}
 )
 
-// Role makes a role and returns a pool of its own. Its grants are its tables'.
+// Role makes a role without grants and connects as it. It is dropped after the test.
 func (c *Conns) Role(t *testing.T, name string) *Conns {
 	t.Helper()
 	_, err := c.DB.ExecContext(t.Context(), fmt.Sprintf(createRole[c.Dialect], name))
@@ -43,6 +43,7 @@ func (c *Conns) Role(t *testing.T, name string) *Conns {
 	return c.ConnectTo(t, u.String())
 }
 
+// Grant gives the role a grant on the table.
 func (tab *Table) Grant(t *testing.T, grant, role string) {
 	t.Helper()
 	_, err := tab.DB.ExecContext(t.Context(), fmt.Sprintf(grant, tab.Name, role))

@@ -18,11 +18,11 @@ import (
 	"github.com/sqlsessions/sessions/sqlitestore"
 )
 
-// sqliteProcess makes the test binary a second process on a SQLite file. Its
-// value is a table and a DSN.
+// sqliteProcess is an environment variable that makes the test binary a second process on a
+// SQLite file. Its value is a table and a DSN.
 const sqliteProcess = "SESSIONS_TEST_SQLITE_PROCESS"
 
-// serveSQLite runs the application of the tests until its standard input ends.
+// serveSQLite serves the tests' application until its standard input ends.
 func serveSQLite(tableAndDSN string) int {
 	name, dsn, _ := strings.Cut(tableAndDSN, " ")
 	db, err := sql.Open("sqlite", dsn)
@@ -59,8 +59,8 @@ func serveStore(store sessions.Store) error {
 	return err
 }
 
-// OtherProcess starts a process with the application on the same table, which
-// ends with the test.
+// OtherProcess starts a second process with the application on the same table. It ends with
+// the test.
 func (tab *Table) OtherProcess(t *testing.T, dsn string) *App {
 	t.Helper()
 	binary, err := os.Executable()
@@ -86,13 +86,14 @@ func (tab *Table) OtherProcess(t *testing.T, dsn string) *App {
 	return &App{Server: &httptest.Server{URL: strings.TrimSpace(line)}}
 }
 
-// OpenFile opens a new SQLite file with the parameters of a DSN.
+// OpenFile opens a new SQLite file, with parameters for its DSN.
 func OpenFile(t *testing.T, parameters string) (c *Conns, dsn string) {
 	t.Helper()
 	dsn = "file:" + t.TempDir() + "/sessions.db" + parameters
 	return OpenDSN(t, dsn), dsn
 }
 
+// OpenDSN opens a SQLite file.
 func OpenDSN(t *testing.T, dsn string) *Conns {
 	t.Helper()
 	b := Backend{"sqlite", migrations.SQLite, func(t testing.TB, c *Conns) {

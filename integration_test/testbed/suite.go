@@ -8,13 +8,14 @@ import (
 	"github.com/sqlsessions/sessions/storetest"
 )
 
-// RunSuite runs it on tables of these connections, with changes to each.
+// RunSuite runs the conformance suite on tables of these connections, after changes to each.
 func RunSuite(t *testing.T, c *Conns, changes ...func(tab *Table, t testing.TB)) {
 	t.Helper()
 	tables := map[sessions.Store]*Table{}
+	migrated := c.NewTable(t)
 	storetest.Run(t, storetest.Harness{
 		New: func(t *testing.T) sessions.Store {
-			tab := c.NewTable(t)
+			tab := migrated.another(t)
 			for _, change := range changes {
 				change(tab, t)
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/sqlsessions/sessions/migrations/migrator"
 )
 
+// DumpOf returns all columns of the selected rows as text.
 func (tab *Table) DumpOf(t *testing.T, selections ...string) string {
 	t.Helper()
 	var dump strings.Builder
@@ -37,11 +38,8 @@ func (tab *Table) DumpOf(t *testing.T, selections ...string) string {
 	return dump.String()
 }
 
-// During a deployment two versions of the program use one table. These tests are
-// about the older of the two.
-
-// OfTomorrow adds what a later version may: columns that are nullable or have a
-// default, and an index.
+// OfTomorrow adds what a later version may add: an index, and columns that are nullable or
+// have a default.
 func (tab *Table) OfTomorrow(t testing.TB) {
 	t.Helper()
 	when := map[migrations.Dialect]string{
@@ -54,8 +52,7 @@ func (tab *Table) OfTomorrow(t testing.TB) {
 		"CREATE INDEX $TABLE_later_idx ON $TABLE (later_number)")
 }
 
-// Tables of PostgreSQL that consist of several, in which two rows can have one ctid.
-
+// Exec executes statements, with the name of the table for $TABLE.
 func (tab *Table) Exec(t testing.TB, statements ...string) {
 	t.Helper()
 	for _, statement := range statements {
@@ -64,7 +61,7 @@ func (tab *Table) Exec(t testing.TB, statements ...string) {
 	}
 }
 
-// Partition puts a table of four partitions in the place of the migrated one.
+// Partition replaces the migrated table by one with four partitions.
 func (tab *Table) Partition(t testing.TB) {
 	t.Helper()
 	all, err := migrations.Steps(migrations.PostgreSQL, "", tab.Name)
@@ -89,6 +86,7 @@ func (tab *Table) Inherit(t testing.TB) {
 	t.Cleanup(func() { _, _ = tab.DB.ExecContext(context.Background(), "DROP TABLE "+tab.Name+"_child") })
 }
 
+// Migrator returns a migrator for the table.
 func (c *Conns) Migrator(t *testing.T, name string) *migrator.Migrator {
 	t.Helper()
 	m, err := migrator.New(c.DB, c.Dialect, migrator.Options{Table: name})
@@ -96,7 +94,7 @@ func (c *Conns) Migrator(t *testing.T, name string) *migrator.Migrator {
 	return m
 }
 
-// Fill inserts n rows that expired days ago, by SQL alone.
+// Fill inserts n rows that expired days ago.
 func (tab *Table) Fill(t testing.TB, n int) {
 	t.Helper()
 	insert := map[migrations.Dialect]string{
@@ -116,6 +114,7 @@ func (tab *Table) Fill(t testing.TB, n int) {
 	Check(t, err)
 }
 
+// TakeConnection takes a connection out of the pool.
 func (tab *Table) TakeConnection(t *testing.T) (release func()) {
 	t.Helper()
 	if tab.Pool != nil {

@@ -1,5 +1,0 @@
-//go:build !race
-
-package stores_test
-
-const sqliteBacklog = backlog
