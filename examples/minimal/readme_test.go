@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	_ "modernc.org/sqlite"
+
+	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/express"
+	"github.com/sqlsessions/sessions/express/pgsimple"
+	"github.com/sqlsessions/sessions/sqlitestore"
+)
+
+// What the README shows beside the program.
+
+var (
+	ctx     context.Context
+	manager *sessions.Manager
+)
+
+var (
+	userID = sessions.NewKey[int64]("user_id")
+	notice = sessions.NewKey[string]("notice")
+)
+
+func login(w http.ResponseWriter, r *http.Request) {
+	s := sessions.FromContext(r.Context())
+	s.SetUser("42") // a new token; the user is indexed, to list and revoke the user's sessions
+	userID.Set(s, 42)
+	s.SetMaxAge(14 * 24 * time.Hour) // "remember me"
+	notice.Set(s, "Welcome back")
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+func home(w http.ResponseWriter, r *http.Request) {
+	s := sessions.FromContext(r.Context())
+	id, signedIn := userID.Get(s)
+	text, _ := notice.Pop(s) // show once
+	fmt.Fprintln(w, id, signedIn, text)
+}
+
+func logout(w http.ResponseWriter, r *http.Request) {
+	s := sessions.FromContext(r.Context())
+	if user := s.User(); user != "" && r.FormValue("everywhere") != "" {
+		if _, err := manager.RevokeUser(r.Context(), user); err != nil {
+			slog.Error("log out everywhere", "error", err)
+			http.Error(w, "Please try again.", http.StatusServiceUnavailable)
+			return
+		}
+	}
+	s.Destroy()
+}
+
+func devices(w http.ResponseWriter, r *http.Request) {
+	user := sessions.FromContext(r.Context()).User()
+	if user == "" {
+		http.Error(w, "Sign in first.", http.StatusUnauthorized)
+		return
+	}
+	var list []string
+	for s, err := range manager.SessionsOf(r.Context(), user) {
+		if err != nil {
+			http.Error(w, "Please try again.", http.StatusServiceUnavailable)
+			return
+		}
+		list = append(list, fmt.Sprintln(s.ID(), "signed in", s.AuthenticatedAt(), "expires", s.ExpiresAt()))
+	}
+	fmt.Fprint(w, strings.Join(list, ""))
+}
+
+func logoutDevice(w http.ResponseWriter, r *http.Request) {
+	user, id := sessions.FromContext(r.Context()).User(), sessions.ID(r.PostFormValue("id"))
+	if user == "" {
+		http.Error(w, "Sign in first.", http.StatusUnauthorized)
+		return
+	}
+	err := manager.Revoke(r.Context(), user, id) // ends the session only if it is this user's
+	switch {
+	case errors.Is(err, sessions.ErrNotFound):
+		http.Error(w, "This session has ended already.", http.StatusNotFound)
+	case err != nil:
+		http.Error(w, "Please try again.", http.StatusServiceUnavailable)
+	}
+}
+
+func onSQLite() {
+	db, err := sql.Open("sqlite", "file:app.db?_pragma=journal_mode(WAL)") // the driver's form; the CLI's is sqlite:app.db
+	if err != nil {
+		log.Fatal(err)
+	}
+	store := sqlitestore.New(db)
+	go (&sessions.Reaper{Store: store}).Run(ctx)
+}
+
+func besideExpress(db *sql.DB, addToCart func(http.ResponseWriter, *http.Request)) {
+	store, err := pgsimple.Open(ctx, db, pgsimple.Options{}) // connect-pg-simple's table
+	if err != nil {
+		log.Fatal(err)
+	}
+	manager, err := express.New(store, express.Options{Secrets: []string{os.Getenv("SESSION_SECRET")}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	// addToCart reads and writes what Express has in req.session.
+	http.Handle("POST /cart", manager.Handler(http.HandlerFunc(addToCart)))
+}
+
+// The README shows no Go that does not compile: all of it is quoted from here or is
+// the program.
+func TestReadmeQuotesThisPackage(t *testing.T) {
+	_ = []any{login, home, logout, devices, logoutDevice, onSQLite, besideExpress}
+	var source string
+	for _, name := range []string{"main.go", "readme_test.go"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source += unindented(string(text)) + "\n"
+	}
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(readme), "```go\n")[1:]
+	if len(blocks) < 5 {
+		t.Errorf("the README has %d blocks of Go", len(blocks))
+	}
+	for _, block := range blocks {
+		block, _, _ = strings.Cut(block, "```")
+		if !strings.Contains(source, unindented(block)) {
+			t.Errorf("this is in the README, and not in this package:\n%s", block)
+		}
+	}
+}
+
+func unindented(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString(strings.TrimSpace(line) + "\n")
+	}
+	return strings.TrimSpace(b.String())
+}
