@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,15 +32,18 @@ type pkg struct {
 // load returns the public packages of the module, the root first.
 func load() ([]*pkg, error) {
 	// The compiler has the types of what is imported in its cache.
-	cmd := exec.Command("go", "list", "-export", "-deps", "-json=ImportPath,Dir,GoFiles,Export,Name", module+"/...")
+	cmd := exec.CommandContext(context.Background(), "go", "list", "-export", "-deps", "-json=ImportPath,Dir,GoFiles,Export,Name", module+"/...")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
 		return nil, fmt.Errorf("go list: %w", err)
 	}
 	type listed struct {
-		ImportPath, Dir, Export, Name string
-		GoFiles                       []string
+		ImportPath string   `json:"ImportPath"`
+		Dir        string   `json:"Dir"`
+		Export     string   `json:"Export"`
+		Name       string   `json:"Name"`
+		GoFiles    []string `json:"GoFiles"`
 	}
 	export := map[string]string{}
 	var public []listed
