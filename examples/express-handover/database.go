@@ -28,7 +28,7 @@ const nativeTable = "go_sessions"
 type database struct {
 	pool    *sql.DB
 	dialect migrations.Dialect
-	// rows is asked for what is stored, the newest first: where, and the JSON.
+	// rows selects what is stored, the newest first: the table and the JSON.
 	rows string
 }
 
@@ -71,7 +71,7 @@ func openMySQL(u *url.URL) (*sql.DB, error) {
 	return sql.OpenDB(connector), nil
 }
 
-// shared opens the table that the Express application has made.
+// shared opens the table that the Express application has created.
 func (d *database) shared(ctx context.Context) (sessions.Store, error) {
 	if d.dialect == migrations.MySQL {
 		return mysqlsession.Open(ctx, d.pool, mysqlsession.Options{})
@@ -79,7 +79,7 @@ func (d *database) shared(ctx context.Context) (sessions.Store, error) {
 	return pgsimple.Open(ctx, d.pool, pgsimple.Options{})
 }
 
-// native makes and opens the table of this library.
+// native creates and opens the table of this library.
 func (d *database) native(ctx context.Context) (sessions.Store, error) {
 	m, err := migrator.New(d.pool, d.dialect, migrator.Options{Table: nativeTable})
 	if err != nil {
@@ -94,7 +94,7 @@ func (d *database) native(ctx context.Context) (sessions.Store, error) {
 	return pgstore.New(d.pool).With(pgstore.Options{Table: nativeTable})
 }
 
-// A row is what the page shows of one. The id and so the cookie stay secret.
+// A row is what the page shows of a stored session. The id, and so the cookie, stays secret.
 type row struct {
 	Table string `json:"table"`
 	Data  string `json:"data"`

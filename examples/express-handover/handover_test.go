@@ -95,7 +95,7 @@ func TestOnlyThisMachineIsServed(t *testing.T) {
 	t.Parallel()
 	for _, addr := range []string{"0.0.0.0:0", ":0", "[::]:0", "192.0.2.1:80", "example.com:80"} {
 		err := run(t.Context(), []string{"--addr", addr, "--database-url", "sqlite:x"}, io.Discard, io.Discard)
-		if err == nil || !strings.Contains(err.Error(), "this machine alone") {
+		if err == nil || !strings.Contains(err.Error(), "this machine only") {
 			t.Errorf("%s: %v", addr, err)
 		}
 	}

@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	*databaseURL = cmp.Or(*databaseURL, os.Getenv("DATABASE_URL"))
 	// The page shows what is stored, of all visitors.
 	if host, _, _ := net.SplitHostPort(*addr); host != "localhost" && !net.ParseIP(host).IsLoopback() {
-		return fmt.Errorf("--addr %s: this demo shows everybody's sessions, so it serves this machine alone; use 127.0.0.1:PORT", *addr)
+		return fmt.Errorf("--addr %s: this demo shows all visitors' sessions, so it serves this machine only; use 127.0.0.1:PORT", *addr)
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", *addr)
 	if err != nil {
@@ -95,7 +95,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
-	if server.Shutdown(grace) != nil { // a connection on which nobody asks anything
+	if server.Shutdown(grace) != nil { // a connection on which no request was sent
 		return server.Close()
 	}
 	return nil

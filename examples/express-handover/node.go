@@ -21,8 +21,8 @@ const oldestNode = 20
 //go:embed app/app.js app/package.json app/package-lock.json
 var appFiles embed.FS
 
-// installApp puts the Express application and what it requires into a folder, and does
-// nothing where that has been done.
+// installApp puts the Express application and its dependencies into a folder, unless
+// that has been done before.
 func installApp(ctx context.Context, folder string, out io.Writer) error {
 	if err := checkNode(ctx); err != nil {
 		return fmt.Errorf("this demo needs Node %d or later with npm, and %w: install it from https://nodejs.org", oldestNode, err)
@@ -53,7 +53,7 @@ func installApp(ctx context.Context, folder string, out io.Writer) error {
 	if _, err := os.Stat(done); err == nil && !changed {
 		return nil
 	}
-	_ = os.Remove(done) // or a failure now would look like a success at the next start
+	_ = os.Remove(done) // otherwise the next start would take a failure now for a success
 	fmt.Fprintf(out, "Installing Express with npm into %s, once ...\n", folder)
 	install := exec.CommandContext(ctx, "npm", "ci", "--no-audit", "--no-fund")
 	install.Dir = folder
@@ -82,7 +82,7 @@ func checkNode(ctx context.Context) error {
 }
 
 // startApp starts the Express application and returns its address. stop ends it; it also ends
-// with this program, whose end of its standard input is closed then.
+// with this program, because its standard input is closed then.
 func startApp(ctx context.Context, folder, databaseURL, secret string) (address string, stop func(), err error) {
 	cmd := exec.CommandContext(ctx, "node", "app.js")
 	cmd.Dir = folder
@@ -102,7 +102,7 @@ func startApp(ctx context.Context, folder, databaseURL, secret string) (address 
 	}
 	stop = func() {
 		_ = stdin.Close()
-		_ = cmd.Wait() // it is ended, not asked how it went
+		_ = cmd.Wait() // it was killed, so it returns an error
 	}
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {

@@ -52,7 +52,7 @@ func newHandover(ctx context.Context, db *database, address, secret string) (*ha
 //go:embed page/index.html
 var page []byte
 
-// handler is all that the browser sees. Requests that another site makes it send are refused.
+// handler is all that the browser sees. It refuses requests that another site makes the browser send.
 func (h *handover) handler() http.Handler {
 	mux := http.NewServeMux()
 	for _, name := range routes {
@@ -69,7 +69,7 @@ func (h *handover) handler() http.Handler {
 	return http.NewCrossOriginProtection().Handler(mux)
 }
 
-// serving returns who serves a route now.
+// serving returns the program that serves a route now.
 func (h *handover) serving(name string) http.Handler {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -99,8 +99,8 @@ func (h *handover) move(w http.ResponseWriter, r *http.Request) {
 	h.state(w, r)
 }
 
-// takeOver is the last step: Go serves everything, from a table of its own. Who comes with Express's
-// cookie is taken over with that request, and gets a new cookie.
+// takeOver is the last step: Go serves everything, from a table of its own. A request with
+// Express's cookie moves its session there and gets a new cookie.
 func (h *handover) takeOver(w http.ResponseWriter, r *http.Request) {
 	err := func() error {
 		h.mu.Lock()
@@ -125,7 +125,7 @@ func (h *handover) takeOver(w http.ResponseWriter, r *http.Request) {
 	h.state(w, r)
 }
 
-// state tells the page who serves what, and what is stored.
+// state tells the page which program serves what, and what is stored.
 func (h *handover) state(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	native, where := h.native != nil, map[string]string{}

@@ -15,7 +15,7 @@ var (
 	answersKey = sessions.NewKey[map[string]int]("answers")
 )
 
-// newShop is the same shop in Go. It does not know whose table and cookie its sessions are in.
+// newShop is the same shop in Go. It does not know in which table and cookie its sessions are.
 func newShop() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /account", func(w http.ResponseWriter, r *http.Request) { view(w, sessions.FromContext(r.Context())) })
@@ -40,7 +40,7 @@ func newShop() http.Handler {
 	return mux
 }
 
-// plusOne counts one of a map up. Of parallel requests none is lost.
+// plusOne adds one to an entry of a map. No parallel request is lost.
 func plusOne(name string) func(map[string]int) map[string]int {
 	return func(m map[string]int) map[string]int {
 		if m == nil {

@@ -57,7 +57,7 @@ func TestEndedWhileRunning(t *testing.T) {
 	if response.StatusCode != http.StatusConflict {
 		t.Errorf("status %d, want 409", response.StatusCode)
 	}
-	contains(t, string(page), "This session was ended")
+	contains(t, string(page), "This session has ended")
 	here.isSignedIn(false)
 	lacks(t, here.home(), "too late")
 }

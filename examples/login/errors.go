@@ -14,28 +14,28 @@ type errorPage struct {
 	Status int
 	Title  string
 	Text   string
-	Action string // what the link to the start page says
+	Action string // the text of the link to the start page
 }
 
 // fail is the sessions.Options.ErrorHandler: it answers a request whose session
-// could not be loaded or saved. The reason is in the log, and not for the visitor.
+// could not be loaded or saved. The reason is in the log; the visitor is not told.
 func fail(w http.ResponseWriter, _ *http.Request, err error) {
 	page := errorPage{
-		Status: http.StatusServiceUnavailable, Title: "That did not work just now",
-		Text:   "The database does not answer right now. Please try again in a moment.",
+		Status: http.StatusServiceUnavailable, Title: "Something went wrong",
+		Text:   "The database is not responding. Please try again in a moment.",
 		Action: "Try again",
 	}
 	switch {
 	case errors.Is(err, sessions.ErrEnded):
 		page = errorPage{
-			Status: http.StatusConflict, Title: "This session was ended",
-			Text:   "You were signed out, perhaps from another browser, while this page was on its way. Nothing was saved.",
+			Status: http.StatusConflict, Title: "This session has ended",
+			Text:   "You were signed out, perhaps from another browser, while this page was loading. Nothing was saved.",
 			Action: "Sign in again",
 		}
 	case errors.Is(err, sessions.ErrTooLarge), errors.Is(err, sessions.ErrValue), errors.Is(err, sessions.ErrTooLate):
 		page = errorPage{
 			Status: http.StatusInternalServerError, Title: "This is our mistake",
-			Text:   "What you sent could not be kept. Nothing was changed.",
+			Text:   "What you sent could not be saved. Nothing was changed.",
 			Action: backToStart,
 		}
 	default:
@@ -44,7 +44,7 @@ func fail(w http.ResponseWriter, _ *http.Request, err error) {
 	render(w, page.Status, "error", page)
 }
 
-// failed is fail for an error that a handler met, which nobody has logged yet.
+// failed is fail for an error that a handler met and that is not in the log yet.
 func failed(w http.ResponseWriter, r *http.Request, err error) {
 	slog.Error("a request failed", "path", r.URL.Path, "error", err)
 	fail(w, r, err)
@@ -52,14 +52,14 @@ func failed(w http.ResponseWriter, r *http.Request, err error) {
 
 func notFound(w http.ResponseWriter, _ *http.Request) {
 	render(w, http.StatusNotFound, "error", errorPage{
-		Status: http.StatusNotFound, Title: "There is nothing here",
-		Text: "The address is not one of this site's.", Action: backToStart,
+		Status: http.StatusNotFound, Title: "Page not found",
+		Text: "This page does not exist.", Action: backToStart,
 	})
 }
 
 func denied(w http.ResponseWriter, _ *http.Request) {
 	render(w, http.StatusForbidden, "error", errorPage{
-		Status: http.StatusForbidden, Title: "This came from another site",
+		Status: http.StatusForbidden, Title: "This request came from another site",
 		Text: "Another website tried to act in your name. Nothing was changed.", Action: backToStart,
 	})
 }

@@ -18,7 +18,7 @@ const (
 )
 
 // login. A real application looks up a password's hash (bcrypt, argon2id), and
-// limits how often somebody may guess.
+// limits how often a client may guess.
 func (s *server) login(w http.ResponseWriter, r *http.Request) {
 	session := sessions.FromContext(r.Context())
 	name := strings.ToLower(strings.TrimSpace(r.PostFormValue("name")))
@@ -30,7 +30,7 @@ func (s *server) login(w http.ResponseWriter, r *http.Request) {
 		flash.Set(session, notice{Error: true, Text: "Wrong name or password."})
 	default:
 		// A new token, so that an attacker who planted the old one in this browser
-		// gains nothing. SetUser sees to that by itself; here it can be read.
+		// gains nothing. SetUser does that by itself; here you can see it.
 		session.Regenerate()
 		session.SetUser(name)
 		device.Set(session, deviceName(r.UserAgent()))
@@ -55,7 +55,7 @@ func passwordFits(name, password string) bool {
 func (s *server) logout(w http.ResponseWriter, r *http.Request) {
 	session := sessions.FromContext(r.Context())
 	session.Destroy()
-	flash.Set(session, notice{Text: "You are logged out here."})
+	flash.Set(session, notice{Text: "You are logged out on this device."})
 	redirectHome(w, r)
 }
 
@@ -80,22 +80,22 @@ func (s *server) logoutOthers(w http.ResponseWriter, r *http.Request) {
 		failed(w, r, err)
 		return
 	}
-	flash.Set(session, notice{Text: count(ended, "other session") + " ended. This one goes on."})
+	flash.Set(session, notice{Text: count(ended, "other session") + " ended. You stay signed in here."})
 	redirectHome(w, r)
 }
 
 // endSession ends one other session of the same user. An ID is no secret, and
-// the form may send any: Revoke ends no session of another user.
+// the form may send any: Revoke ends only sessions of this user.
 func (s *server) endSession(w http.ResponseWriter, r *http.Request) {
 	session := sessions.FromContext(r.Context())
 	id := sessions.ID(r.PostFormValue("id"))
 	err := sessions.ErrNotFound
-	if id != session.ID() { // for this one there is another button
+	if id != session.ID() { // this session has another button
 		err = s.manager.Revoke(r.Context(), session.User(), id)
 	}
 	switch {
 	case errors.Is(err, sessions.ErrNotFound):
-		flash.Set(session, notice{Error: true, Text: "That is no other session of yours, or it has ended already."})
+		flash.Set(session, notice{Error: true, Text: "That session is not one of your others, or it has already ended."})
 	case err != nil:
 		failed(w, r, err)
 		return
@@ -106,7 +106,7 @@ func (s *server) endSession(w http.ResponseWriter, r *http.Request) {
 }
 
 // addNote. Update, not Get and Set: two tabs that add a note at the same moment
-// keep both.
+// both keep theirs.
 func (s *server) addNote(w http.ResponseWriter, r *http.Request) {
 	session := sessions.FromContext(r.Context())
 	text := strings.TrimSpace(strings.ToValidUTF8(r.PostFormValue("text"), "\uFFFD"))
@@ -116,7 +116,7 @@ func (s *server) addNote(w http.ResponseWriter, r *http.Request) {
 	case len(text) > maxNoteLength:
 		flash.Set(session, notice{Error: true, Text: "That note is too long."})
 	default:
-		added := note{ID: rand.Text(), Text: text} // out here, because Update may call its function twice
+		added := note{ID: rand.Text(), Text: text} // not inside, because Update may call its function twice
 		notes.Update(session, func(all []note) []note {
 			all = append(all, added)
 			return all[max(0, len(all)-maxNotes):]

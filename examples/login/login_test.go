@@ -78,7 +78,7 @@ func TestLogoutHere(t *testing.T) {
 	here.login("alice")
 	there.login("alice")
 	page := here.post("/logout")
-	contains(t, page, "You are logged out here.")
+	contains(t, page, "You are logged out on this device.")
 	contains(t, page, "<strong>1</strong>") // a new session
 	here.isSignedIn(false)
 	there.isSignedIn(true)
@@ -92,7 +92,7 @@ func TestLogoutEverywhere(t *testing.T) {
 	bob.login("bob")
 	contains(t, here.post("/logout/everywhere"), "2 sessions ended.")
 	here.isSignedIn(false)
-	contains(t, there.post("/logout/others"), "You are signed out here.") // on its next request
+	contains(t, there.post("/logout/others"), "You are signed out on this device.") // on its next request
 	there.isSignedIn(false)
 	bob.isSignedIn(true)
 }
@@ -116,7 +116,7 @@ func TestEndOtherSession(t *testing.T) {
 	contains(t, here.home(), `value="`+id+`"`)
 	contains(t, here.post("/sessions/end", "id", id), "That device is logged out.")
 	there.isSignedIn(false)
-	contains(t, here.post("/sessions/end", "id", id), "has ended already.")
+	contains(t, here.post("/sessions/end", "id", id), "it has already ended.")
 	here.isSignedIn(true)
 }
 
@@ -126,13 +126,13 @@ func TestEndSessionRefused(t *testing.T) {
 	alice.login("alice")
 	bob.login("bob")
 	for _, id := range []string{bob.id(), alice.id(), "", "no ID"} {
-		contains(t, alice.post("/sessions/end", "id", id), "That is no other session of yours")
+		contains(t, alice.post("/sessions/end", "id", id), "That session is not one of your others")
 	}
 	bob.isSignedIn(true)
 	alice.isSignedIn(true)
 
 	visitor := a.browser(t)
-	contains(t, visitor.post("/sessions/end", "id", bob.id()), "You are signed out here.")
+	contains(t, visitor.post("/sessions/end", "id", bob.id()), "You are signed out on this device.")
 	bob.isSignedIn(true)
 }
 
@@ -146,7 +146,7 @@ func TestCrossSitePost(t *testing.T) {
 		if status != http.StatusForbidden {
 			t.Errorf("POST %s: status %d, want 403", path, status)
 		}
-		contains(t, page, "This came from another site")
+		contains(t, page, "This request came from another site")
 	}
 	page := b.home()
 	contains(t, page, "Hello, Alice")

@@ -48,7 +48,7 @@ func parseFlags(args []string, help io.Writer) (config, error) {
 	flags.SetOutput(help)
 	flags.StringVar(&c.addr, "addr", "127.0.0.1:8080", "`host:port` to listen on")
 	flags.StringVar(&c.databaseURL, "database-url", "", "`URL` of the database: postgres://..., mysql://... or sqlite:PATH\n"+
-		"(default: the environment's DATABASE_URL, or else "+defaultDatabase+")")
+		"(default: the environment's DATABASE_URL, otherwise "+defaultDatabase+")")
 	flags.BoolVar(&c.insecureCookie, "insecure-cookie", false, "leave the attribute Secure out on plain HTTP, for browsers that do not\n"+
 		"keep Secure cookies on localhost, such as Safari")
 	flags.Usage = func() {
@@ -67,7 +67,7 @@ func parseFlags(args []string, help io.Writer) (config, error) {
 	return c, nil
 }
 
-// run serves until ctx ends, and then leaves nothing behind that still runs.
+// run serves until ctx ends, and returns when everything it started has ended.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	c, err := parseFlags(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {
@@ -76,7 +76,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// Listen first: when the port is taken, no files are left behind.
+	// Listen first: if the port is taken, no files are created.
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.addr)
 	if err != nil {
 		return fmt.Errorf("%w; choose another address with --addr, for example --addr 127.0.0.1:8081", err)
@@ -114,11 +114,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return serve(ctx, listener, handler)
 }
 
-// serve ends with the requests that run, and not with half of them.
+// serve lets running requests finish before it returns.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	server := &http.Server{
 		Handler: handler,
-		// The defaults are no timeouts, and any client could hold a connection for ever.
+		// The defaults are no timeouts, and any client could hold a connection forever.
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      20 * time.Second,

@@ -21,7 +21,7 @@ type homePage struct {
 	Database string
 	Remember time.Duration // what the box on the login form offers
 
-	User       string // the rest is for those who signed in
+	User       string // the rest is for signed-in users
 	ID         sessions.ID
 	SignedIn   time.Time
 	Expires    time.Time
@@ -96,7 +96,7 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"title": title,
 }).ParseFS(templateFiles, "templates/*.html"))
 
-// render answers with a page. It is made in memory first: a template that fails
+// render answers with a page. It is built in memory first, because a template that fails
 // half-way must not leave half a page.
 func render(w http.ResponseWriter, status int, name string, data any) {
 	var page bytes.Buffer
@@ -107,7 +107,7 @@ func render(w http.ResponseWriter, status int, name string, data any) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Cache-Control", "no-store") // the back button shows nothing of who was signed in before
+	h.Set("Cache-Control", "no-store") // so that the back button does not show the last user's page
 	w.WriteHeader(status)
 	_, _ = page.WriteTo(w) // an error is the client's: it left
 }

@@ -123,7 +123,7 @@ func TestErrorPages(t *testing.T) {
 		text   string
 	}{
 		{sessions.ErrUnavailable, http.StatusServiceUnavailable, "Try again"},
-		{fmt.Errorf("save: %w", sessions.ErrEnded), http.StatusConflict, "This session was ended"},
+		{fmt.Errorf("save: %w", sessions.ErrEnded), http.StatusConflict, "This session has ended"},
 		{sessions.ErrTooLarge, http.StatusInternalServerError, "This is our mistake"},
 	} {
 		w := httptest.NewRecorder()

@@ -90,13 +90,13 @@ func (s *server) routes() http.Handler {
 	return mux
 }
 
-// signedIn lets nobody else through. The session may have been ended from
+// signedIn lets only signed-in users through. The session may have been ended from
 // another browser since the page with the button was shown.
 func signedIn(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		session := sessions.FromContext(r.Context())
 		if session.User() == "" {
-			flash.Set(session, notice{Error: true, Text: "You are signed out here. Sign in to go on."})
+			flash.Set(session, notice{Error: true, Text: "You are signed out on this device. Sign in to continue."})
 			redirectHome(w, r)
 			return
 		}

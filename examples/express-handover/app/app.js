@@ -1,4 +1,4 @@
-// A small shop in Express, as many are. It knows nothing of Go.
+// A small, ordinary shop in Express. It knows nothing about Go.
 'use strict'
 
 const express = require('express')
@@ -67,7 +67,7 @@ app.post('/logout', (req, res, next) => {
   req.session.destroy((err) => err ? next(err) : res.json({ runtime: 'Express', user: '', cart: {}, answers: {} }))
 })
 
-// Each store makes its table in a way of its own.
+// Each store creates its table in its own way.
 const ready = store.onReady
   ? store.onReady()
   : new Promise((resolve, reject) => store.get('nobody', (err) => err ? reject(err) : resolve()))
