@@ -8,13 +8,6 @@ import (
 	"github.com/sqlsessions/sessions/express/internal/row"
 )
 
-// LoadRow implements [row.Table].
-func (t *table) LoadRow(ctx context.Context, sid driver.Verifier) (driver.Row, error) {
-	return scan(func(dest ...any) error {
-		return t.queryRow(ctx, load, []any{[]byte(sid), []byte(sid)}, dest...)
-	})
-}
-
 // CreateRow implements [row.Table].
 func (t *table) CreateRow(ctx context.Context, req driver.CreateRequest, text string) (result driver.SaveResult, err error) {
 	version, err := t.version(ctx, text)

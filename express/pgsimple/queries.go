@@ -150,12 +150,12 @@ SELECT $COLUMNS
 FROM (
 	SELECT sid, sess, expire, $ID AS id
 	FROM $TABLE
-	WHERE strpos(sess::text, $MEMBER) > 0 AND strpos(sess::text, $3::text) > 0 AND $LIVE
+	WHERE strpos(sess::text, $MEMBER) > 0 AND strpos(sess::text, $1::text) > 0 AND $LIVE
 	OFFSET 0
 ) AS live
-WHERE id > $1
+WHERE id > $2
 ORDER BY id
-LIMIT $2`)
+LIMIT $3`)
 
 var inOrder = statements.Add(`
 SELECT $COLUMNS

@@ -9,11 +9,6 @@ import (
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
-// LoadRow implements [row.Table].
-func (t *table) LoadRow(ctx context.Context, sid driver.Verifier) (driver.Row, error) {
-	return scan(func(dest ...any) error { return t.get(ctx, 1, dest, load, string(sid)) })
-}
-
 // CreateRow implements [row.Table].
 func (t *table) CreateRow(ctx context.Context, req driver.CreateRequest, text string) (result driver.SaveResult, err error) {
 	err = t.get(ctx, retry.Many, []any{&result.Version}, create, string(req.Verifier), row.Idle(req.Life), text)

@@ -49,7 +49,9 @@ type table struct {
 }
 
 func newStore(t *table) *Store {
-	rows := &row.Store{Name: "pgsimple", Table: t}
+	rows := &row.Store{Name: "pgsimple", Table: t, Statements: row.Statements{
+		Load: load, Text: text, ByID: byID, ByUser: byUser, List: list, ListUser: listUser, InOrder: inOrder, Stats: stats,
+	}}
 	return &Store{rows, rows}
 }
 
@@ -61,6 +63,9 @@ func (t *table) Explain(err error) error {
 	}
 	return pgerr.Explain(err, t.name, row.Misfit)
 }
+
+// Args implements [row.Table].
+func (t *table) Args(sid driver.Verifier) []any { return []any{string(sid)} }
 
 // Holds implements [row.Table].
 func (t *table) Holds(sid driver.Verifier) bool { return row.Usable(sid) }

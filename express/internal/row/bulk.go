@@ -13,7 +13,7 @@ import (
 // A Found is a row that a read of the whole table found, dead or alive. With the
 // version in the condition, a statement ends the row only as it was found.
 type Found struct {
-	Sid     string
+	Sid     driver.Verifier
 	Version driver.Version
 }
 
@@ -29,11 +29,11 @@ func Owned(text []byte, user string) (driver.Version, error) {
 // EndUser ends up to req.Limit live rows of req.User and all the dead ones that it
 // meets, because Node can bring a dead row back to life. find returns the rows
 // whose text says they may be the user's, and end ends one.
-func EndUser(req driver.EndAllRequest, find func(each func(sid string, text []byte)) error, end func(Found) error) (ended int, err error) {
+func EndUser(req driver.EndAllRequest, find func(each func(sid driver.Verifier, text []byte)) error, end func(Found) error) (ended int, err error) {
 	err = Until(func() (done bool, err error) {
 		var rows []Found
-		err = find(func(sid string, text []byte) {
-			if version, err := Owned(text, req.User); err == nil && !slices.Contains(req.Except, ID(sid)) {
+		err = find(func(sid driver.Verifier, text []byte) {
+			if version, err := Owned(text, req.User); err == nil && !slices.Contains(req.Except, ID(string(sid))) {
 				rows = append(rows, Found{sid, version})
 			}
 		})
