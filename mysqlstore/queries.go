@@ -1,6 +1,9 @@
 package mysqlstore
 
-import "github.com/sqlsessions/sessions/internal/stmt"
+import (
+	"github.com/sqlsessions/sessions/internal/native"
+	"github.com/sqlsessions/sessions/internal/stmt"
+)
 
 // The statements. They share the tokens that follow; $TABLE is the table, and $KEYS stands
 // for as many places as there are keys.
@@ -72,15 +75,8 @@ var statements = stmt.NewList(
 	"$HOURS", `TIMESTAMP'2000-01-01 00:00:00'`, // from where hours are counted
 )
 
-// What endAll and list select; byID is for list alone.
-const (
-	byUser = iota
-	byLabel
-	everything
-	byID
-)
-
-var selections = [...]string{byUser: `user_id = ?`, byLabel: `label = ?`, everything: `TRUE`, byID: `id = ?`}
+// What endAll and list select.
+var selections = [...]string{native.ByUser: `user_id = ?`, native.ByLabel: `label = ?`, native.Everything: `TRUE`, native.ByID: `id = ?`}
 
 var load = statements.Add(`
 SELECT $COLUMNS
@@ -200,7 +196,7 @@ SELECT id
 FROM $TABLE
 WHERE $SELECTED AND id > ? AND expires_at > $NOW
 ORDER BY id
-LIMIT ?`, "$SELECTED", selections[:byID]...)
+LIMIT ?`, "$SELECTED", selections[:native.ByID]...)
 
 // By primary key, so it locks the rows that it ends and no gap between rows. Otherwise the
 // optimizer could choose the index on users, take its locks in the reverse order of a save,
@@ -208,7 +204,7 @@ LIMIT ?`, "$SELECTED", selections[:byID]...)
 var endAllKeys = statements.AddEach(`
 DELETE $TABLE
 FROM $TABLE FORCE INDEX (PRIMARY)
-WHERE id IN ($KEYS) AND $SELECTED AND expires_at > $NOW`, "$SELECTED", selections[:byID]...)
+WHERE id IN ($KEYS) AND $SELECTED AND expires_at > $NOW`, "$SELECTED", selections[:native.ByID]...)
 
 var list = statements.AddEach(`
 SELECT id, $COLUMNS

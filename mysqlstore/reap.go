@@ -13,7 +13,6 @@ import (
 // A mark is where a row is in the index on reap_after.
 type mark struct{ after, key []byte }
 
-// Reap implements [native.Table].
 func (t *table) Reap(ctx context.Context, req driver.ReapRequest) (result driver.ReapResult, err error) {
 	// It starts after the mark of the previous batch. From the first row, each batch would
 	// read past the rows that all those before deleted, which stay in the index until they

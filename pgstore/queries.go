@@ -1,6 +1,9 @@
 package pgstore
 
-import "github.com/sqlsessions/sessions/internal/stmt"
+import (
+	"github.com/sqlsessions/sessions/internal/native"
+	"github.com/sqlsessions/sessions/internal/stmt"
+)
 
 // The statements. They share the tokens that follow; $TABLE is the table.
 //
@@ -43,13 +46,7 @@ var (
 )
 
 // What endAll and list select.
-const (
-	byUser = iota
-	byLabel
-	everything
-)
-
-var selections = [...]string{byUser: `user_id = $1`, byLabel: `label = $1`, everything: `$1 = ''`}
+var selections = [...]string{native.ByUser: `user_id = $1`, native.ByLabel: `label = $1`, native.Everything: `$1 = ''`}
 
 var load = statements.Add(`
 SELECT $COLUMNS

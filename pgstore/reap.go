@@ -24,7 +24,6 @@ type dueList struct {
 // ahead is how many rows one search finds. A larger batch finds its rows by itself.
 const ahead = 10_000
 
-// Reap implements [native.Table].
 func (t *table) Reap(ctx context.Context, req driver.ReapRequest) (driver.ReapResult, error) {
 	if req.Limit < ahead {
 		return t.reapListed(ctx, req.Limit)

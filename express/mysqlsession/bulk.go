@@ -12,7 +12,6 @@ import (
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
-// EndRow implements [row.Table].
 func (t *table) EndRow(ctx context.Context, sid driver.Verifier, version any) (deleted, live bool, err error) {
 	n, err := mysqldb.Affected(t.exec(ctx, endLive, []byte(sid), []byte(sid), version, version))
 	if err != nil || n > 0 {
@@ -22,7 +21,7 @@ func (t *table) EndRow(ctx context.Context, sid driver.Verifier, version any) (d
 	return n > 0, false, err
 }
 
-// EndRows implements [row.Table]. It runs in REPEATABLE READ, which locks the gaps between
+// EndRows runs in REPEATABLE READ, which locks the gaps between
 // rows too. Otherwise a row whose sid changes at the same time could move to where the
 // statements have already been.
 func (t *table) EndRows(ctx context.Context, except []driver.ID, limit int) (ended int, err error) {

@@ -33,7 +33,6 @@ func (t *table) queryRow(ctx context.Context, query stmt.ID, args []any, dest ..
 	return row.Answer(ctx, t.db.QueryRow(ctx, t.sql[query], args, dest...))
 }
 
-// Query implements [row.Table].
 func (t *table) Query(ctx context.Context, query stmt.ID, args []any, each func(scan func(...any) error) error) error {
 	return row.Answer(ctx, t.db.Query(ctx, t.sql[query], args, each))
 }

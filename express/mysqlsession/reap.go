@@ -11,7 +11,7 @@ import (
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
-// ReapRows implements [row.Table]. It needs two statements, and so a transaction: MySQL has no
+// ReapRows needs two statements, and so a transaction: MySQL has no
 // DELETE with SKIP LOCKED. READ COMMITTED takes no locks on the gaps between rows, and
 // keeps none on rows that are not expired.
 func (t *table) ReapRows(ctx context.Context, limit int) (deleted int, err error) {

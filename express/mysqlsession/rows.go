@@ -8,7 +8,6 @@ import (
 	"github.com/sqlsessions/sessions/express/internal/row"
 )
 
-// CreateRow implements [row.Table].
 func (t *table) CreateRow(ctx context.Context, req driver.CreateRequest, text string) (result driver.SaveResult, err error) {
 	version, err := t.version(ctx, text)
 	if err == nil {
@@ -30,7 +29,6 @@ func (t *table) version(ctx context.Context, text string) (version driver.Versio
 	return version, err
 }
 
-// SaveRow implements [row.Table].
 func (t *table) SaveRow(ctx context.Context, req driver.SaveRequest, text string) (result driver.SaveResult, err error) {
 	version, err := t.version(ctx, text)
 	if err != nil {
@@ -50,7 +48,6 @@ func (t *table) SaveRow(ctx context.Context, req driver.SaveRequest, text string
 	return driver.SaveResult{Version: version}, nil
 }
 
-// TouchRow implements [row.Table].
 func (t *table) TouchRow(ctx context.Context, req driver.TouchRequest) error {
 	sid, idle := []byte(req.Verifier), req.Life.Idle.Microseconds()
 	return t.update(ctx, touch, idle, idle-req.Life.Throttle.Microseconds(), idle, sid, sid)

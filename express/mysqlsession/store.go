@@ -40,7 +40,7 @@ func (s *Store) Page(ctx context.Context, after driver.Verifier, limit int) ([]d
 	return s.rows.Page(ctx, after, limit)
 }
 
-// A table is the store's methods.
+// A table is the store's methods. It implements [row.Table].
 type table struct {
 	db    *stmt.Cache
 	name  string
@@ -55,7 +55,6 @@ func newStore(t *table) *Store {
 	return &Store{rows, rows}
 }
 
-// Explain implements [row.Table].
 func (t *table) Explain(err error) error {
 	if myerr.SafeUpdates(err) { // MariaDB does not count FORCE INDEX
 		return fmt.Errorf("the reaper needs sql_safe_updates to be off: %w", err)
@@ -63,11 +62,8 @@ func (t *table) Explain(err error) error {
 	return myerr.Explain(err, t.name, row.Misfit)
 }
 
-// Args implements [row.Table].
 func (t *table) Args(sid driver.Verifier) []any { return []any{[]byte(sid), []byte(sid)} }
 
-// Holds implements [row.Table].
 func (t *table) Holds(sid driver.Verifier) bool { return t.shape.takesSid(sid) }
 
-// CheckText implements [row.Table].
 func (t *table) CheckText(text []byte) error { return t.shape.checkText(text) }

@@ -9,7 +9,6 @@ import (
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
-// EndRow implements [row.Table].
 func (t *table) EndRow(ctx context.Context, sid driver.Verifier, version any) (deleted, live bool, err error) {
 	err = t.get(ctx, retry.Many, []any{&live}, end, string(sid), version)
 	if errors.Is(err, driver.ErrNotFound) && version != nil { // it may have another version
@@ -18,7 +17,6 @@ func (t *table) EndRow(ctx context.Context, sid driver.Verifier, version any) (d
 	return err == nil, live, err
 }
 
-// EndRows implements [row.Table].
 func (t *table) EndRows(ctx context.Context, except []driver.ID, limit int) (ended int, err error) {
 	ids, err := json.Marshal(append([]driver.ID{}, except...)) // [], not null
 	if err != nil {
@@ -33,7 +31,6 @@ func (t *table) EndRows(ctx context.Context, except []driver.ID, limit int) (end
 	return min(ended+rest, limit), err // more than that only if rows came or moved while it ran
 }
 
-// ReapRows implements [row.Table].
 func (t *table) ReapRows(ctx context.Context, limit int) (deleted int, err error) {
 	err = t.get(ctx, retry.Few, []any{&deleted}, reap, limit)
 	return deleted, err

@@ -16,7 +16,6 @@ func (t *table) get(ctx context.Context, tries int, dest []any, query stmt.ID, a
 	}))
 }
 
-// Query implements [row.Table].
 func (t *table) Query(ctx context.Context, query stmt.ID, args []any, each func(scan func(...any) error) error) error {
 	found, err := t.db.QueryContext(ctx, t.sql[query], args...)
 	if err != nil {

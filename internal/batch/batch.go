@@ -98,7 +98,6 @@ func superseded(ended *WriteCall, waits native.Write) error {
 	return native.Superseded(ended.In.SaveRequest, ended.Out, ended.Err, waits.SaveRequest)
 }
 
-// LoadRow implements [native.Rows], as do the methods below.
 func (r *rows) LoadRow(ctx context.Context, l native.Lookup) (driver.Row, error) {
 	return r.loads.Do(ctx, l)
 }

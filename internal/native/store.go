@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/sqlsessions/sessions/driver"
-	"github.com/sqlsessions/sessions/internal/cause"
 	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
@@ -22,6 +21,25 @@ func KeyOf(id driver.ID) []byte {
 
 // BytesOf returns a copy, so that what the key is part of can stay on the stack.
 func BytesOf(key Key) []byte { return key[:] }
+
+// What EndAll and List select. ByID is for List alone.
+const (
+	ByUser = iota
+	ByLabel
+	Everything
+	ByID
+)
+
+// Selection returns what is selected, and by what name if any.
+func Selection(user, label string) (which int, name []any) {
+	switch {
+	case user != "":
+		return ByUser, []any{user}
+	case label != "":
+		return ByLabel, []any{label}
+	}
+	return Everything, nil
+}
 
 // A Lookup is one row to load.
 type Lookup struct {
@@ -70,13 +88,9 @@ type Table interface {
 	Stats(ctx context.Context) (driver.Stats, error)
 	Reap(ctx context.Context, req driver.ReapRequest) (driver.ReapResult, error)
 
-	// Explain adds to an error the sentinel by which callers tell it from others, or
-	// advice for an operator.
-	Explain(err error) error
-
-	// Interrupted reports whether an error may come from the end of a context that it
-	// does not wrap.
-	Interrupted(err error) bool
+	// Explain adds to an error the sentinel by which callers tell it from others or advice
+	// for an operator, and why ctx ended if the error comes from that.
+	Explain(ctx context.Context, err error) error
 }
 
 type store struct {
@@ -98,8 +112,7 @@ func (s *store) wrap(ctx context.Context, op string, err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		err = driver.ErrNotFound
 	}
-	err = cause.Add(ctx, s.table.Explain(err), s.table.Interrupted)
-	return fmt.Errorf("%s: %s: %w", s.name, op, err)
+	return fmt.Errorf("%s: %s: %w", s.name, op, s.table.Explain(ctx, err))
 }
 
 func (s *store) written(ctx context.Context, op string, result driver.SaveResult, err error) (driver.SaveResult, error) {
