@@ -90,6 +90,19 @@ func (s *suite) is(err, want error) {
 	}
 }
 
+// refused checks the error of a create or save.
+func (s *suite) refused(want error) func(driver.Version, error) {
+	return func(_ driver.Version, err error) { s.Helper(); s.is(err, want) }
+}
+
+// expires checks in how much time a row expires.
+func (s *suite) expires(ref driver.Ref, want time.Duration) {
+	s.Helper()
+	if got := s.load(ref).ExpiresIn; !near(got, want) {
+		s.Errorf("expires in %v, want %v", got, want)
+	}
+}
+
 func (s *suite) tryCreate(r driver.Row, life driver.Life) (driver.Version, error) {
 	result, err := s.store.Create(s.Context(), driver.CreateRequest{Ref: r.Ref, User: r.User, Label: r.Label, Data: r.Data, Life: life})
 	return result.Version, err
@@ -198,6 +211,28 @@ func (s *suite) list(req driver.ListRequest) []driver.Row {
 	rows, err := s.store.List(s.Context(), req)
 	s.must(err)
 	return rows
+}
+
+// ends, lists and reaps check how many rows a call ends, lists or deletes.
+func (s *suite) ends(want int, req driver.EndAllRequest) {
+	s.Helper()
+	if n := s.endAll(req); n != want {
+		s.Errorf("ended %d rows, want %d: %+v", n, want, req)
+	}
+}
+
+func (s *suite) lists(want int, req driver.ListRequest) {
+	s.Helper()
+	if n := len(s.list(req)); n != want {
+		s.Errorf("listed %d rows, want %d: %+v", n, want, req)
+	}
+}
+
+func (s *suite) reaps(want, limit int) {
+	s.Helper()
+	if n := s.reap(limit); n != want {
+		s.Errorf("deleted %d rows, want %d", n, want)
+	}
 }
 
 func (s *suite) stats() driver.Stats {
