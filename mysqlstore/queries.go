@@ -18,7 +18,7 @@ import (
 var statements = stmt.NewList(
 	// The columns of a row, after its ID. Data comes as bytes, so the connection's
 	// character set does not matter. CAST would do that too, at twice the cost, and
-	// on MariaDB gives NULL for what is larger than the server's max_allowed_packet.
+	// on MariaDB gives NULL for data that is larger than the server's max_allowed_packet.
 	"$COLUMNS", `verifier, user_id, label, CONVERT(data USING binary), version, format,
 		TIMESTAMPDIFF(MICROSECOND, $UNIX, created_at),
 		TIMESTAMPDIFF(MICROSECOND, $UNIX, authenticated_at),
@@ -72,7 +72,7 @@ var statements = stmt.NewList(
 
 	"$NOW", `UTC_TIMESTAMP(6)`,
 	"$UNIX", `TIMESTAMP'1970-01-01 00:00:00'`,
-	"$HOURS", `TIMESTAMP'2000-01-01 00:00:00'`, // from where hours are counted
+	"$HOURS", `TIMESTAMP'2000-01-01 00:00:00'`, // hours are counted from here
 )
 
 // What endAll and list select.
@@ -241,7 +241,7 @@ DELETE $TABLE
 FROM $TABLE FORCE INDEX (PRIMARY)
 WHERE id IN ($KEYS) AND $DEAD`)
 
-// The year is in place of an expiry that has no full hour after it.
+// The year replaces an expiry that has no full hour after it.
 var postpone = statements.Add(`
 UPDATE $TABLE FORCE INDEX (PRIMARY)
 SET reap_after = $HOURS + INTERVAL 1 + TIMESTAMPDIFF(HOUR, $HOURS, LEAST(expires_at, TIMESTAMP'9000-01-01 00:00:00')) HOUR

@@ -76,9 +76,9 @@ SELECT verifier
 FROM $TABLE
 WHERE id = $1::uuid AND expires_at > now()`)
 
-// Returns whether the row is certainly there, or nothing where it was not. The last
-// SELECT sees the table as it was before the UPDATE. What was due then and was not
-// moved has been changed by another statement since.
+// Returns whether the row is certainly there, or nothing if it was not. The last SELECT
+// sees the table as it was before the UPDATE. A row that was due then and was not moved
+// has been changed by another statement since.
 var touch = statements.Add(`
 WITH moved AS (
 	UPDATE $TABLE

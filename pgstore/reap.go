@@ -11,7 +11,7 @@ import (
 	"github.com/sqlsessions/sessions/internal/stmt"
 )
 
-// A dueList says where the rows are that a reaper has to look at, for all batches of a
+// A dueList has the places of the rows that a reaper has to check, for all batches of a
 // sweep. Dead rows stay in the index for as long as some transaction can see them, for
 // example a backup, and each search of the index reads past all of them.
 type dueList struct {
@@ -65,7 +65,7 @@ func (t *table) reapBatch(ctx context.Context, result *driver.ReapResult, reap, 
 	return result.Deleted + int(moved), err
 }
 
-// search returns where the first rows are whose mark has come.
+// search returns the places of the first rows that are due.
 func (t *table) search(ctx context.Context) (at texts, err error) {
 	err = t.each(ctx, retry.Few, search, func() { at = nil }, func(r rows) error {
 		at = append(at, "")

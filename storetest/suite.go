@@ -26,7 +26,7 @@ const (
 	absolute = 24 * time.Hour
 )
 
-// life is for a new row, and saving for one that keeps its absolute limit.
+// life is a new row's, and saving keeps the absolute limit.
 var (
 	life   = driver.Life{Idle: idle, Absolute: absolute}
 	saving = driver.Life{Idle: idle}

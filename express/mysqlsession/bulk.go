@@ -22,8 +22,8 @@ func (t *table) EndRow(ctx context.Context, sid driver.Verifier, version any) (d
 }
 
 // EndRows runs in REPEATABLE READ, which locks the gaps between
-// rows too. Otherwise a row whose sid changes at the same time could move to where the
-// statements have already been.
+// rows too. Otherwise a row whose sid changes at the same time could move to rows that
+// the statements have already passed.
 func (t *table) EndRows(ctx context.Context, except []driver.ID, limit int) (ended int, err error) {
 	ids := make([]string, len(except))
 	for i, id := range except {

@@ -38,7 +38,7 @@ func (t *table) SaveRow(ctx context.Context, req driver.SaveRequest, text string
 	err = t.update(ctx, save, []byte(req.Verifier), row.Idle(req.Life), text, sid, sid, int64(req.Version))
 	if errors.Is(err, driver.ErrNotFound) {
 		var live bool
-		if err = t.queryRow(ctx, current, []any{sid, sid}, &live); err == nil {
+		if err = t.queryRow(ctx, exists, []any{sid, sid}, &live); err == nil {
 			err = driver.ErrConflict
 		}
 	}

@@ -24,26 +24,11 @@ type shape struct {
 type column struct {
 	Type      string
 	Unsigned  bool
-	Length    int64  // in characters, 0 where that means nothing
-	Bytes     int64  // likewise
-	Charset   string // "" where it has none
+	Length    int64  // in characters, 0 if it has none
+	Bytes     int64  // the same in bytes
+	Charset   string // "" if it has none
 	Collation string
 }
-
-const (
-	// MariaDB and MySQL differ in the case of these columns' names, and lengths of
-	// longtext are unsigned.
-	inspectColumns = `SELECT COLUMN_NAME, LOWER(DATA_TYPE), LOCATE('unsigned', LOWER(COLUMN_TYPE)) > 0,
-	CAST(COALESCE(CHARACTER_MAXIMUM_LENGTH, 0) AS SIGNED), CAST(COALESCE(CHARACTER_OCTET_LENGTH, 0) AS SIGNED),
-	COALESCE(CHARACTER_SET_NAME, ''), COALESCE(COLLATION_NAME, '')
-	FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = COALESCE(NULLIF(?, ''), DATABASE()) AND TABLE_NAME = ?`
-
-	// Indexes with their first columns, and whether each keeps that column's values unique.
-	inspectIndexes = `SELECT INDEX_NAME, COALESCE(MAX(CASE WHEN SEQ_IN_INDEX = 1 THEN COLUMN_NAME END), ''),
-	MAX(NON_UNIQUE) = 0 AND COUNT(*) = 1 AND MAX(COALESCE(SUB_PART, 0)) = 0
-	FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = COALESCE(NULLIF(?, ''), DATABASE()) AND TABLE_NAME = ?
-	GROUP BY INDEX_NAME`
-)
 
 func (s *shape) inspect(ctx context.Context, db *sql.DB, o Options) error {
 	s.columns = map[string]column{}

@@ -48,7 +48,7 @@ type Lookup struct {
 }
 
 // RefOf returns how a client refers to the row with this key and verifier. It has the
-// lookup's strings where they are equal, so that they need not be made again.
+// lookup's strings if they are equal, so that they need not be made again.
 func (l *Lookup) RefOf(key Key, verifier []byte) driver.Ref {
 	ref := l.Ref
 	if ref.ID == "" || l.Key != key {
