@@ -236,7 +236,7 @@ ORDER BY reap_after, id
 LIMIT ?
 FOR UPDATE SKIP LOCKED`)
 
-var deleteDead = statements.Add(`
+var reap = statements.Add(`
 DELETE $TABLE
 FROM $TABLE FORCE INDEX (PRIMARY)
 WHERE id IN ($KEYS) AND $DEAD`)

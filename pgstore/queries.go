@@ -210,7 +210,7 @@ WITH locked AS (
 DELETE FROM $TABLE
 WHERE $IS_DEAD AND ctid = ANY (ARRAY(SELECT at FROM locked)) AND (id IN (SELECT id FROM locked)) IS TRUE`)
 
-var move = statements.Add(`
+var postpone = statements.Add(`
 WITH locked AS (
 	SELECT ctid AS at, id
 	FROM $TABLE
@@ -236,7 +236,7 @@ WITH locked AS (
 DELETE FROM $TABLE
 WHERE $IS_DEAD AND ctid = ANY (ARRAY(SELECT at FROM locked)) AND (id IN (SELECT id FROM locked)) IS TRUE`)
 
-var moveFirst = statements.Add(`
+var postponeFirst = statements.Add(`
 WITH locked AS (
 	SELECT ctid AS at, id
 	FROM $TABLE

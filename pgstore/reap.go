@@ -40,13 +40,13 @@ func (t *table) reapListed(ctx context.Context, limit int) (result driver.ReapRe
 		}
 		batch = t.due.refill(found, limit)
 	}
-	done, err := t.reapBatch(ctx, &result, reap, move, batch, len(batch))
+	done, err := t.reapBatch(ctx, &result, reap, postpone, batch, len(batch))
 	result.More = t.due.done(batch, done) && err == nil
 	return result, err
 }
 
 func (t *table) reapFirst(ctx context.Context, limit int) (result driver.ReapResult, err error) {
-	done, err := t.reapBatch(ctx, &result, reapFirst, moveFirst, limit, limit)
+	done, err := t.reapBatch(ctx, &result, reapFirst, postponeFirst, limit, limit)
 	// Rows that changed between search and lock are left out, so there may be more even
 	// after a short batch.
 	result.More = done > 0 && err == nil
@@ -55,13 +55,13 @@ func (t *table) reapFirst(ctx context.Context, limit int) (result driver.ReapRes
 
 // reapBatch deletes the dead rows of a batch, and moves the marks of those that are
 // alive if there may be any.
-func (t *table) reapBatch(ctx context.Context, result *driver.ReapResult, reap, move stmt.ID, batch any, size int) (done int, err error) {
+func (t *table) reapBatch(ctx context.Context, result *driver.ReapResult, reap, postpone stmt.ID, batch any, size int) (done int, err error) {
 	deleted, err := t.exec(ctx, reap, batch)
 	result.Deleted = int(deleted)
 	if err != nil || result.Deleted >= size {
 		return result.Deleted, err
 	}
-	moved, err := t.exec(ctx, move, batch)
+	moved, err := t.exec(ctx, postpone, batch)
 	return result.Deleted + int(moved), err
 }
 

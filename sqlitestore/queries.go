@@ -66,6 +66,12 @@ SET version = ?5,
 	reap_after = min(reap_after, (min($NOW + ?3, $LIMIT) / 3600000 + 1) * 3600000)
 WHERE id = ?1 AND verifier = ?2 AND version = ?11 AND $LIVE`)
 
+// Whether the row is there, if a save or touch changed nothing.
+var state = statements.Add(`
+SELECT 1
+FROM $TABLE
+WHERE id = ?1 AND verifier = ?2 AND $LIVE`)
+
 // The throttle is in the condition, so that of many parallel requests one writes. It also
 // keeps a touch from moving an expiry backward.
 var touch = statements.Add(`
@@ -73,12 +79,6 @@ UPDATE $TABLE
 SET expires_at = min($NOW + ?3, absolute_expires_at)
 WHERE id = ?1 AND verifier = ?2 AND $LIVE
 	AND expires_at <= min($NOW + ?3, absolute_expires_at) - ?4`)
-
-// Whether the row is there, if a save or touch changed nothing.
-var state = statements.Add(`
-SELECT 1
-FROM $TABLE
-WHERE id = ?1 AND verifier = ?2 AND $LIVE`)
 
 // A row that is past its expiry goes too: a clock that is set back must not revive what a
 // user has ended.

@@ -30,8 +30,3 @@ func (t *table) EndRows(ctx context.Context, except []driver.ID, limit int) (end
 	err = t.get(ctx, retry.Many, []any{&rest}, endRest, string(ids))
 	return min(ended+rest, limit), err // more than that only if rows came or moved while it ran
 }
-
-func (t *table) ReapRows(ctx context.Context, limit int) (deleted int, err error) {
-	err = t.get(ctx, retry.Few, []any{&deleted}, reap, limit)
-	return deleted, err
-}
