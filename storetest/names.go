@@ -32,7 +32,7 @@ var nameRules = []rule{
 		for _, id := range badIDs(r.ID) {
 			s.is(s.tryEnd(id), driver.ErrNotFound)
 			s.is(s.tryEndOf("", id), driver.ErrNotFound)
-			s.lists(0, driver.ListRequest{ID: id, Limit: 10})
+			s.listsNone(driver.ListRequest{ID: id, Limit: 10})
 		}
 		s.is(s.tryEnd(""), driver.ErrNotFound)
 		s.unchanged(r)

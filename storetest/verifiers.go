@@ -139,7 +139,7 @@ var endRules = []rule{
 		}
 		s.gone(r.Ref, to)
 		s.count(0)
-		s.lists(0, driver.ListRequest{User: "alice", Limit: 10})
+		s.listsNone(driver.ListRequest{User: "alice", Limit: 10})
 	}},
 	{"end spares another user's row", func(s *suite) {
 		r, visitor := s.createAs("alice", life), s.create()

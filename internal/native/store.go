@@ -200,7 +200,7 @@ func (s *store) List(ctx context.Context, req driver.ListRequest) (rows []driver
 	switch {
 	case err != nil:
 	case req.After != "" && !req.After.Valid():
-		err = fmt.Errorf("After: %w", notID(req.After))
+		err = fmt.Errorf("the ID to list after: %w", notID(req.After))
 	case req.ID == "" || req.ID.Valid() && req.ID > req.After:
 		rows, err = s.table.List(ctx, req)
 	}
