@@ -80,7 +80,7 @@ func (c column) unicode() bool { return c.Charset == "utf8mb4" || c.threeBytes()
 
 func (c column) threeBytes() bool { return c.Charset == "utf8mb3" || c.Charset == "utf8" }
 
-// holds reports whether a column can keep a text as it is: a server that is not in
+// holds reports whether a column can keep a text unchanged: a server that is not in
 // strict mode would put question marks into it.
 func (c column) holds(text string) bool {
 	for _, r := range text {
@@ -91,14 +91,14 @@ func (c column) holds(text string) bool {
 	return true
 }
 
-// takesSid reports whether the column can hold a sid as it is.
+// takesSid reports whether the column can hold a sid unchanged.
 func (s *shape) takesSid(sid driver.Verifier) bool {
 	return row.Usable(sid) && s.id.holds(string(sid)) &&
 		int64(utf8.RuneCountInString(string(sid))) <= s.id.Length && int64(len(sid)) <= s.id.Bytes
 }
 
 // checkText returns why the column can't hold a session: a server that is not in
-// strict mode would cut it off.
+// strict mode would truncate it.
 func (s *shape) checkText(text []byte) error {
 	switch {
 	case !utf8.Valid(text):
@@ -114,9 +114,8 @@ func (s *shape) checkText(text []byte) error {
 	return nil
 }
 
-// text is an id as it stands in a statement, as bytes that are UTF-8 whatever
-// character set the connection has, and with the column's collation, so that
-// the index can be used.
+// text is how a statement takes an id: as bytes that are UTF-8, whatever character set the
+// connection has, and with the column's collation, so that the index can be used.
 func (s *shape) text() string {
 	if s.id.Charset == "" {
 		return "CAST(? AS BINARY)"
@@ -124,8 +123,8 @@ func (s *shape) text() string {
 	return "CONVERT(CAST(? AS BINARY) USING " + s.id.Charset + ") COLLATE " + s.id.Collation
 }
 
-// document is a session as it stands in a statement. Else an emoji would become
-// "?" through a connection of utf8mb3.
+// document is how a statement takes a session. Otherwise an emoji would become "?" through
+// a connection of utf8mb3.
 func (s *shape) document() string {
 	if s.json {
 		return "CONVERT(CAST(? AS BINARY) USING utf8mb4)"
