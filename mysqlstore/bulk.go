@@ -10,7 +10,6 @@ import (
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
-// End implements [native.Table].
 func (t *table) End(ctx context.Context, req driver.EndRequest) error {
 	args := []any{native.KeyOf(req.ID), true, nil}
 	if req.User != nil {
@@ -25,16 +24,14 @@ func (t *table) End(ctx context.Context, req driver.EndRequest) error {
 	return err
 }
 
-// EndAll implements [native.Table].
-//
-// It keeps no lock from one statement to the next, so each of them says which rows
+// EndAll keeps no lock from one statement to the next, so each of them says which rows
 // it is about: one that became another user's in between is spared.
 func (t *table) EndAll(ctx context.Context, req driver.EndAllRequest) (ended int, err error) {
 	except := make(map[rowID]bool, len(req.Except))
 	for _, id := range req.Except {
 		except[rowID(native.KeyOf(id))] = true
 	}
-	which, selected := selection(req.User, req.Label)
+	which, selected := native.Selection(req.User, req.Label)
 	after := []byte{}
 	for ended < req.Limit {
 		limit, found := req.Limit-ended, 0
@@ -63,22 +60,10 @@ func (t *table) EndAll(ctx context.Context, req driver.EndAllRequest) (ended int
 	return ended, nil
 }
 
-// selection returns what EndAll and List select, and by what name.
-func selection(user, label string) (which int, selected []any) {
-	switch {
-	case user != "":
-		return byUser, []any{user}
-	case label != "":
-		return byLabel, []any{label}
-	}
-	return everything, nil
-}
-
-// List implements [native.Table].
 func (t *table) List(ctx context.Context, req driver.ListRequest) (found []driver.Row, err error) {
-	which, selected := selection(req.User, req.Label)
+	which, selected := native.Selection(req.User, req.Label)
 	if req.ID != "" {
-		which, selected = byID, []any{native.KeyOf(req.ID)}
+		which, selected = native.ByID, []any{native.KeyOf(req.ID)}
 	}
 	after := []byte{}
 	if req.After != "" {
@@ -93,7 +78,6 @@ func (t *table) List(ctx context.Context, req driver.ListRequest) (found []drive
 	return found, err
 }
 
-// Stats implements [native.Table].
 func (t *table) Stats(ctx context.Context) (n driver.Stats, err error) {
 	err = t.db.QueryRow(ctx, t.sql[stats], nil, &n.Live, &n.Dead)
 	return n, err

@@ -15,7 +15,6 @@ import (
 	"github.com/sqlsessions/sessions/internal/stmt"
 )
 
-// LoadRows implements [batch.Table].
 func (t *table) LoadRows(ctx context.Context, calls []*batch.LoadCall, byKey map[native.Key]*batch.LoadCall) error {
 	keys := make([]any, len(calls))
 	for i, c := range calls {
@@ -38,7 +37,6 @@ func (t *table) LoadRows(ctx context.Context, calls []*batch.LoadCall, byKey map
 	})
 }
 
-// CreateRows implements [batch.Table].
 func (t *table) CreateRows(ctx context.Context, calls []*batch.WriteCall) {
 	for _, c := range calls {
 		c.In.Version = c.In.NewVersion
@@ -46,7 +44,7 @@ func (t *table) CreateRows(ctx context.Context, calls []*batch.WriteCall) {
 	t.changeAll(ctx, createMany, calls, (*array).row, 0)
 }
 
-// SaveRows implements [batch.Table]. It saves the rows whose version is that of their call.
+// SaveRows saves the rows whose version is that of their call.
 func (t *table) SaveRows(ctx context.Context, calls []*batch.WriteCall) {
 	free := t.free(ctx, calls, true)
 	mask := int64(native.NewVersion())
@@ -62,7 +60,6 @@ func renews(c *batch.WriteCall) bool {
 	return c.In.Verifier != c.In.From.Verifier || c.In.Life.Absolute > 0 || c.In.Authenticated
 }
 
-// TouchRows implements [batch.Table].
 func (t *table) TouchRows(ctx context.Context, calls []*batch.WriteCall) {
 	if free := t.free(ctx, calls, false); len(free) > 0 {
 		if _, err := t.execMany(ctx, touchMany, free, (*array).touch); err != nil {

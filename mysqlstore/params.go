@@ -99,7 +99,7 @@ func (a *array) open(w *native.Write) {
 	a.hex(w.Key[:])
 }
 
-// close ends a row, with a bracket in place of the last comma.
+// close ends a row, with a bracket instead of the last comma.
 func (a *array) close() { a.json[len(a.json)-1] = ']' }
 
 // content adds the user, the label and the data.

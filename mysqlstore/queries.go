@@ -1,6 +1,9 @@
 package mysqlstore
 
-import "github.com/sqlsessions/sessions/internal/stmt"
+import (
+	"github.com/sqlsessions/sessions/internal/native"
+	"github.com/sqlsessions/sessions/internal/stmt"
+)
 
 // The statements. They share the tokens that follow; $TABLE is the table, and $KEYS stands
 // for as many places as there are keys.
@@ -15,7 +18,7 @@ import "github.com/sqlsessions/sessions/internal/stmt"
 var statements = stmt.NewList(
 	// The columns of a row, after its ID. Data comes as bytes, so the connection's
 	// character set does not matter. CAST would do that too, at twice the cost, and
-	// on MariaDB gives NULL for what is larger than the server's max_allowed_packet.
+	// on MariaDB gives NULL for data that is larger than the server's max_allowed_packet.
 	"$COLUMNS", `verifier, user_id, label, CONVERT(data USING binary), version, format,
 		TIMESTAMPDIFF(MICROSECOND, $UNIX, created_at),
 		TIMESTAMPDIFF(MICROSECOND, $UNIX, authenticated_at),
@@ -69,18 +72,11 @@ var statements = stmt.NewList(
 
 	"$NOW", `UTC_TIMESTAMP(6)`,
 	"$UNIX", `TIMESTAMP'1970-01-01 00:00:00'`,
-	"$HOURS", `TIMESTAMP'2000-01-01 00:00:00'`, // from where hours are counted
+	"$HOURS", `TIMESTAMP'2000-01-01 00:00:00'`, // hours are counted from here
 )
 
-// What endAll and list select; byID is for list alone.
-const (
-	byUser = iota
-	byLabel
-	everything
-	byID
-)
-
-var selections = [...]string{byUser: `user_id = ?`, byLabel: `label = ?`, everything: `TRUE`, byID: `id = ?`}
+// What endAll and list select.
+var selections = [...]string{native.ByUser: `user_id = ?`, native.ByLabel: `label = ?`, native.Everything: `TRUE`, native.ByID: `id = ?`}
 
 var load = statements.Add(`
 SELECT $COLUMNS
@@ -200,7 +196,7 @@ SELECT id
 FROM $TABLE
 WHERE $SELECTED AND id > ? AND expires_at > $NOW
 ORDER BY id
-LIMIT ?`, "$SELECTED", selections[:byID]...)
+LIMIT ?`, "$SELECTED", selections[:native.ByID]...)
 
 // By primary key, so it locks the rows that it ends and no gap between rows. Otherwise the
 // optimizer could choose the index on users, take its locks in the reverse order of a save,
@@ -208,7 +204,7 @@ LIMIT ?`, "$SELECTED", selections[:byID]...)
 var endAllKeys = statements.AddEach(`
 DELETE $TABLE
 FROM $TABLE FORCE INDEX (PRIMARY)
-WHERE id IN ($KEYS) AND $SELECTED AND expires_at > $NOW`, "$SELECTED", selections[:byID]...)
+WHERE id IN ($KEYS) AND $SELECTED AND expires_at > $NOW`, "$SELECTED", selections[:native.ByID]...)
 
 var list = statements.AddEach(`
 SELECT id, $COLUMNS
@@ -240,12 +236,12 @@ ORDER BY reap_after, id
 LIMIT ?
 FOR UPDATE SKIP LOCKED`)
 
-var deleteDead = statements.Add(`
+var reap = statements.Add(`
 DELETE $TABLE
 FROM $TABLE FORCE INDEX (PRIMARY)
 WHERE id IN ($KEYS) AND $DEAD`)
 
-// The year is in place of an expiry that has no full hour after it.
+// The year replaces an expiry that has no full hour after it.
 var postpone = statements.Add(`
 UPDATE $TABLE FORCE INDEX (PRIMARY)
 SET reap_after = $HOURS + INTERVAL 1 + TIMESTAMPDIFF(HOUR, $HOURS, LEAST(expires_at, TIMESTAMP'9000-01-01 00:00:00')) HOUR

@@ -13,7 +13,6 @@ import (
 // A mark is where a row is in the index on reap_after.
 type mark struct{ after, key []byte }
 
-// Reap implements [native.Table].
 func (t *table) Reap(ctx context.Context, req driver.ReapRequest) (result driver.ReapResult, err error) {
 	// It starts after the mark of the previous batch. From the first row, each batch would
 	// read past the rows that all those before deleted, which stay in the index until they
@@ -44,7 +43,7 @@ func (t *table) reapOnce(ctx context.Context, limit int, from *mark) (deleted in
 		if len(dead)+len(living) < limit {
 			last = nil
 		}
-		if deleted, err = t.execKeys(ctx, tx, deleteDead, dead); err != nil {
+		if deleted, err = t.execKeys(ctx, tx, reap, dead); err != nil {
 			return err
 		}
 		_, err = t.execKeys(ctx, tx, postpone, living)

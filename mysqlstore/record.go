@@ -10,7 +10,7 @@ import (
 	"github.com/sqlsessions/sessions/internal/native"
 )
 
-// A rowID is what the table has in place of an ID.
+// A rowID is an ID as the table has it.
 type rowID native.Key
 
 // A reader reads rows one after the other, and is allocated once for all of them.
@@ -37,8 +37,8 @@ func newReader() *reader {
 	return r
 }
 
-// row returns the row with the strings of the caller who asked for it, where they are
-// equal, or why it can't be read.
+// row returns the row with the strings of the caller that asked for it, if they are equal,
+// or why it can't be read.
 func (r *reader) row(asked *native.Lookup) (driver.Row, error) {
 	row := driver.Row{
 		Ref:     asked.RefOf(native.Key(r.id), r.verifier),

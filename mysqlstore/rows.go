@@ -9,7 +9,6 @@ import (
 	"github.com/sqlsessions/sessions/internal/native"
 )
 
-// LoadRow implements [native.Rows].
 func (t *table) LoadRow(ctx context.Context, l native.Lookup) (row driver.Row, err error) {
 	r := newReader()
 	r.id = rowID(l.Key)
@@ -19,7 +18,6 @@ func (t *table) LoadRow(ctx context.Context, l native.Lookup) (row driver.Row, e
 	return r.row(&l)
 }
 
-// CreateRow implements [native.Rows].
 func (t *table) CreateRow(ctx context.Context, w native.Write) (driver.SaveResult, error) {
 	var idle any = idle(w.Life)
 	_, err := t.exec(ctx, create, native.BytesOf(w.Key), []byte(w.Verifier), null(w.User), null(w.Label), w.Data,
@@ -27,7 +25,6 @@ func (t *table) CreateRow(ctx context.Context, w native.Write) (driver.SaveResul
 	return driver.SaveResult{Version: w.NewVersion}, err
 }
 
-// SaveRow implements [native.Rows].
 func (t *table) SaveRow(ctx context.Context, w native.Write) (driver.SaveResult, error) {
 	var id, proof any = native.BytesOf(w.Key), []byte(w.From.Verifier)
 	verifier := proof
@@ -53,7 +50,6 @@ func (t *table) check(ctx context.Context, ref driver.Ref, id any) error {
 	return err
 }
 
-// TouchRow implements [native.Rows].
 func (t *table) TouchRow(ctx context.Context, w native.Write) (none driver.SaveResult, err error) {
 	var idle any = w.Life.Idle.Microseconds()
 	result, err := mysqldb.Run(ctx, t.db, t.sql[touch], idle, w.Life.Throttle.Microseconds(), idle, native.BytesOf(w.Key), []byte(w.From.Verifier))

@@ -7,6 +7,7 @@ package mysqlstore
 
 import (
 	"cmp"
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/batch"
+	"github.com/sqlsessions/sessions/internal/cause"
 	"github.com/sqlsessions/sessions/internal/ident"
 	"github.com/sqlsessions/sessions/internal/myerr"
 	"github.com/sqlsessions/sessions/internal/mysqldb"
@@ -60,7 +62,7 @@ func (s *Store) With(o Options) (*Store, error) {
 	return newStore(s.db, name, o.OneByOne), nil
 }
 
-// A table is the store's methods.
+// A table is the store's methods. It implements [batch.Table] and [native.Table].
 type table struct {
 	db     *stmt.Cache
 	name   string
@@ -77,14 +79,10 @@ func newStore(db *stmt.Cache, name string, oneByOne bool) *Store {
 	return &Store{native.New("mysqlstore", rows, t), db}
 }
 
-// Explain implements [native.Table].
-func (t *table) Explain(err error) error { return myerr.Explain(err, t.name, native.Misfit) }
+func (t *table) Explain(ctx context.Context, err error) error {
+	return cause.Add(ctx, myerr.Explain(err, t.name, native.Misfit), myerr.Transient)
+}
 
-// Interrupted implements [native.Table].
-func (t *table) Interrupted(err error) bool { return myerr.Transient(err) }
-
-// Refused implements [batch.Table].
 func (t *table) Refused(err error) bool { return myerr.Refused(err) || errors.Is(err, errNotUTF8) }
 
-// Connections implements [batch.Table].
 func (t *table) Connections() int { return t.db.DB.Stats().MaxOpenConnections }

@@ -10,7 +10,6 @@ import (
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
-// End implements [native.Table].
 func (t *table) End(ctx context.Context, req driver.EndRequest) error {
 	var user any
 	if req.User != nil {
@@ -26,15 +25,15 @@ func (t *table) End(ctx context.Context, req driver.EndRequest) error {
 	return err
 }
 
-// EndAll implements [native.Table].
 func (t *table) EndAll(ctx context.Context, req driver.EndAllRequest) (total int, err error) {
-	which, selected := selection(req.User, req.Label)
+	which, _ := native.Selection(req.User, req.Label)
+	name := cmp.Or(req.User, req.Label)
 	except := uuidsOf(req.Except)
 	for {
 		var found, ended int
 		err := t.each(ctx, retry.Many, endAll[which], func() {}, func(r rows) error {
 			return r.Scan(&found, &ended)
-		}, selected, except, req.Limit-total)
+		}, name, except, req.Limit-total)
 		if err != nil {
 			return total, err
 		}
@@ -48,22 +47,10 @@ func (t *table) EndAll(ctx context.Context, req driver.EndAllRequest) (total int
 	}
 }
 
-// selection returns what EndAll and List select, and by what name.
-func selection(user, label string) (which int, selected string) {
-	switch {
-	case user != "":
-		return byUser, user
-	case label != "":
-		return byLabel, label
-	}
-	return everything, ""
-}
-
-// List implements [native.Table].
 func (t *table) List(ctx context.Context, req driver.ListRequest) (found []driver.Row, err error) {
-	which, selected := selection(req.User, req.Label)
+	which, _ := native.Selection(req.User, req.Label)
 	from := cmp.Or(req.After, "00000000-0000-0000-0000-000000000000")
-	query, args := list[which], []any{selected, string(from), string(req.After), req.Limit}
+	query, args := list[which], []any{cmp.Or(req.User, req.Label), string(from), string(req.After), req.Limit}
 	if req.ID != "" {
 		query, args = load, []any{string(req.ID)}
 	}
@@ -78,7 +65,6 @@ func (t *table) List(ctx context.Context, req driver.ListRequest) (found []drive
 	return found, err
 }
 
-// Stats implements [native.Table].
 func (t *table) Stats(ctx context.Context) (n driver.Stats, err error) {
 	err = t.each(ctx, retry.Few, stats, func() {}, func(r rows) error { return r.Scan(&n.Live, &n.Dead) })
 	return n, err

@@ -17,7 +17,6 @@ import (
 // errUnreadable is the error of a batch that has a row which can't be read.
 var errUnreadable = errors.New("a row can't be read")
 
-// LoadRows implements [batch.Table].
 func (t *table) LoadRows(ctx context.Context, calls []*batch.LoadCall, byKey map[native.Key]*batch.LoadCall) error {
 	ids := make(uuids, len(calls))
 	for i, c := range calls {
@@ -40,7 +39,6 @@ func (t *table) LoadRows(ctx context.Context, calls []*batch.LoadCall, byKey map
 	}, ids)
 }
 
-// CreateRows implements [batch.Table].
 func (t *table) CreateRows(ctx context.Context, calls []*batch.WriteCall) {
 	made, err := t.written(ctx, createMany, columnsOf(calls, true)...)
 	if err != nil {
@@ -56,7 +54,6 @@ func (t *table) CreateRows(ctx context.Context, calls []*batch.WriteCall) {
 	}
 }
 
-// SaveRows implements [batch.Table].
 func (t *table) SaveRows(ctx context.Context, calls []*batch.WriteCall) {
 	saved, err := t.written(ctx, saveMany, columnsOf(calls, false)...)
 	var now map[driver.ID]driver.Row
@@ -111,7 +108,6 @@ func (t *table) states(ctx context.Context, calls []*batch.WriteCall) (now map[d
 	return now, err
 }
 
-// TouchRows implements [batch.Table].
 func (t *table) TouchRows(ctx context.Context, calls []*batch.WriteCall) {
 	n := len(calls)
 	idle, throttle, proofs := make(int8s, n), make(int8s, n), make(byteas, n)

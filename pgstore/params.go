@@ -14,19 +14,13 @@ import (
 )
 
 // Arrays as parameters of database/sql, in PostgreSQL's text format. A pgx pool gets the
-// slices themselves: these types it would turn into text and parse again. Nil is NULL.
+// slices themselves: these types, which are [driver.Valuer], it would turn into text and
+// parse again. Nil is NULL.
 type (
 	uuids  []pgtype.UUID
 	byteas [][]byte
 	texts  []string
 	int8s  []int64
-)
-
-var (
-	_ driver.Valuer = uuids{}
-	_ driver.Valuer = byteas{}
-	_ driver.Valuer = texts{}
-	_ driver.Valuer = int8s{}
 )
 
 // uuidsOf returns IDs, which must be valid, as an array.
@@ -38,12 +32,10 @@ func uuidsOf[ID ~string](ids []ID) uuids {
 	return a
 }
 
-// Value implements [driver.Valuer].
 func (a uuids) Value() (driver.Value, error) {
 	return literal(a, func(b *strings.Builder, id pgtype.UUID) { b.WriteString(uuid.Format(id.Bytes)) }), nil
 }
 
-// Value implements [driver.Valuer].
 func (a byteas) Value() (driver.Value, error) {
 	return literal(a, func(b *strings.Builder, v []byte) {
 		if v == nil {
@@ -58,7 +50,6 @@ func (a byteas) Value() (driver.Value, error) {
 
 var quoted = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
-// Value implements [driver.Valuer].
 func (a texts) Value() (driver.Value, error) {
 	return literal(a, func(b *strings.Builder, v string) {
 		b.WriteByte('"')
@@ -67,7 +58,6 @@ func (a texts) Value() (driver.Value, error) {
 	}), nil
 }
 
-// Value implements [driver.Valuer].
 func (a int8s) Value() (driver.Value, error) {
 	return literal(a, func(b *strings.Builder, v int64) { b.WriteString(strconv.FormatInt(v, 10)) }), nil
 }

@@ -1,6 +1,9 @@
 package pgstore
 
-import "github.com/sqlsessions/sessions/internal/stmt"
+import (
+	"github.com/sqlsessions/sessions/internal/native"
+	"github.com/sqlsessions/sessions/internal/stmt"
+)
 
 // The statements. They share the tokens that follow; $TABLE is the table.
 //
@@ -43,13 +46,7 @@ var (
 )
 
 // What endAll and list select.
-const (
-	byUser = iota
-	byLabel
-	everything
-)
-
-var selections = [...]string{byUser: `user_id = $1`, byLabel: `label = $1`, everything: `$1 = ''`}
+var selections = [...]string{native.ByUser: `user_id = $1`, native.ByLabel: `label = $1`, native.Everything: `$1 = ''`}
 
 var load = statements.Add(`
 SELECT $COLUMNS
@@ -79,9 +76,9 @@ SELECT verifier
 FROM $TABLE
 WHERE id = $1::uuid AND expires_at > now()`)
 
-// Returns whether the row is certainly there, or nothing where it was not. The last
-// SELECT sees the table as it was before the UPDATE. What was due then and was not
-// moved has been changed by another statement since.
+// Returns whether the row is certainly there, or nothing if it was not. The last SELECT
+// sees the table as it was before the UPDATE. A row that was due then and was not moved
+// has been changed by another statement since.
 var touch = statements.Add(`
 WITH moved AS (
 	UPDATE $TABLE
@@ -213,7 +210,7 @@ WITH locked AS (
 DELETE FROM $TABLE
 WHERE $IS_DEAD AND ctid = ANY (ARRAY(SELECT at FROM locked)) AND (id IN (SELECT id FROM locked)) IS TRUE`)
 
-var move = statements.Add(`
+var postpone = statements.Add(`
 WITH locked AS (
 	SELECT ctid AS at, id
 	FROM $TABLE
@@ -239,7 +236,7 @@ WITH locked AS (
 DELETE FROM $TABLE
 WHERE $IS_DEAD AND ctid = ANY (ARRAY(SELECT at FROM locked)) AND (id IN (SELECT id FROM locked)) IS TRUE`)
 
-var moveFirst = statements.Add(`
+var postponeFirst = statements.Add(`
 WITH locked AS (
 	SELECT ctid AS at, id
 	FROM $TABLE

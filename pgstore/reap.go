@@ -11,7 +11,7 @@ import (
 	"github.com/sqlsessions/sessions/internal/stmt"
 )
 
-// A dueList says where the rows are that a reaper has to look at, for all batches of a
+// A dueList has the places of the rows that a reaper has to check, for all batches of a
 // sweep. Dead rows stay in the index for as long as some transaction can see them, for
 // example a backup, and each search of the index reads past all of them.
 type dueList struct {
@@ -24,7 +24,6 @@ type dueList struct {
 // ahead is how many rows one search finds. A larger batch finds its rows by itself.
 const ahead = 10_000
 
-// Reap implements [native.Table].
 func (t *table) Reap(ctx context.Context, req driver.ReapRequest) (driver.ReapResult, error) {
 	if req.Limit < ahead {
 		return t.reapListed(ctx, req.Limit)
@@ -41,13 +40,13 @@ func (t *table) reapListed(ctx context.Context, limit int) (result driver.ReapRe
 		}
 		batch = t.due.refill(found, limit)
 	}
-	done, err := t.reapBatch(ctx, &result, reap, move, batch, len(batch))
+	done, err := t.reapBatch(ctx, &result, reap, postpone, batch, len(batch))
 	result.More = t.due.done(batch, done) && err == nil
 	return result, err
 }
 
 func (t *table) reapFirst(ctx context.Context, limit int) (result driver.ReapResult, err error) {
-	done, err := t.reapBatch(ctx, &result, reapFirst, moveFirst, limit, limit)
+	done, err := t.reapBatch(ctx, &result, reapFirst, postponeFirst, limit, limit)
 	// Rows that changed between search and lock are left out, so there may be more even
 	// after a short batch.
 	result.More = done > 0 && err == nil
@@ -56,17 +55,17 @@ func (t *table) reapFirst(ctx context.Context, limit int) (result driver.ReapRes
 
 // reapBatch deletes the dead rows of a batch, and moves the marks of those that are
 // alive if there may be any.
-func (t *table) reapBatch(ctx context.Context, result *driver.ReapResult, reap, move stmt.ID, batch any, size int) (done int, err error) {
+func (t *table) reapBatch(ctx context.Context, result *driver.ReapResult, reap, postpone stmt.ID, batch any, size int) (done int, err error) {
 	deleted, err := t.exec(ctx, reap, batch)
 	result.Deleted = int(deleted)
 	if err != nil || result.Deleted >= size {
 		return result.Deleted, err
 	}
-	moved, err := t.exec(ctx, move, batch)
+	moved, err := t.exec(ctx, postpone, batch)
 	return result.Deleted + int(moved), err
 }
 
-// search returns where the first rows are whose mark has come.
+// search returns the places of the first rows that are due.
 func (t *table) search(ctx context.Context) (at texts, err error) {
 	err = t.each(ctx, retry.Few, search, func() { at = nil }, func(r rows) error {
 		at = append(at, "")

@@ -49,7 +49,7 @@ type record struct {
 	format     int64
 }
 
-// named returns the row with the strings of the caller who asked for it, where they are
+// named returns the row with the strings of the caller that asked for it, if they are
 // equal.
 func (r *record) named(asked *native.Lookup) driver.Row {
 	row := r.Row

@@ -9,7 +9,6 @@ import (
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
-// LoadRow implements [native.Rows].
 func (t *table) LoadRow(ctx context.Context, l native.Lookup) (row driver.Row, err error) {
 	err = t.each(ctx, retry.Many, load, func() { row = driver.Row{} }, func(found rows) error {
 		r, err := found.record()
@@ -19,7 +18,6 @@ func (t *table) LoadRow(ctx context.Context, l native.Lookup) (row driver.Row, e
 	return row, err
 }
 
-// CreateRow implements [native.Rows].
 func (t *table) CreateRow(ctx context.Context, w native.Write) (driver.SaveResult, error) {
 	n, err := t.exec(ctx, create, t.args(&w, true)...)
 	if err == nil && n == 0 {
@@ -28,7 +26,6 @@ func (t *table) CreateRow(ctx context.Context, w native.Write) (driver.SaveResul
 	return driver.SaveResult{Version: w.NewVersion}, err
 }
 
-// SaveRow implements [native.Rows].
 func (t *table) SaveRow(ctx context.Context, w native.Write) (driver.SaveResult, error) {
 	n, err := t.exec(ctx, save, t.args(&w, false)...)
 	if err == nil && n == 0 {
@@ -49,7 +46,6 @@ func (t *table) check(ctx context.Context, ref driver.Ref) error {
 	return err
 }
 
-// TouchRow implements [native.Rows].
 func (t *table) TouchRow(ctx context.Context, w native.Write) (none driver.SaveResult, err error) {
 	var found, certain bool
 	err = t.each(ctx, retry.Many, touch, func() { found = false }, func(r rows) error {

@@ -8,6 +8,7 @@ package pgstore
 
 import (
 	"cmp"
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/batch"
+	"github.com/sqlsessions/sessions/internal/cause"
 	"github.com/sqlsessions/sessions/internal/ident"
 	"github.com/sqlsessions/sessions/internal/native"
 	"github.com/sqlsessions/sessions/internal/pgerr"
@@ -62,7 +64,7 @@ func (s *Store) With(o Options) (*Store, error) {
 	return newStore(s.db, name, o.OneByOne), nil
 }
 
-// A table is the store's methods.
+// A table is the store's methods. It implements [batch.Table] and [native.Table].
 type table struct {
 	db   db
 	name string
@@ -80,14 +82,11 @@ func newStore(db db, name string, oneByOne bool) *Store {
 	return &Store{native.New("pgstore", rows, t), db}
 }
 
-// Explain implements [native.Table].
-func (t *table) Explain(err error) error { return pgerr.Explain(err, t.name, native.Misfit) }
+func (t *table) Explain(ctx context.Context, err error) error {
+	return cause.Add(ctx, pgerr.Explain(err, t.name, native.Misfit), pgerr.Canceled)
+}
 
-// Interrupted implements [native.Table].
-func (t *table) Interrupted(err error) bool { return pgerr.Canceled(err) }
-
-// Refused implements [batch.Table]. A row that can't be read harms no other.
+// Refused includes rows that can't be read, so that they harm no others.
 func (t *table) Refused(err error) bool { return pgerr.Refused(err) || errors.Is(err, errUnreadable) }
 
-// Connections implements [batch.Table].
 func (t *table) Connections() int { return t.db.size() }

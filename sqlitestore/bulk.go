@@ -9,7 +9,6 @@ import (
 	"github.com/sqlsessions/sessions/internal/native"
 )
 
-// End implements [native.Table].
 func (t *table) End(ctx context.Context, req driver.EndRequest) error {
 	var user any
 	if req.User != nil {
@@ -28,33 +27,20 @@ func (t *table) End(ctx context.Context, req driver.EndRequest) error {
 	return err
 }
 
-// EndAll implements [native.Table].
 func (t *table) EndAll(ctx context.Context, req driver.EndAllRequest) (int, error) {
 	except, err := json.Marshal(append([]driver.ID{}, req.Except...)) // [], not null
 	if err != nil {
 		return 0, err
 	}
-	which, selected := selection(req.User, req.Label)
+	which, selected := native.Selection(req.User, req.Label)
 	n, err := t.exec(ctx, endAll[which], append([]any{string(except), req.Limit}, selected...)...)
 	return int(n), err
 }
 
-// selection returns what EndAll and List select, and by what name.
-func selection(user, label string) (which int, selected []any) {
-	switch {
-	case user != "":
-		return byUser, []any{user}
-	case label != "":
-		return byLabel, []any{label}
-	}
-	return everything, nil
-}
-
-// List implements [native.Table].
 func (t *table) List(ctx context.Context, req driver.ListRequest) (found []driver.Row, err error) {
-	which, selected := selection(req.User, req.Label)
+	which, selected := native.Selection(req.User, req.Label)
 	if req.ID != "" {
-		which, selected = byID, []any{native.KeyOf(req.ID)}
+		which, selected = native.ByID, []any{native.KeyOf(req.ID)}
 	}
 	after := []byte{0} // every ID is larger
 	if req.After != "" {
@@ -74,7 +60,6 @@ func (t *table) List(ctx context.Context, req driver.ListRequest) (found []drive
 	return found, err
 }
 
-// Stats implements [native.Table].
 func (t *table) Stats(ctx context.Context) (n driver.Stats, err error) {
 	err = t.queryRow(ctx, stats, nil, &n.Live, &n.Dead)
 	return n, err

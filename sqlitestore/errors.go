@@ -1,6 +1,7 @@
 package sqlitestore
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -30,8 +31,8 @@ func missing(err error) bool {
 	return says(err, "no such table", "no such column", "has no column named", "unknown database")
 }
 
-// Explain implements [native.Table].
-func (t *table) Explain(err error) error {
+// Explain leaves the cause to whenFree.
+func (t *table) Explain(_ context.Context, err error) error {
 	switch {
 	case says(err, "UNIQUE constraint failed"):
 		return fmt.Errorf("%w: %w", driver.ErrExists, err)
@@ -42,9 +43,6 @@ func (t *table) Explain(err error) error {
 	}
 	return fmt.Errorf("%s%w", advice(err), err)
 }
-
-// Interrupted implements [native.Table].
-func (t *table) Interrupted(error) bool { return false } // whenFree looks after that
 
 // advice tells an operator what SQLite's text does not.
 func advice(err error) string {

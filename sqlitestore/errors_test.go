@@ -40,7 +40,7 @@ func TestTextsOfDrivers(t *testing.T) {
 		"sqlite3: file is not a database":                                           nil,
 	} {
 		said := errors.New(text)
-		err := s.Explain(said)
+		err := s.Explain(t.Context(), said)
 		if !errors.Is(err, said) {
 			t.Errorf("%s: explained as %v", text, err)
 		}

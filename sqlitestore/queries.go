@@ -1,6 +1,9 @@
 package sqlitestore
 
-import "github.com/sqlsessions/sessions/internal/stmt"
+import (
+	"github.com/sqlsessions/sessions/internal/native"
+	"github.com/sqlsessions/sessions/internal/stmt"
+)
 
 // The statements. They share the tokens that follow; $TABLE is the table.
 //
@@ -32,15 +35,8 @@ var statements = stmt.NewList(
 	"$NOW", `CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)`,
 )
 
-// What endAll and list select; byID is for list alone.
-const (
-	byUser = iota
-	byLabel
-	everything
-	byID
-)
-
-var selections = [...]string{byUser: `user_id = ?3`, byLabel: `label = ?3`, everything: `true`, byID: `id = ?3`}
+// What endAll and list select.
+var selections = [...]string{native.ByUser: `user_id = ?3`, native.ByLabel: `label = ?3`, native.Everything: `true`, native.ByID: `id = ?3`}
 
 var load = statements.Add(`
 SELECT $COLUMNS
@@ -70,6 +66,12 @@ SET version = ?5,
 	reap_after = min(reap_after, (min($NOW + ?3, $LIMIT) / 3600000 + 1) * 3600000)
 WHERE id = ?1 AND verifier = ?2 AND version = ?11 AND $LIVE`)
 
+// Whether the row is there, if a save or touch changed nothing.
+var state = statements.Add(`
+SELECT 1
+FROM $TABLE
+WHERE id = ?1 AND verifier = ?2 AND $LIVE`)
+
 // The throttle is in the condition, so that of many parallel requests one writes. It also
 // keeps a touch from moving an expiry backward.
 var touch = statements.Add(`
@@ -77,12 +79,6 @@ UPDATE $TABLE
 SET expires_at = min($NOW + ?3, absolute_expires_at)
 WHERE id = ?1 AND verifier = ?2 AND $LIVE
 	AND expires_at <= min($NOW + ?3, absolute_expires_at) - ?4`)
-
-// Whether the row is there, if a save or touch changed nothing.
-var state = statements.Add(`
-SELECT 1
-FROM $TABLE
-WHERE id = ?1 AND verifier = ?2 AND $LIVE`)
 
 // A row that is past its expiry goes too: a clock that is set back must not revive what a
 // user has ended.
@@ -97,7 +93,7 @@ WHERE rowid IN (
 	SELECT rowid FROM $TABLE
 	WHERE $SELECTED AND $LIVE AND id NOT IN (SELECT unhex(value, '-') FROM json_each(?1))
 	ORDER BY id
-	LIMIT ?2)`, "$SELECTED", selections[:byID]...)
+	LIMIT ?2)`, "$SELECTED", selections[:native.ByID]...)
 
 // Only 16 bytes are an ID. Others are left out here, so that a page which is not full is
 // the last one.

@@ -6,7 +6,6 @@ import (
 	"github.com/sqlsessions/sessions/driver"
 )
 
-// Reap implements [native.Table].
 func (t *table) Reap(ctx context.Context, req driver.ReapRequest) (driver.ReapResult, error) {
 	postponed, err := t.exec(ctx, postpone, req.Limit)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/sqlsessions/sessions/internal/native"
 )
 
-// scan reads $COLUMNS. The row has the strings of the caller who asked for it, where they
-// are equal. If it is of a later format, it comes with an error that wraps
+// scan reads $COLUMNS. The row has the strings of the caller that asked for it, if they
+// are equal. If it has a later format, it comes with an error that wraps
 // [driver.ErrSchema].
 func scan(asked *native.Lookup, from func(dest ...any) error) (row driver.Row, err error) {
 	var id, verifier []byte

@@ -8,12 +8,10 @@ import (
 	"github.com/sqlsessions/sessions/internal/native"
 )
 
-// LoadRow implements [native.Rows].
 func (t *table) LoadRow(ctx context.Context, l native.Lookup) (driver.Row, error) {
 	return scan(&l, func(dest ...any) error { return t.queryRow(ctx, load, []any{native.BytesOf(l.Key)}, dest...) })
 }
 
-// CreateRow implements [native.Rows].
 func (t *table) CreateRow(ctx context.Context, w native.Write) (driver.SaveResult, error) {
 	n, err := t.exec(ctx, create, native.BytesOf(w.Key), []byte(w.Verifier), w.Life.Idle.Milliseconds(), w.Life.Absolute.Milliseconds(),
 		int64(w.NewVersion), w.User, w.Label, string(w.Data), w.Authenticated)
@@ -23,7 +21,6 @@ func (t *table) CreateRow(ctx context.Context, w native.Write) (driver.SaveResul
 	return driver.SaveResult{Version: w.NewVersion}, err
 }
 
-// SaveRow implements [native.Rows].
 func (t *table) SaveRow(ctx context.Context, w native.Write) (driver.SaveResult, error) {
 	n, err := t.exec(ctx, save, native.BytesOf(w.Key), []byte(w.From.Verifier), w.Life.Idle.Milliseconds(), w.Life.Absolute.Milliseconds(),
 		int64(w.NewVersion), w.User, w.Label, string(w.Data), w.Authenticated, []byte(w.Verifier), int64(w.Version))
@@ -39,7 +36,7 @@ func (t *table) check(ctx context.Context, w native.Write) error {
 	return t.queryRow(ctx, state, []any{native.BytesOf(w.Key), []byte(w.From.Verifier)}, &one)
 }
 
-// TouchRow implements [native.Rows]. If nothing moves, a second statement looks for the
+// If nothing moves, a second statement looks for the
 // row: a single one would write the row each time to count it, and reading in this process
 // costs less than that. A touch that is due is one statement.
 func (t *table) TouchRow(ctx context.Context, w native.Write) (none driver.SaveResult, err error) {

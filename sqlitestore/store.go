@@ -54,7 +54,7 @@ func (s *Store) With(o Options) (*Store, error) {
 	return newStore(s.db, name), nil
 }
 
-// A table is the store's methods.
+// A table is the store's methods. It implements [native.Table].
 type table struct {
 	*db
 	name string

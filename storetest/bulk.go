@@ -79,25 +79,17 @@ var bulkRules = []rule{
 	}},
 	{"list of an ID that no row has is empty", func(s *suite) {
 		s.create()
-		if got := s.list(driver.ListRequest{ID: s.ref().ID, Limit: 10}); len(got) != 0 {
-			s.Errorf("listed %d rows", len(got))
-		}
+		s.listsNone(driver.ListRequest{ID: s.ref().ID, Limit: 10})
 	}},
 	{"end all of a user spares the exceptions and other users", func(s *suite) {
 		a1, a2, a3 := s.createAs("alice", life), s.createAs("alice", life), s.createAs("alice", life)
 		bob, visitor := s.createAs("bob", life), s.create()
 		except := []driver.ID{a2.ID, bob.ID, s.ref().ID, a2.ID}
-		if n := s.endAll(driver.EndAllRequest{User: "alice", Except: except, Limit: 10}); n != 2 {
-			s.Errorf("ended %d, want 2", n)
-		}
+		s.ends(2, driver.EndAllRequest{User: "alice", Except: except, Limit: 10})
 		s.gone(a1.Ref, a3.Ref)
 		s.unchanged(a2, bob, visitor)
-		if n := s.endAll(driver.EndAllRequest{User: "alice", Limit: 10}); n != 1 {
-			s.Errorf("ended %d, want 1", n)
-		}
-		if n := s.endAll(driver.EndAllRequest{User: "carol", Limit: 10}); n != 0 {
-			s.Errorf("ended %d of a user without sessions", n)
-		}
+		s.ends(1, driver.EndAllRequest{User: "alice", Limit: 10})
+		s.ends(0, driver.EndAllRequest{User: "carol", Limit: 10})
 		s.unchanged(bob, visitor)
 		s.count(2)
 	}},
@@ -113,16 +105,12 @@ var bulkRules = []rule{
 				s.createAs("alice", life)
 			}
 			for i, want := range []int{4, 4, 0} {
-				if n := s.endAll(req); n != want {
-					s.Errorf("ended %d, want %d", n, want)
-				}
+				s.ends(want, req)
 				s.count([]int{5, 1, 1}[i])
 			}
 			s.unchanged(kept)
 			req.Except = nil
-			if n := s.endAll(req); n != 1 {
-				s.Errorf("ended %d, want the one that was left", n)
-			}
+			s.ends(1, req)
 			s.count(0)
 		}
 	}},
@@ -151,13 +139,9 @@ var bulkRules = []rule{
 		for range 300 {
 			except = append(except, s.ref().ID)
 		}
-		if n := s.endAll(driver.EndAllRequest{User: "alice", Except: append(except, kept.ID), Limit: 10}); n != 1 {
-			s.Errorf("ended %d, want 1", n)
-		}
+		s.ends(1, driver.EndAllRequest{User: "alice", Except: append(except, kept.ID), Limit: 10})
 		s.createAs("bob", life)
-		if n := s.endAll(driver.EndAllRequest{All: true, Except: append(except, kept.ID), Limit: 10}); n != 1 {
-			s.Errorf("ended %d, want 1", n)
-		}
+		s.ends(1, driver.EndAllRequest{All: true, Except: append(except, kept.ID), Limit: 10})
 		s.unchanged(kept)
 	}},
 	{"stats counts live rows", func(s *suite) {

@@ -176,9 +176,7 @@ var exactRules = []rule{
 			r = s.renew(r, life)
 			s.unchanged(r)
 		}
-		if got := s.list(driver.ListRequest{Label: "tenant", Limit: 10}); len(got) != 0 {
-			s.Errorf("the old label still lists %d rows", len(got))
-		}
+		s.listsNone(driver.ListRequest{Label: "tenant", Limit: 10})
 	}},
 	{"labels are compared byte by byte", func(s *suite) {
 		for i, label := range names {
@@ -193,9 +191,7 @@ var exactRules = []rule{
 			}
 		}
 		for i, label := range names {
-			if n := s.endAll(driver.EndAllRequest{Label: label, Limit: 10}); n != 1 {
-				s.Errorf("ended %d rows of %q, want 1", n, label)
-			}
+			s.ends(1, driver.EndAllRequest{Label: label, Limit: 10})
 			s.count(len(names) - i - 1)
 		}
 	}},
@@ -210,9 +206,7 @@ var exactRules = []rule{
 			s.Fatalf("listed %d rows, want 5", len(ids))
 		}
 		for _, want := range []int{3, 1, 0} {
-			if n := s.endAll(driver.EndAllRequest{Label: "tenant", Limit: 3, Except: ids[2:3]}); n != want {
-				s.Errorf("ended %d, want %d", n, want)
-			}
+			s.ends(want, driver.EndAllRequest{Label: "tenant", Limit: 3, Except: ids[2:3]})
 		}
 		s.count(6)
 	}},

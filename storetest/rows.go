@@ -26,16 +26,14 @@ var rowRules = []rule{
 		first := s.createAs("alice", life)
 		again := first
 		again.User, again.Data = "mallory", []byte(`{"stolen":true}`)
-		_, err := s.tryCreate(again, life)
-		s.is(err, driver.ErrExists)
+		s.refused(driver.ErrExists)(s.tryCreate(again, life))
 		s.unchanged(first)
 		s.count(1)
 	}},
 	{"create does not take the place of a dead row", func(s *suite) {
 		dead := s.create()
 		s.age(idle + 1e9)
-		_, err := s.tryCreate(dead, life)
-		s.is(err, driver.ErrExists)
+		s.refused(driver.ErrExists)(s.tryCreate(dead, life))
 		s.gone(dead.Ref)
 	}},
 	{"save replaces user and data and changes the version", func(s *suite) {
@@ -56,17 +54,14 @@ var rowRules = []rule{
 		stale.User, stale.Data = "mallory", []byte(`{"lost":true}`)
 		r.Data = []byte(`{"b":2}`)
 		r = s.save(r, saving)
-		_, err := s.trySave(stale, saving)
-		s.is(err, driver.ErrConflict)
-		_, err = s.trySave(stale, life)
-		s.is(err, driver.ErrConflict)
+		s.refused(driver.ErrConflict)(s.trySave(stale, saving))
+		s.refused(driver.ErrConflict)(s.trySave(stale, life))
 		s.unchanged(r)
 	}},
 	{"save of a missing row is ErrNotFound and makes none", func(s *suite) {
 		r := s.row()
 		r.Version = 1
-		_, err := s.trySave(r, saving)
-		s.is(err, driver.ErrNotFound)
+		s.refused(driver.ErrNotFound)(s.trySave(r, saving))
 		s.gone(r.Ref)
 		s.count(0)
 	}},

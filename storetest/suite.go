@@ -26,7 +26,7 @@ const (
 	absolute = 24 * time.Hour
 )
 
-// life is for a new row, and saving for one that keeps its absolute limit.
+// life is a new row's, and saving keeps the absolute limit.
 var (
 	life   = driver.Life{Idle: idle, Absolute: absolute}
 	saving = driver.Life{Idle: idle}
@@ -87,6 +87,19 @@ func (s *suite) is(err, want error) {
 	s.Helper()
 	if !errors.Is(err, want) {
 		s.Fatalf("got error %v, want one that wraps %v", err, want)
+	}
+}
+
+// refused checks the error of a create or save.
+func (s *suite) refused(want error) func(driver.Version, error) {
+	return func(_ driver.Version, err error) { s.Helper(); s.is(err, want) }
+}
+
+// expires checks in how much time a row expires.
+func (s *suite) expires(ref driver.Ref, want time.Duration) {
+	s.Helper()
+	if got := s.load(ref).ExpiresIn; !near(got, want) {
+		s.Errorf("expires in %v, want %v", got, want)
 	}
 }
 
@@ -198,6 +211,28 @@ func (s *suite) list(req driver.ListRequest) []driver.Row {
 	rows, err := s.store.List(s.Context(), req)
 	s.must(err)
 	return rows
+}
+
+// ends, listsNone and reaps check how many rows a call ends, lists or deletes.
+func (s *suite) ends(want int, req driver.EndAllRequest) {
+	s.Helper()
+	if n := s.endAll(req); n != want {
+		s.Errorf("ended %d rows, want %d: %+v", n, want, req)
+	}
+}
+
+func (s *suite) listsNone(req driver.ListRequest) {
+	s.Helper()
+	if n := len(s.list(req)); n != 0 {
+		s.Errorf("listed %d rows, want none: %+v", n, req)
+	}
+}
+
+func (s *suite) reaps(want, limit int) {
+	s.Helper()
+	if n := s.reap(limit); n != want {
+		s.Errorf("deleted %d rows, want %d", n, want)
+	}
 }
 
 func (s *suite) stats() driver.Stats {

@@ -12,8 +12,7 @@ import (
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
-// EndRow implements [row.Table].
-func (t *table) EndRow(ctx context.Context, sid string, version any) (deleted, live bool, err error) {
+func (t *table) EndRow(ctx context.Context, sid driver.Verifier, version any) (deleted, live bool, err error) {
 	n, err := mysqldb.Affected(t.exec(ctx, endLive, []byte(sid), []byte(sid), version, version))
 	if err != nil || n > 0 {
 		return err == nil, true, err
@@ -22,34 +21,9 @@ func (t *table) EndRow(ctx context.Context, sid string, version any) (deleted, l
 	return n > 0, false, err
 }
 
-// Text implements [row.Table].
-func (t *table) Text(ctx context.Context, sid string) (data []byte, err error) {
-	err = t.queryRow(ctx, text, []any{[]byte(sid), []byte(sid)}, &data)
-	return data, err
-}
-
-// FindID implements [row.Table].
-func (t *table) FindID(ctx context.Context, id driver.ID) (sid string, data []byte, err error) {
-	err = t.queryRow(ctx, byID, []any{string(id)}, &sid, &data)
-	return sid, data, err
-}
-
-// FindUser implements [row.Table].
-func (t *table) FindUser(ctx context.Context, quoted string, each func(sid string, text []byte)) error {
-	return t.query(ctx, byUser, []any{quoted}, func(from func(...any) error) error {
-		var sid string
-		var text []byte
-		err := from(&sid, &text)
-		if err == nil {
-			each(sid, text)
-		}
-		return err
-	})
-}
-
-// EndRows implements [row.Table]. It runs in REPEATABLE READ, which locks the gaps between
-// rows too. Otherwise a row whose sid changes at the same time could move to where the
-// statements have already been.
+// EndRows runs in REPEATABLE READ, which locks the gaps between
+// rows too. Otherwise a row whose sid changes at the same time could move to rows that
+// the statements have already passed.
 func (t *table) EndRows(ctx context.Context, except []driver.ID, limit int) (ended int, err error) {
 	ids := make([]string, len(except))
 	for i, id := range except {
@@ -67,23 +41,4 @@ func (t *table) EndRows(ctx context.Context, except []driver.ID, limit int) (end
 		})
 	})
 	return ended, row.Answer(ctx, err)
-}
-
-// ListRows implements [row.Table].
-func (t *table) ListRows(ctx context.Context, after driver.ID, quoted string, limit int) ([]driver.Row, error) {
-	if quoted != "" {
-		return t.read(ctx, listUser, quoted, string(after), limit)
-	}
-	return t.read(ctx, list, string(after), limit)
-}
-
-// Page implements [row.Table].
-func (t *table) Page(ctx context.Context, after driver.Verifier, limit int) ([]driver.Row, error) {
-	return t.read(ctx, inOrder, []byte(after), limit)
-}
-
-// Stats implements [row.Table].
-func (t *table) Stats(ctx context.Context) (n driver.Stats, err error) {
-	err = t.queryRow(ctx, stats, nil, &n.Live, &n.Dead)
-	return n, err
 }

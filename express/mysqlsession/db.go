@@ -3,9 +3,6 @@ package mysqlsession
 import (
 	"context"
 	"database/sql"
-	"errors"
-	"math"
-	"time"
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/express/internal/row"
@@ -36,35 +33,6 @@ func (t *table) queryRow(ctx context.Context, query stmt.ID, args []any, dest ..
 	return row.Answer(ctx, t.db.QueryRow(ctx, t.sql[query], args, dest...))
 }
 
-// query calls each for every row that a statement returns.
-func (t *table) query(ctx context.Context, query stmt.ID, args []any, each func(from func(...any) error) error) error {
+func (t *table) Query(ctx context.Context, query stmt.ID, args []any, each func(scan func(...any) error) error) error {
 	return row.Answer(ctx, t.db.Query(ctx, t.sql[query], args, each))
-}
-
-func (t *table) read(ctx context.Context, query stmt.ID, args ...any) (rows []driver.Row, err error) {
-	err = t.query(ctx, query, args, func(from func(...any) error) error {
-		r, err := scan(from)
-		rows = append(rows, r)
-		return err
-	})
-	return rows, err
-}
-
-// scan reads $COLUMNS.
-func scan(from func(dest ...any) error) (r driver.Row, err error) {
-	var sid, text []byte
-	var version sql.NullInt64
-	var left int64
-	if err := from(&sid, &text, &version, &left); err != nil {
-		return driver.Row{}, err
-	}
-	if text == nil || !version.Valid { // no row without data is live, but MariaDB's CAST makes it so
-		return driver.Row{}, errors.New("the session is larger than the server's max_allowed_packet, which was larger when it was saved")
-	}
-	r.Ref = driver.Ref{ID: row.ID(string(sid)), Verifier: driver.Verifier(sid)}
-	r.Version = driver.Version(version.Int64)
-	r.Data, r.User = row.Decode(text)
-	r.ExpiresIn = time.Duration(left) * time.Microsecond
-	r.AbsoluteIn = math.MaxInt64
-	return r, nil
 }

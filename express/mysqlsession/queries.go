@@ -27,8 +27,8 @@ var statements = stmt.NewList(
 		SUBSTR('89ab', (CONV(SUBSTR($HASH, 17, 1), 16, 10) & 3) + 1, 1), SUBSTR($HASH, 18, 3), '-', SUBSTR($HASH, 21, 12)) AS BINARY)`,
 	"$HASH", `SHA2(CAST($SID AS BINARY), 256)`,
 
-	// The column's collation finds the row by the index, and takes "a " for "a" too.
-	// Takes the sid twice.
+	// The column's collation finds the row by the index, but also finds "a " for "a". The
+	// sid is passed twice.
 	"$FOUND", `$SID = $TEXT AND CAST($SID AS BINARY) = CAST(? AS BINARY)`,
 
 	// LastInsertId tells whether an UPDATE with this found a row. MySQL counts those that
@@ -43,7 +43,7 @@ var statements = stmt.NewList(
 	"$NOW", `(($MICROS + 500000) DIV 1000000)`,
 	"$MICROS", `TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6))`,
 
-	// Rows that may be a user's. Only the JSON tells for certain, but JSON_EXTRACT is an
+	// Rows that may be a user's. Only the parsed JSON is certain, but JSON_EXTRACT is an
 	// error for the whole statement when any row is not JSON.
 	"$OWNED", `LOCATE(CAST('`+row.QuotedMember+`' AS BINARY), CAST($DATA AS BINARY)) > 0
 		AND LOCATE(CAST(? AS BINARY), CAST($DATA AS BINARY)) > 0`,
@@ -66,7 +66,7 @@ UPDATE $TABLE
 SET $SID = $TEXT, $EXPIRES = $EXPIRY + $MARK, $DATA = $DOCUMENT
 WHERE $FOUND AND $VERSION = ? AND $LIVE`)
 
-var current = statements.Add(`
+var exists = statements.Add(`
 SELECT TRUE
 FROM $TABLE
 WHERE $FOUND AND $LIVE`)
@@ -78,11 +78,12 @@ UPDATE $TABLE
 SET $EXPIRES = IF($EXPIRES < $EXPIRY AND $EXPIRES <= $EXPIRY, $EXPIRY, $EXPIRES) + $MARK
 WHERE $FOUND AND $LIVE`)
 
-// What the version will be with a text, for a column that does not keep it as it is.
+// The version that a row with this text will have, in a column that does not keep it
+// unchanged.
 var versionOf = statements.Add(`
 SELECT CAST(CONV(LEFT(SHA2(CAST(CAST($DOCUMENT AS JSON) AS BINARY), 256), 15), 16, 10) AS SIGNED) + 1`)
 
-// With a version or, for NULL, whatever it is.
+// The version is compared unless it is NULL.
 var endLive = statements.Add(`
 DELETE FROM $TABLE
 WHERE $FOUND AND $LIVE AND (? IS NULL OR $VERSION = ?)`)
@@ -115,7 +116,7 @@ WHERE $SID >= '' AND $LIVE AND NOT FIND_IN_SET($ID, CAST(? AS BINARY))
 ORDER BY $SID
 LIMIT ?`)
 
-// What is dead, because Node can bring a dead row back to life.
+// The dead rows, because Node can bring one back to life.
 var endRest = statements.Add(`
 DELETE FROM $TABLE
 WHERE $SID >= '' AND NOT FIND_IN_SET($ID, CAST(? AS BINARY))`)
@@ -160,3 +161,20 @@ var deleteDead = statements.Add(`
 DELETE s
 FROM $TABLE AS s FORCE INDEX ($PRIMARY)
 WHERE s.$SID IN ({sids}) AND s.$DEAD`)
+
+// The columns of the table. MariaDB and MySQL differ in the case of these columns' names,
+// and lengths of longtext are unsigned.
+const inspectColumns = `
+SELECT COLUMN_NAME, LOWER(DATA_TYPE), LOCATE('unsigned', LOWER(COLUMN_TYPE)) > 0,
+	CAST(COALESCE(CHARACTER_MAXIMUM_LENGTH, 0) AS SIGNED), CAST(COALESCE(CHARACTER_OCTET_LENGTH, 0) AS SIGNED),
+	COALESCE(CHARACTER_SET_NAME, ''), COALESCE(COLLATION_NAME, '')
+FROM information_schema.COLUMNS
+WHERE TABLE_SCHEMA = COALESCE(NULLIF(?, ''), DATABASE()) AND TABLE_NAME = ?`
+
+// Indexes with their first columns, and whether each keeps that column's values unique.
+const inspectIndexes = `
+SELECT INDEX_NAME, COALESCE(MAX(CASE WHEN SEQ_IN_INDEX = 1 THEN COLUMN_NAME END), ''),
+	MAX(NON_UNIQUE) = 0 AND COUNT(*) = 1 AND MAX(COALESCE(SUB_PART, 0)) = 0
+FROM information_schema.STATISTICS
+WHERE TABLE_SCHEMA = COALESCE(NULLIF(?, ''), DATABASE()) AND TABLE_NAME = ?
+GROUP BY INDEX_NAME`

@@ -11,10 +11,10 @@ import (
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
-// Reap implements [row.Table]. It needs two statements, and so a transaction: MySQL has no
+// ReapRows needs two statements, and so a transaction: MySQL has no
 // DELETE with SKIP LOCKED. READ COMMITTED takes no locks on the gaps between rows, and
 // keeps none on rows that are not expired.
-func (t *table) Reap(ctx context.Context, limit int) (deleted int, err error) {
+func (t *table) ReapRows(ctx context.Context, limit int) (deleted int, err error) {
 	err = retry.Do(ctx, retry.Few, myerr.Transient, func() error {
 		deleted = 0
 		return mysqldb.InTx(ctx, t.db, sql.LevelReadCommitted, func(tx *sql.Tx) error {

@@ -8,14 +8,6 @@ import (
 	"github.com/sqlsessions/sessions/express/internal/row"
 )
 
-// LoadRow implements [row.Table].
-func (t *table) LoadRow(ctx context.Context, sid driver.Verifier) (driver.Row, error) {
-	return scan(func(dest ...any) error {
-		return t.queryRow(ctx, load, []any{[]byte(sid), []byte(sid)}, dest...)
-	})
-}
-
-// CreateRow implements [row.Table].
 func (t *table) CreateRow(ctx context.Context, req driver.CreateRequest, text string) (result driver.SaveResult, err error) {
 	version, err := t.version(ctx, text)
 	if err == nil {
@@ -37,7 +29,6 @@ func (t *table) version(ctx context.Context, text string) (version driver.Versio
 	return version, err
 }
 
-// SaveRow implements [row.Table].
 func (t *table) SaveRow(ctx context.Context, req driver.SaveRequest, text string) (result driver.SaveResult, err error) {
 	version, err := t.version(ctx, text)
 	if err != nil {
@@ -47,7 +38,7 @@ func (t *table) SaveRow(ctx context.Context, req driver.SaveRequest, text string
 	err = t.update(ctx, save, []byte(req.Verifier), row.Idle(req.Life), text, sid, sid, int64(req.Version))
 	if errors.Is(err, driver.ErrNotFound) {
 		var live bool
-		if err = t.queryRow(ctx, current, []any{sid, sid}, &live); err == nil {
+		if err = t.queryRow(ctx, exists, []any{sid, sid}, &live); err == nil {
 			err = driver.ErrConflict
 		}
 	}
@@ -57,7 +48,6 @@ func (t *table) SaveRow(ctx context.Context, req driver.SaveRequest, text string
 	return driver.SaveResult{Version: version}, nil
 }
 
-// TouchRow implements [row.Table].
 func (t *table) TouchRow(ctx context.Context, req driver.TouchRequest) error {
 	sid, idle := []byte(req.Verifier), req.Life.Idle.Microseconds()
 	return t.update(ctx, touch, idle, idle-req.Life.Throttle.Microseconds(), idle, sid, sid)

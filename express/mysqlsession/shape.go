@@ -24,26 +24,11 @@ type shape struct {
 type column struct {
 	Type      string
 	Unsigned  bool
-	Length    int64  // in characters, 0 where that means nothing
-	Bytes     int64  // likewise
-	Charset   string // "" where it has none
+	Length    int64  // in characters, 0 if it has none
+	Bytes     int64  // the same in bytes
+	Charset   string // "" if it has none
 	Collation string
 }
-
-const (
-	// MariaDB and MySQL differ in the case of these columns' names, and lengths of
-	// longtext are unsigned.
-	inspectColumns = `SELECT COLUMN_NAME, LOWER(DATA_TYPE), LOCATE('unsigned', LOWER(COLUMN_TYPE)) > 0,
-	CAST(COALESCE(CHARACTER_MAXIMUM_LENGTH, 0) AS SIGNED), CAST(COALESCE(CHARACTER_OCTET_LENGTH, 0) AS SIGNED),
-	COALESCE(CHARACTER_SET_NAME, ''), COALESCE(COLLATION_NAME, '')
-	FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = COALESCE(NULLIF(?, ''), DATABASE()) AND TABLE_NAME = ?`
-
-	// Indexes with their first columns, and whether each keeps that column's values unique.
-	inspectIndexes = `SELECT INDEX_NAME, COALESCE(MAX(CASE WHEN SEQ_IN_INDEX = 1 THEN COLUMN_NAME END), ''),
-	MAX(NON_UNIQUE) = 0 AND COUNT(*) = 1 AND MAX(COALESCE(SUB_PART, 0)) = 0
-	FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = COALESCE(NULLIF(?, ''), DATABASE()) AND TABLE_NAME = ?
-	GROUP BY INDEX_NAME`
-)
 
 func (s *shape) inspect(ctx context.Context, db *sql.DB, o Options) error {
 	s.columns = map[string]column{}
@@ -95,7 +80,7 @@ func (c column) unicode() bool { return c.Charset == "utf8mb4" || c.threeBytes()
 
 func (c column) threeBytes() bool { return c.Charset == "utf8mb3" || c.Charset == "utf8" }
 
-// holds reports whether a column can keep a text as it is: a server that is not in
+// holds reports whether a column can keep a text unchanged: a server that is not in
 // strict mode would put question marks into it.
 func (c column) holds(text string) bool {
 	for _, r := range text {
@@ -106,14 +91,14 @@ func (c column) holds(text string) bool {
 	return true
 }
 
-// takesSid reports whether the column can hold a sid as it is.
+// takesSid reports whether the column can hold a sid unchanged.
 func (s *shape) takesSid(sid driver.Verifier) bool {
 	return row.Usable(sid) && s.id.holds(string(sid)) &&
 		int64(utf8.RuneCountInString(string(sid))) <= s.id.Length && int64(len(sid)) <= s.id.Bytes
 }
 
 // checkText returns why the column can't hold a session: a server that is not in
-// strict mode would cut it off.
+// strict mode would truncate it.
 func (s *shape) checkText(text []byte) error {
 	switch {
 	case !utf8.Valid(text):
@@ -129,9 +114,8 @@ func (s *shape) checkText(text []byte) error {
 	return nil
 }
 
-// text is an id as it stands in a statement, as bytes that are UTF-8 whatever
-// character set the connection has, and with the column's collation, so that
-// the index can be used.
+// text is how a statement takes an id: as bytes that are UTF-8, whatever character set the
+// connection has, and with the column's collation, so that the index can be used.
 func (s *shape) text() string {
 	if s.id.Charset == "" {
 		return "CAST(? AS BINARY)"
@@ -139,8 +123,8 @@ func (s *shape) text() string {
 	return "CONVERT(CAST(? AS BINARY) USING " + s.id.Charset + ") COLLATE " + s.id.Collation
 }
 
-// document is a session as it stands in a statement. Else an emoji would become
-// "?" through a connection of utf8mb3.
+// document is how a statement takes a session. Otherwise an emoji would become "?" through
+// a connection of utf8mb3.
 func (s *shape) document() string {
 	if s.json {
 		return "CONVERT(CAST(? AS BINARY) USING utf8mb4)"

@@ -40,7 +40,7 @@ func (s *Store) Page(ctx context.Context, after driver.Verifier, limit int) ([]d
 	return s.rows.Page(ctx, after, limit)
 }
 
-// A table is the store's methods.
+// A table is the store's methods. It implements [row.Table].
 type table struct {
 	db    *stmt.Cache
 	name  string
@@ -49,11 +49,12 @@ type table struct {
 }
 
 func newStore(t *table) *Store {
-	rows := &row.Store{Name: "mysqlsession", Table: t}
+	rows := &row.Store{Name: "mysqlsession", Table: t, Statements: row.Statements{
+		Load: load, Text: text, ByID: byID, ByUser: byUser, List: list, ListUser: listUser, InOrder: inOrder, Stats: stats,
+	}}
 	return &Store{rows, rows}
 }
 
-// Explain implements [row.Table].
 func (t *table) Explain(err error) error {
 	if myerr.SafeUpdates(err) { // MariaDB does not count FORCE INDEX
 		return fmt.Errorf("the reaper needs sql_safe_updates to be off: %w", err)
@@ -61,8 +62,8 @@ func (t *table) Explain(err error) error {
 	return myerr.Explain(err, t.name, row.Misfit)
 }
 
-// Holds implements [row.Table].
+func (t *table) Args(sid driver.Verifier) []any { return []any{[]byte(sid), []byte(sid)} }
+
 func (t *table) Holds(sid driver.Verifier) bool { return t.shape.takesSid(sid) }
 
-// CheckText implements [row.Table].
 func (t *table) CheckText(text []byte) error { return t.shape.checkText(text) }

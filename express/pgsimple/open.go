@@ -59,27 +59,14 @@ func Open(ctx context.Context, db *sql.DB, o Options) (*Store, error) {
 	return newStore(t), nil
 }
 
-// maxName is where PostgreSQL cuts names.
+// maxName is the length at which PostgreSQL cuts names.
 const maxName = 63
 
-// shape is what there is of a table. Types are pg_type's names, "" for no column.
+// A shape is what a table looks like. Types are pg_type's names, "" for no column.
 type shape struct {
 	sid, sess, expire            string
 	exact, unique, expireIndexed bool // exact: the column of ids tells all ids apart
 }
-
-// A plain index on the whole table with sid alone is what upstream's ON CONFLICT needs too.
-const inspect = `SELECT coalesce(max(typname) FILTER (WHERE attname = 'sid'), ''),
-	coalesce(max(typname) FILTER (WHERE attname = 'sess'), ''),
-	coalesce(max(typname) FILTER (WHERE attname = 'expire'), ''),
-	coalesce(bool_and(coalesce(collisdeterministic, true)) FILTER (WHERE attname = 'sid'), false),
-	coalesce(bool_or(indisunique AND indisvalid AND indpred IS NULL AND indnkeyatts = 1) FILTER (WHERE attname = 'sid'), false),
-	coalesce(bool_or(indisvalid AND indpred IS NULL) FILTER (WHERE attname = 'expire'), false)
-	FROM pg_catalog.pg_attribute
-	JOIN pg_catalog.pg_type ON pg_type.oid = atttypid
-	LEFT JOIN pg_catalog.pg_collation ON pg_collation.oid = attcollation
-	LEFT JOIN pg_catalog.pg_index ON indrelid = attrelid AND indkey[0] = attnum
-	WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped`
 
 func (t *table) inspect(ctx context.Context) (found shape, err error) {
 	err = t.db.QueryRowContext(ctx, inspect, t.name).Scan(&found.sid, &found.sess, &found.expire,

@@ -37,7 +37,7 @@ var statements = stmt.NewList(
 	"$DEAD", `expire < $NOW`,
 	"$NOW", `to_timestamp(ceil(extract(epoch FROM now())))`,
 
-	// A row may be a user's if this member is in its text. Only the JSON tells for certain,
+	// A row may be a user's if this member is in its text. Only the parsed JSON is certain,
 	// but sess->>'$user' is an error for the whole statement when any row has a \u0000
 	// or, in a column of text, is not JSON.
 	"$MEMBER", `'`+row.QuotedMember+`'`,
@@ -83,7 +83,7 @@ SELECT true
 FROM $TABLE
 WHERE sid = $1 AND $LIVE`)
 
-// With a version or, for NULL, whatever it is. Returns whether the row was live.
+// The version is compared unless it is NULL. Returns whether the row was live.
 var end = statements.Add(`
 DELETE FROM $TABLE
 WHERE sid = $1 AND sess IS NOT NULL AND ($2::bigint IS NULL OR $VERSION = $2::bigint)
@@ -150,12 +150,12 @@ SELECT $COLUMNS
 FROM (
 	SELECT sid, sess, expire, $ID AS id
 	FROM $TABLE
-	WHERE strpos(sess::text, $MEMBER) > 0 AND strpos(sess::text, $3::text) > 0 AND $LIVE
+	WHERE strpos(sess::text, $MEMBER) > 0 AND strpos(sess::text, $1::text) > 0 AND $LIVE
 	OFFSET 0
 ) AS live
-WHERE id > $1
+WHERE id > $2
 ORDER BY id
-LIMIT $2`)
+LIMIT $3`)
 
 var inOrder = statements.Add(`
 SELECT $COLUMNS
@@ -186,3 +186,51 @@ WITH dead AS (
 )
 SELECT count(*)
 FROM deleted`)
+
+// A plain index on the whole table with sid alone is what upstream's ON CONFLICT needs too.
+const inspect = `
+SELECT coalesce(max(typname) FILTER (WHERE attname = 'sid'), ''),
+	coalesce(max(typname) FILTER (WHERE attname = 'sess'), ''),
+	coalesce(max(typname) FILTER (WHERE attname = 'expire'), ''),
+	coalesce(bool_and(coalesce(collisdeterministic, true)) FILTER (WHERE attname = 'sid'), false),
+	coalesce(bool_or(indisunique AND indisvalid AND indpred IS NULL AND indnkeyatts = 1) FILTER (WHERE attname = 'sid'), false),
+	coalesce(bool_or(indisvalid AND indpred IS NULL) FILTER (WHERE attname = 'expire'), false)
+FROM pg_catalog.pg_attribute
+JOIN pg_catalog.pg_type ON pg_type.oid = atttypid
+LEFT JOIN pg_catalog.pg_collation ON pg_collation.oid = attcollation
+LEFT JOIN pg_catalog.pg_index ON indrelid = attrelid AND indkey[0] = attnum
+WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped`
+
+// The time zone of this connection, and that of a connection which asks for none, as those
+// of node-postgres do: what RESET would bring back or, if the client asked for a zone when
+// it connected, what is set for the role and the database. The latter is NULL if it is the
+// server's own and can't be seen. A zone has several names, so zones are compared by what
+// they make of a time in each week of some years.
+const zones = `
+WITH ours AS (
+	SELECT setting, reset_val, source
+	FROM pg_catalog.pg_settings
+	WHERE name = 'TimeZone'
+), set_for AS (
+	SELECT setdatabase, setrole, substr(item, strpos(item, '=') + 1) AS zone
+	FROM pg_catalog.pg_db_role_setting, unnest(setconfig) AS item
+	WHERE lower(split_part(item, '=', 1)) = 'timezone'
+		AND setdatabase IN (0, (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
+), theirs AS (
+	SELECT CASE WHEN source <> 'client' THEN reset_val ELSE (
+		SELECT zone FROM set_for
+		WHERE setrole IN (0, (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = session_user))
+		ORDER BY setrole <> 0 DESC, setdatabase <> 0 DESC LIMIT 1) END AS zone
+	FROM ours
+), times AS (
+	SELECT generate_series(now() - interval '1 year', now() + interval '3 years', interval '1 week') AS t
+)
+SELECT setting, theirs.zone,
+	(SELECT bool_and(t AT TIME ZONE setting = t AT TIME ZONE theirs.zone) FROM times),
+	(SELECT bool_and(t AT TIME ZONE setting = t AT TIME ZONE 'UTC') FROM times),
+	coalesce((
+		SELECT string_agg(DISTINCT rolname, ', ') FROM set_for JOIN pg_catalog.pg_roles ON pg_roles.oid = setrole
+		WHERE rolname <> session_user
+			AND NOT (SELECT bool_and(t AT TIME ZONE setting = t AT TIME ZONE set_for.zone) FROM times)), ''),
+	source IN ('user', 'database user')
+FROM ours, theirs`

@@ -9,12 +9,6 @@ import (
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
-// LoadRow implements [row.Table].
-func (t *table) LoadRow(ctx context.Context, sid driver.Verifier) (driver.Row, error) {
-	return scan(func(dest ...any) error { return t.get(ctx, 1, dest, load, string(sid)) })
-}
-
-// CreateRow implements [row.Table].
 func (t *table) CreateRow(ctx context.Context, req driver.CreateRequest, text string) (result driver.SaveResult, err error) {
 	err = t.get(ctx, retry.Many, []any{&result.Version}, create, string(req.Verifier), row.Idle(req.Life), text)
 	if errors.Is(err, driver.ErrNotFound) {
@@ -23,7 +17,6 @@ func (t *table) CreateRow(ctx context.Context, req driver.CreateRequest, text st
 	return result, err
 }
 
-// SaveRow implements [row.Table].
 func (t *table) SaveRow(ctx context.Context, req driver.SaveRequest, text string) (result driver.SaveResult, err error) {
 	err = t.get(ctx, retry.Many, []any{&result.Version}, save,
 		string(req.From.Verifier), row.Idle(req.Life), int64(req.Version), text, string(req.Verifier))
@@ -41,7 +34,6 @@ func (t *table) check(ctx context.Context, sid driver.Verifier) error {
 	return t.get(ctx, 1, []any{&yes}, exists, string(sid))
 }
 
-// TouchRow implements [row.Table].
 func (t *table) TouchRow(ctx context.Context, req driver.TouchRequest) error {
 	var certain bool
 	err := t.get(ctx, retry.Many, []any{&certain}, touch,

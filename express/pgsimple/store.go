@@ -41,7 +41,7 @@ func (s *Store) Page(ctx context.Context, after driver.Verifier, limit int) ([]d
 	return s.rows.Page(ctx, after, limit)
 }
 
-// A table is the store's methods.
+// A table is the store's methods. It implements [row.Table].
 type table struct {
 	db   *sql.DB
 	name string
@@ -49,11 +49,12 @@ type table struct {
 }
 
 func newStore(t *table) *Store {
-	rows := &row.Store{Name: "pgsimple", Table: t}
+	rows := &row.Store{Name: "pgsimple", Table: t, Statements: row.Statements{
+		Load: load, Text: text, ByID: byID, ByUser: byUser, List: list, ListUser: listUser, InOrder: inOrder, Stats: stats,
+	}}
 	return &Store{rows, rows}
 }
 
-// Explain implements [row.Table].
 func (t *table) Explain(err error) error {
 	sentinel := pgerr.Sentinel(err)
 	if errors.Is(sentinel, driver.ErrExists) || errors.Is(sentinel, driver.ErrValue) { // the text would show the sid or data
@@ -62,8 +63,8 @@ func (t *table) Explain(err error) error {
 	return pgerr.Explain(err, t.name, row.Misfit)
 }
 
-// Holds implements [row.Table].
+func (t *table) Args(sid driver.Verifier) []any { return []any{string(sid)} }
+
 func (t *table) Holds(sid driver.Verifier) bool { return row.Usable(sid) }
 
-// CheckText implements [row.Table].
 func (t *table) CheckText([]byte) error { return nil }

@@ -55,7 +55,7 @@ func testOneStatementEach(t *testing.T, b testbed.Backend) {
 	for range n {
 		wait.Go(load)
 	}
-	for deadline := time.Now().Add(30 * time.Second); inStack("store.(*Store).Load(") < n; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); inStack("native.(*store).Load(") < n; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the loads do not wait for the connection")
 		}

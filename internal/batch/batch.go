@@ -98,7 +98,6 @@ func superseded(ended *WriteCall, waits native.Write) error {
 	return native.Superseded(ended.In.SaveRequest, ended.Out, ended.Err, waits.SaveRequest)
 }
 
-// LoadRow implements [native.Rows], as do the methods below.
 func (r *rows) LoadRow(ctx context.Context, l native.Lookup) (driver.Row, error) {
 	return r.loads.Do(ctx, l)
 }
@@ -115,7 +114,7 @@ func (r *rows) TouchRow(ctx context.Context, w native.Write) (driver.SaveResult,
 	return r.touches.Do(ctx, w)
 }
 
-// load asks for each row once, and gives the answer to all who asked for it.
+// load asks for each row once, and gives the answer to all callers that asked for it.
 func load(ctx context.Context, t Table, calls []*LoadCall) {
 	first := make(map[native.Key]*LoadCall, len(calls))
 	n := 0

@@ -1,6 +1,8 @@
 package native_test
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -39,6 +41,40 @@ func TestSuperseded(t *testing.T) {
 		}
 		if got := native.Superseded(test.ended, test.out, test.err, test.waits); !errors.Is(got, test.want) {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+	}
+}
+
+// A store that finds nothing, and fails to count.
+type empty struct{ native.Table }
+
+func (empty) LoadRow(context.Context, native.Lookup) (row driver.Row, err error) { return row, nil }
+func (empty) Stats(context.Context) (driver.Stats, error)                        { return driver.Stats{}, sql.ErrNoRows }
+
+func (empty) Explain(_ context.Context, err error) error { return fmt.Errorf("explained: %w", err) }
+
+func TestErrorsSayWhereTheyComeFrom(t *testing.T) {
+	t.Parallel()
+	store := native.New("anystore", empty{}, empty{})
+	ctx, id := t.Context(), driver.ID("0123abcd-4567-7890-89ef-0123456789ab")
+	short := driver.Ref{ID: id, Verifier: "short"}
+	for want, f := range map[string]func() error{
+		"anystore: load: explained: sessions: not found":  func() error { _, err := store.Load(ctx, driver.Ref{ID: id}); return err },
+		"anystore: touch: explained: sessions: not found": func() error { _, err := store.Touch(ctx, driver.TouchRequest{Ref: short}); return err },
+		"anystore: save: explained: sessions: not found":  func() error { _, err := store.Save(ctx, driver.SaveRequest{From: short}); return err },
+		"anystore: end: explained: sessions: not found":   func() error { return store.End(ctx, driver.EndRequest{ID: "x"}) },
+		"anystore: stats: explained: sessions: not found": func() error { _, err := store.Stats(ctx); return err },
+		"anystore: list: explained: the ID to list after: sessions: invalid option or argument: \"x\" is no session's ID": func() error {
+			_, err := store.List(ctx, driver.ListRequest{All: true, Limit: 1, After: "x"})
+			return err
+		},
+		"anystore: create: explained: sessions: invalid option or argument: \"x\" is no session's ID": func() error {
+			_, err := store.Create(ctx, driver.CreateRequest{Ref: driver.Ref{ID: "x"}})
+			return err
+		},
+	} {
+		if err := f(); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/sqlsessions/sessions/driver"
-	"github.com/sqlsessions/sessions/internal/cause"
 	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
@@ -23,6 +22,25 @@ func KeyOf(id driver.ID) []byte {
 // BytesOf returns a copy, so that what the key is part of can stay on the stack.
 func BytesOf(key Key) []byte { return key[:] }
 
+// What EndAll and List select. ByID is for List alone.
+const (
+	ByUser = iota
+	ByLabel
+	Everything
+	ByID
+)
+
+// Selection returns what is selected, and by what name if any.
+func Selection(user, label string) (which int, name []any) {
+	switch {
+	case user != "":
+		return ByUser, []any{user}
+	case label != "":
+		return ByLabel, []any{label}
+	}
+	return Everything, nil
+}
+
 // A Lookup is one row to load.
 type Lookup struct {
 	driver.Ref
@@ -30,7 +48,7 @@ type Lookup struct {
 }
 
 // RefOf returns how a client refers to the row with this key and verifier. It has the
-// lookup's strings where they are equal, so that they need not be made again.
+// lookup's strings if they are equal, so that they need not be made again.
 func (l *Lookup) RefOf(key Key, verifier []byte) driver.Ref {
 	ref := l.Ref
 	if ref.ID == "" || l.Key != key {
@@ -70,13 +88,9 @@ type Table interface {
 	Stats(ctx context.Context) (driver.Stats, error)
 	Reap(ctx context.Context, req driver.ReapRequest) (driver.ReapResult, error)
 
-	// Explain adds to an error the sentinel by which callers tell it from others, or
-	// advice for an operator.
-	Explain(err error) error
-
-	// Interrupted reports whether an error may come from the end of a context that it
-	// does not wrap.
-	Interrupted(err error) bool
+	// Explain adds to an error the sentinel by which callers tell it from others or advice
+	// for an operator, and why ctx ended if the error comes from that.
+	Explain(ctx context.Context, err error) error
 }
 
 type store struct {
@@ -98,8 +112,7 @@ func (s *store) wrap(ctx context.Context, op string, err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		err = driver.ErrNotFound
 	}
-	err = cause.Add(ctx, s.table.Explain(err), s.table.Interrupted)
-	return fmt.Errorf("%s: %s: %w", s.name, op, err)
+	return fmt.Errorf("%s: %s: %w", s.name, op, s.table.Explain(ctx, err))
 }
 
 func (s *store) written(ctx context.Context, op string, result driver.SaveResult, err error) (driver.SaveResult, error) {
@@ -187,7 +200,7 @@ func (s *store) List(ctx context.Context, req driver.ListRequest) (rows []driver
 	switch {
 	case err != nil:
 	case req.After != "" && !req.After.Valid():
-		err = fmt.Errorf("field After: %w", notID(req.After))
+		err = fmt.Errorf("the ID to list after: %w", notID(req.After))
 	case req.ID == "" || req.ID.Valid() && req.ID > req.After:
 		rows, err = s.table.List(ctx, req)
 	}

@@ -1,4 +1,4 @@
-// Package product knows database servers by what they say about themselves.
+// Package product recognizes database servers by what they say about themselves.
 package product
 
 import (
@@ -11,7 +11,7 @@ import (
 // A Server is a product in a version.
 type Server struct {
 	Name    string
-	Version string // its numbers alone; "" where the server does not tell
+	Version string // its numbers alone; "" if the server does not tell
 	Minimum string // the oldest that the stores' statements work on; "" for another product that only speaks the protocol
 }
 
@@ -30,7 +30,7 @@ var (
 	numbers   = regexp.MustCompile(`\d+(?:\.\d+)*`)
 	ofMariaDB = regexp.MustCompile(`(?i)^(?:5\.5\.5-)?(\d+(?:\.\d+)*)`)
 
-	// Products that speak a protocol that is not theirs, and how their version follows their mark.
+	// Products that speak another's protocol, and how the version follows the mark.
 	likePostgreSQL = others("CockroachDB", `CockroachDB\D*`, "YugabyteDB", `-YB-`, "Redshift", `Redshift `, "Greenplum", `Greenplum Database `)
 	likeMySQL      = others("TiDB", `TiDB-v?`, "Vitess", `Vitess\D*`, "OceanBase", `OceanBase\D*`, "SingleStore", `SingleStoreDB\D*`)
 )
@@ -56,7 +56,7 @@ func find(list []other, text string) (Server, bool) {
 	return Server{}, false
 }
 
-// PostgreSQL tells the product by version() and the setting server_version.
+// PostgreSQL recognizes the product by version() and the setting server_version.
 func PostgreSQL(text, version string) Server {
 	if server, is := find(likePostgreSQL, text); is {
 		return server
@@ -64,7 +64,7 @@ func PostgreSQL(text, version string) Server {
 	return Server{"PostgreSQL", numbers.FindString(version), minPostgreSQL}
 }
 
-// MySQL tells the product by VERSION() and @@version_comment.
+// MySQL recognizes the product by VERSION() and @@version_comment.
 func MySQL(version, comment string) Server {
 	if server, is := find(likeMySQL, version+" "+comment); is {
 		return server
@@ -82,17 +82,17 @@ func MySQL(version, comment string) Server {
 	return Server{"MySQL", numbers.FindString(version), minMySQL}
 }
 
-// SQLite is for sqlite_version().
+// SQLite takes the result of sqlite_version().
 func SQLite(version string) Server {
 	return Server{"SQLite", numbers.FindString(version), minSQLite}
 }
 
 func (s Server) String() string { return strings.TrimSpace(s.Name + " " + s.Version) }
 
-// Foreign holds for a product that no store was made for.
+// Foreign reports whether this is a product that no store was made for.
 func (s Server) Foreign() bool { return s.Minimum == "" }
 
-// Problem says why the stores are not for this server, or "".
+// Problem says why the stores do not support this server, or "".
 func (s Server) Problem() string {
 	switch {
 	case s.Foreign():
@@ -103,7 +103,7 @@ func (s Server) Problem() string {
 	return ""
 }
 
-// older compares versions number by number. What is not known is not older.
+// older compares versions number by number. An unknown version is not older.
 func older(version, minimum string) bool {
 	have := strings.Split(version, ".")
 	for i, part := range strings.Split(minimum, ".") {

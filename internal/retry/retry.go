@@ -1,4 +1,4 @@
-// Package retry repeats a statement that the database rolled back.
+// Package retry repeats statements that the database undid.
 package retry
 
 import (
@@ -8,18 +8,17 @@ import (
 )
 
 const (
-	// Few is how often a statement is tried whose rows can also be done one by one, or later.
+	// Few is how often a statement is tried if its rows can also be done one by one, or later.
 	Few = 4
-	// Many is for a statement that must not fail because its rows are in use.
+	// Many is how often if it must not fail because its rows are in use.
 	Many = 50
 )
 
 const maxPause = 20 * time.Millisecond
 
-// Do runs f until it returns an error that is not transient, tries times at
-// most, with a short random pause between. f must be one statement or one
-// transaction, and transient must only hold for errors after which the database is
-// sure to have undone it, such as a deadlock.
+// Do runs f up to tries times while it returns a transient error, with short random pauses
+// between. f must be one statement or one transaction. An error is transient only if it
+// means that the database has certainly undone f, such as a deadlock.
 func Do(ctx context.Context, tries int, transient func(error) bool, f func() error) error {
 	for try := 1; ; try++ {
 		err := f()

@@ -9,7 +9,7 @@ import (
 )
 
 // A Cache prepares each statement once for each connection of a pool, when it is first
-// needed there. It is for a fixed set of statements: only Forget drops one, and a prepared
+// needed there. Statements are a fixed set: only Forget drops one, and a prepared
 // statement ends with its connection. Safe for concurrent use.
 type Cache struct {
 	DB *sql.DB

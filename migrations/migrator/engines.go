@@ -21,7 +21,7 @@ type engine struct {
 	versionsExist  string // "" to tell by the error
 	createVersions string
 	transactional  bool   // DDL can be rolled back
-	tableExists    string // one of that name, whoever made it
+	tableExists    string // one of that name, whatever made it
 	development    string // a table with the columns of a development version: no id, but key, handle and reap_after
 	lock, unlock   func(*driver) error
 	server         func(*driver) (product.Server, error)
@@ -117,7 +117,7 @@ func sqlite(table, name string, wait time.Duration) engine {
 	}
 }
 
-// lockFile waits a little at a time, for SQLite's own waiting knows no context.
+// lockFile waits a little at a time, because SQLite's own waiting ignores the context.
 func lockFile(d *driver, wait time.Duration) error {
 	const once = 50 * time.Millisecond
 	var before int
@@ -148,11 +148,11 @@ func lockFile(d *driver, wait time.Duration) error {
 	}
 }
 
-// locked holds for a statement that SQLite refused because of another connection's. Without
+// locked reports whether SQLite refused a statement because of another connection. Without
 // WAL readers keep a commit from the file, and a commit keeps readers from it.
 func locked(err error) bool { return strings.Contains(err.Error(), "database is locked") }
 
-// commitFile tries again, for a commit that is refused leaves the transaction open.
+// commitFile tries again, because a refused commit leaves the transaction open.
 func commitFile(d *driver, wait time.Duration) error {
 	failed := d.failed
 	return retry.Do(d.ctx, int(wait/(10*time.Millisecond))+1, locked, func() error {

@@ -13,7 +13,7 @@ import (
 // A Found is a row that a read of the whole table found, dead or alive. With the
 // version in the condition, a statement ends the row only as it was found.
 type Found struct {
-	Sid     string
+	Sid     driver.Verifier
 	Version driver.Version
 }
 
@@ -29,11 +29,11 @@ func Owned(text []byte, user string) (driver.Version, error) {
 // EndUser ends up to req.Limit live rows of req.User and all the dead ones that it
 // meets, because Node can bring a dead row back to life. find returns the rows
 // whose text says they may be the user's, and end ends one.
-func EndUser(req driver.EndAllRequest, find func(each func(sid string, text []byte)) error, end func(Found) error) (ended int, err error) {
+func EndUser(req driver.EndAllRequest, find func(each func(sid driver.Verifier, text []byte)) error, end func(Found) error) (ended int, err error) {
 	err = Until(func() (done bool, err error) {
 		var rows []Found
-		err = find(func(sid string, text []byte) {
-			if version, err := Owned(text, req.User); err == nil && !slices.Contains(req.Except, ID(sid)) {
+		err = find(func(sid driver.Verifier, text []byte) {
+			if version, err := Owned(text, req.User); err == nil && !slices.Contains(req.Except, ID(string(sid))) {
 				rows = append(rows, Found{sid, version})
 			}
 		})
@@ -51,14 +51,14 @@ func EndUser(req driver.EndAllRequest, find func(each func(sid string, text []by
 				return false, err
 			}
 		}
-		return len(rows) == 0, nil // else again: a row whose sid changed in between is found then
+		return len(rows) == 0, nil // otherwise again, which finds a row whose sid changed in between
 	})
 	return ended, err
 }
 
 // List returns up to req.Limit rows in the order of their IDs. page returns up to
-// as many after an ID, and fewer only where there are no more. Its statement can't
-// tell for certain whose a row is, so there may be some that are another user's.
+// as many after an ID, and fewer only if there are no more. Its statement can't
+// tell for certain which user a row belongs to, so some may be another user's.
 func List(req driver.ListRequest, page func(after driver.ID) ([]driver.Row, error)) (rows []driver.Row, err error) {
 	for after := req.After; len(rows) < req.Limit; {
 		found, err := page(after)
@@ -89,7 +89,7 @@ func Until(f func() (done bool, err error)) error {
 }
 
 // Answer turns the error of a query without a row into [driver.ErrNotFound], and adds
-// to any other why ctx has ended, where the driver does not say.
+// to any other why ctx has ended, if the driver does not say.
 func Answer(ctx context.Context, err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return driver.ErrNotFound

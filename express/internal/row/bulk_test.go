@@ -57,24 +57,24 @@ func TestEndUser(t *testing.T) {
 		rows := map[string]string{"a": bob, "b": alice, "c": alice, "d": alice, "e": alice} // c is dead, e is excepted
 		var ended []string
 		req := driver.EndAllRequest{User: "alice", Except: []driver.ID{ID("e")}, Limit: c.limit}
-		n, err := EndUser(req, func(each func(string, []byte)) error {
+		n, err := EndUser(req, func(each func(driver.Verifier, []byte)) error {
 			for _, sid := range []string{"a", "b", "c", "d", "d2", "e"} {
 				if text, there := rows[sid]; there {
-					each(sid, []byte(text))
+					each(driver.Verifier(sid), []byte(text))
 				}
 			}
 			return nil
 		}, func(r Found) error {
 			if r.Version != Version([]byte(alice)) {
-				t.Errorf("%s: %q with the version of something else", name, r.Sid)
+				t.Errorf("%s: %q with the version of something else", name, string(r.Sid))
 			}
 			if r.Sid == "d" { // it gets another sid first
 				delete(rows, "d")
 				rows["d2"] = alice
 				return driver.ErrNotFound
 			}
-			ended = append(ended, r.Sid)
-			delete(rows, r.Sid)
+			ended = append(ended, string(r.Sid))
+			delete(rows, string(r.Sid))
 			if r.Sid != "c" {
 				return nil
 			}

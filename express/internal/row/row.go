@@ -57,8 +57,8 @@ func Idle(life driver.Life) int64 {
 	return life.Idle.Microseconds()
 }
 
-// member is where a user is kept, for want of a column. Node leaves members
-// that it does not know as they are.
+// member is the name under which a user is kept, because there is no column. Node leaves
+// members that it does not know unchanged.
 const member = "$user"
 
 // QuotedMember is its name, as statements look for them in the text of a row.
@@ -100,8 +100,8 @@ func Encode(data []byte, user, label string) ([]byte, error) {
 
 const jsonSpace = " \t\r\n"
 
-// Decode splits the text of a row into the data and the user, "" where it has
-// none. What is no JSON object comes back as it is.
+// Decode splits the text of a row into the data and the user, "" if it has
+// none. Text that is not a JSON object comes back unchanged.
 func Decode(text []byte) (data []byte, user string) {
 	data = text
 	for {
@@ -111,7 +111,7 @@ func Decode(text []byte) (data []byte, user string) {
 		}
 		var name string
 		if json.Unmarshal(value, &name) != nil || name == "" {
-			return text, "" // somebody else's
+			return text, "" // another program's
 		}
 		data, user = rest, name
 	}
@@ -128,7 +128,7 @@ func cut(text []byte) (rest []byte, value json.RawMessage, found bool) {
 		return text, nil, false
 	}
 	for first := true; d.More(); first = false {
-		start := d.InputOffset() // behind the bracket or the last value
+		start := d.InputOffset() // after the bracket or the last value
 		name, _ := d.Token()
 		if d.Decode(&value) != nil { // deeper than encoding/json goes
 			return text, nil, false
@@ -137,7 +137,7 @@ func cut(text []byte) (rest []byte, value json.RawMessage, found bool) {
 		if name != member {
 			continue
 		}
-		if first && d.More() { // then the comma is behind it
+		if first && d.More() { // then the comma comes after it
 			end += int64(bytes.IndexByte(text[end:], ',')) + 1
 		}
 		return append(bytes.Clone(text[:start]), text[end:]...), value, true
@@ -147,7 +147,7 @@ func cut(text []byte) (rest []byte, value json.RawMessage, found bool) {
 
 // Quote returns a string as JSON, with just the escapes that JavaScript,
 // PostgreSQL's jsonb and MySQL's JSON write. So a statement can look for it in a text,
-// whoever wrote that last.
+// whichever of them wrote that last.
 func Quote(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')

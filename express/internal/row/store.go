@@ -1,44 +1,38 @@
 package row
 
 import (
+	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"math"
+	"time"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/stmt"
 )
 
-// A Table is all that differs between the stores. What the refs of requests name can be in
-// the table.
+// A Table is what differs between the stores. What the refs of requests name can be in the
+// table.
 type Table interface {
-	LoadRow(ctx context.Context, sid driver.Verifier) (driver.Row, error)
+	// Query runs a statement and calls each for every row. Args returns the sid as the
+	// parameters of a statement that looks for it.
+	Query(ctx context.Context, query stmt.ID, args []any, each func(scan func(dest ...any) error) error) error
+	Args(sid driver.Verifier) []any
+
 	CreateRow(ctx context.Context, req driver.CreateRequest, text string) (driver.SaveResult, error)
 	SaveRow(ctx context.Context, req driver.SaveRequest, text string) (driver.SaveResult, error)
 	TouchRow(ctx context.Context, req driver.TouchRequest) error
 
 	// EndRow deletes a row, dead or alive. Unless the version is nil, it must be the row's.
-	EndRow(ctx context.Context, sid string, version any) (deleted, live bool, err error)
-
-	// Text returns the text of a row, and FindID the sid too, dead or alive.
-	Text(ctx context.Context, sid string) ([]byte, error)
-	FindID(ctx context.Context, id driver.ID) (sid string, text []byte, err error)
-
-	// FindUser calls each with the rows, dead or alive, that may be the user's whose
-	// quoted name this is.
-	FindUser(ctx context.Context, quoted string, each func(sid string, text []byte)) error
+	EndRow(ctx context.Context, sid driver.Verifier, version any) (deleted, live bool, err error)
 
 	// EndRows ends up to limit live rows and, if there are no more, deletes the dead ones.
 	EndRows(ctx context.Context, except []driver.ID, limit int) (int, error)
 
-	// ListRows returns live rows in the order of their IDs, and Page in that of their sids.
-	// Unless quoted is empty, they are rows that may be the user's.
-	ListRows(ctx context.Context, after driver.ID, quoted string, limit int) ([]driver.Row, error)
-	Page(ctx context.Context, after driver.Verifier, limit int) ([]driver.Row, error)
-
-	Stats(ctx context.Context) (driver.Stats, error)
-
-	// Reap deletes up to limit dead rows that are not locked.
-	Reap(ctx context.Context, limit int) (int, error)
+	// ReapRows deletes up to limit dead rows that are not locked.
+	ReapRows(ctx context.Context, limit int) (int, error)
 
 	// Holds reports whether the column can hold a sid, and CheckText why the other can't
 	// hold a session.
@@ -50,10 +44,23 @@ type Table interface {
 	Explain(err error) error
 }
 
+// Statements are those that only read, with their parameters in this order.
+type Statements struct {
+	Load     stmt.ID // a live row; a sid
+	Text     stmt.ID // the text of a row; a sid
+	ByID     stmt.ID // sid and text of a row; an ID
+	ByUser   stmt.ID // sids and texts of rows that may be a user's; the quoted user
+	List     stmt.ID // live rows by ID; the ID before the first, a limit
+	ListUser stmt.ID // the same that may be a user's; the quoted user before the others
+	InOrder  stmt.ID // live rows by sid; a sid for a comparison, a limit
+	Stats    stmt.ID
+}
+
 // A Store is the [driver.Store] on a table.
 type Store struct {
 	Name  string // begins errors
 	Table Table
+	Statements
 }
 
 var _ driver.Store = (*Store)(nil)
@@ -72,7 +79,7 @@ func (s *Store) names(ref driver.Ref) bool { return s.Table.Holds(ref.Verifier) 
 func (s *Store) Load(ctx context.Context, ref driver.Ref) (r driver.Row, err error) {
 	err = driver.ErrNotFound
 	if s.names(ref) {
-		r, err = s.Table.LoadRow(ctx, ref.Verifier)
+		r, err = s.load(ctx, ref.Verifier)
 	}
 	return r, s.wrap("load", err)
 }
@@ -127,7 +134,7 @@ func (s *Store) Touch(ctx context.Context, req driver.TouchRequest) (none driver
 // key; without, it reads the whole table.
 func (s *Store) End(ctx context.Context, req driver.EndRequest) error {
 	var err error
-	found := Found{Sid: string(req.Verifier)}
+	found := Found{Sid: req.Verifier}
 	if req.Verifier == "" {
 		found, err = s.find(ctx, req.ID, req.User)
 	} else if !s.names(driver.Ref{ID: req.ID, Verifier: req.Verifier}) {
@@ -145,7 +152,7 @@ func (s *Store) find(ctx context.Context, id driver.ID, user *string) (found Fou
 		return found, driver.ErrNotFound
 	}
 	var text []byte
-	found.Sid, text, err = s.Table.FindID(ctx, id)
+	err = s.one(ctx, s.ByID, []any{string(id)}, &found.Sid, &text)
 	if err == nil && user != nil {
 		found.Version, err = Owned(text, *user)
 	}
@@ -167,7 +174,8 @@ func (s *Store) end(ctx context.Context, found Found, user *string) error {
 		case deleted || err != nil:
 			return true, err
 		}
-		text, err := s.Table.Text(ctx, found.Sid)
+		var text []byte
+		err = s.one(ctx, s.Text, s.Table.Args(found.Sid), &text)
 		if err == nil && user != nil {
 			found.Version, err = Owned(text, *user)
 		}
@@ -183,8 +191,16 @@ func (s *Store) EndAll(ctx context.Context, req driver.EndAllRequest) (ended int
 	case req.All:
 		ended, err = s.Table.EndRows(ctx, req.Except, req.Limit)
 	default:
-		ended, err = EndUser(req, func(each func(string, []byte)) error {
-			return s.Table.FindUser(ctx, Quote(req.User), each)
+		ended, err = EndUser(req, func(each func(driver.Verifier, []byte)) error {
+			return s.Table.Query(ctx, s.ByUser, []any{Quote(req.User)}, func(scan func(...any) error) error {
+				var sid driver.Verifier
+				var text []byte
+				err := scan(&sid, &text)
+				if err == nil {
+					each(sid, text)
+				}
+				return err
+			})
 		}, func(found Found) error { return s.end(ctx, found, &req.User) })
 	}
 	return ended, s.wrap("end all", err)
@@ -200,48 +216,87 @@ func (s *Store) List(ctx context.Context, req driver.ListRequest) (rows []driver
 			rows, err = s.listOne(ctx, req.ID)
 		}
 	default:
-		quoted := ""
+		query, selected := s.Statements.List, []any{}
 		if req.User != "" {
-			quoted = Quote(req.User)
+			query, selected = s.ListUser, []any{Quote(req.User)}
 		}
 		rows, err = List(req, func(after driver.ID) ([]driver.Row, error) {
-			return s.Table.ListRows(ctx, after, quoted, req.Limit)
+			return s.read(ctx, query, append(selected, string(after), req.Limit)...)
 		})
 	}
 	return rows, s.wrap("list", err)
 }
 
-func (s *Store) listOne(ctx context.Context, id driver.ID) ([]driver.Row, error) {
+func (s *Store) listOne(ctx context.Context, id driver.ID) (rows []driver.Row, err error) {
 	found, err := s.find(ctx, id, nil)
-	var r driver.Row
 	if err == nil {
-		r, err = s.Table.LoadRow(ctx, driver.Verifier(found.Sid))
+		rows, err = s.read(ctx, s.Statements.Load, s.Table.Args(found.Sid)...)
 	}
-	switch {
-	case errors.Is(err, driver.ErrNotFound):
+	if errors.Is(err, driver.ErrNotFound) {
 		return nil, nil
-	case err != nil:
-		return nil, err
 	}
-	return []driver.Row{r}, nil
+	return rows, err
 }
 
-// Page returns up to limit live rows whose sids are larger than after, in the order of
-// the column of sids.
+// Page returns up to limit live rows whose sids are larger than after, in the order that
+// the column of sids has. It reads them by the index of the primary key.
 func (s *Store) Page(ctx context.Context, after driver.Verifier, limit int) ([]driver.Row, error) {
-	rows, err := s.Table.Page(ctx, after, limit)
+	rows, err := s.read(ctx, s.InOrder, s.Table.Args(after)[0], limit)
 	return rows, s.wrap("page", err)
 }
 
 // Stats implements [driver.Store].
 func (s *Store) Stats(ctx context.Context) (driver.Stats, error) {
-	stats, err := s.Table.Stats(ctx)
-	return stats, s.wrap("stats", err)
+	var n driver.Stats
+	err := s.one(ctx, s.Statements.Stats, nil, &n.Live, &n.Dead)
+	return n, s.wrap("stats", err)
 }
 
-// Reap implements [driver.Store]. What it deletes, the store's of the Express application
-// would delete too.
+// Reap implements [driver.Store]. What it deletes, the Express application would delete
+// too.
 func (s *Store) Reap(ctx context.Context, req driver.ReapRequest) (driver.ReapResult, error) {
-	deleted, err := s.Table.Reap(ctx, req.Limit)
+	deleted, err := s.Table.ReapRows(ctx, req.Limit)
 	return driver.ReapResult{Deleted: deleted, More: err == nil && deleted == req.Limit}, s.wrap("reap", err)
+}
+
+// one reads one row.
+func (s *Store) one(ctx context.Context, query stmt.ID, args []any, dest ...any) error {
+	err := driver.ErrNotFound
+	queryErr := s.Table.Query(ctx, query, args, func(scan func(...any) error) error {
+		err = nil
+		return scan(dest...)
+	})
+	return cmp.Or(queryErr, err)
+}
+
+func (s *Store) load(ctx context.Context, sid driver.Verifier) (driver.Row, error) {
+	rows, err := s.read(ctx, s.Statements.Load, s.Table.Args(sid)...)
+	if err != nil || len(rows) == 0 {
+		return driver.Row{}, cmp.Or(err, driver.ErrNotFound)
+	}
+	return rows[0], nil
+}
+
+// read reads rows with $COLUMNS: the sid, the text, the version and how many microseconds
+// the row lives.
+func (s *Store) read(ctx context.Context, query stmt.ID, args ...any) (rows []driver.Row, err error) {
+	err = s.Table.Query(ctx, query, args, func(scan func(...any) error) error {
+		var r driver.Row
+		var text []byte
+		var version sql.NullInt64
+		var left int64
+		if err := scan(&r.Verifier, &text, &version, &left); err != nil {
+			return err
+		}
+		if text == nil || !version.Valid { // no row without data is live, but MariaDB's CAST makes it so
+			return errors.New("the session is larger than the server's max_allowed_packet, which was larger when it was saved")
+		}
+		r.ID, r.Version = ID(string(r.Verifier)), driver.Version(version.Int64)
+		r.Data, r.User = Decode(text)
+		r.ExpiresIn = time.Duration(max(left, 1)) * time.Microsecond // a row lives to the end of that microsecond
+		r.AbsoluteIn = math.MaxInt64
+		rows = append(rows, r)
+		return nil
+	})
+	return rows, err
 }
