@@ -175,9 +175,9 @@ func TestAHeldRowInABatch(t *testing.T) {
 			var calls []func()
 			for i := range rows {
 				calls = append(calls, func() {
-					limit := 10 * time.Second
+					limit := 30 * time.Second
 					if i == held {
-						limit = time.Minute
+						limit = 2 * time.Minute
 					} else {
 						defer others.Done()
 					}
