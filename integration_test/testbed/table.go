@@ -49,9 +49,9 @@ func (c *Conns) named() *Table {
 	return &Table{Conns: c, Name: "t_" + hex.EncodeToString(random[:])}
 }
 
-// another makes an empty table like tab. On a server this takes one statement, where the
+// Another makes an empty table like tab. On a server this takes one statement, where the
 // migrations take about twenty.
-func (tab *Table) another(t testing.TB) *Table {
+func (tab *Table) Another(t testing.TB) *Table {
 	t.Helper()
 	like := map[migrations.Dialect]string{
 		migrations.PostgreSQL: "CREATE TABLE %s (LIKE %s INCLUDING ALL)",
