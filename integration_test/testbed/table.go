@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -108,14 +109,11 @@ func (tab *Table) Age(t testing.TB, d time.Duration) {
 		migrations.MySQL:      "%[1]s = %[1]s - INTERVAL %[2]d * 1000 MICROSECOND",
 		migrations.SQLite:     "%[1]s = %[1]s - %[2]d",
 	}[tab.Dialect]
-	set := ""
-	for i, column := range []string{"created_at", "absolute_expires_at", "expires_at", "reap_after", "authenticated_at"} {
-		if i > 0 {
-			set += ", "
-		}
-		set += fmt.Sprintf(back, column, d.Milliseconds())
+	var set []string
+	for _, column := range []string{"created_at", "absolute_expires_at", "expires_at", "reap_after", "authenticated_at"} {
+		set = append(set, fmt.Sprintf(back, column, d.Milliseconds()))
 	}
-	_, err := tab.DB.ExecContext(t.Context(), "UPDATE "+tab.Name+" SET "+set)
+	_, err := tab.DB.ExecContext(t.Context(), "UPDATE "+tab.Name+" SET "+strings.Join(set, ", "))
 	Check(t, err)
 }
 
