@@ -50,7 +50,8 @@ func (g galera) testMigrations(t *testing.T) {
 }
 
 // Reapers on all nodes share the work, but they do not see each other's locks:
-// who comes second with a batch has to undo it, and after a few times gives up until its next sweep.
+// the second to delete a batch has to undo it, and after a few times gives up until its next
+// sweep.
 func (g galera) testReapers(t *testing.T) {
 	table := g.newTable(t)
 	first := g.node(t, 0, syncWait)

@@ -158,7 +158,7 @@ func (r *run) nodeReads(bad badRow, sid, header string, want values) {
 }
 
 // neverAnswers waits until Node has failed at the end of a request, whose client
-// would then wait for ever.
+// would then wait without end.
 func (r *run) neverAnswers(header string) {
 	r.Helper()
 	ctx, cancel := context.WithTimeout(r.Context(), time.Minute)

@@ -249,7 +249,7 @@ func (t *turn) lineOf(v view) *line {
 }
 
 // deletion returns the line that makes the browser drop the cookie it has: with the
-// attributes that it was sent with, for a browser keeps cookies apart by domain and path. A
+// attributes that it was sent with, because browsers tell cookies apart by domain and path. A
 // Secure one can't be dropped over plain HTTP.
 func (t *turn) deletion() *line {
 	t.Helper()

@@ -142,7 +142,7 @@ func TestParallelGoRequestsWhileNodeReads(t *testing.T) {
 	})
 }
 
-// A slow Go request puts its change on top of what Node wrote meanwhile.
+// A slow Go request adds its change to what Node wrote in the meantime.
 func TestSlowGoRequestKeepsWhatNodeWrote(t *testing.T) {
 	each(t, func(t *testing.T, d *database) {
 		r := newPair(t, d, "merge")
@@ -156,7 +156,7 @@ func TestSlowGoRequestKeepsWhatNodeWrote(t *testing.T) {
 	})
 }
 
-// What Node ends while a Go request runs stays ended, and the request is told.
+// What Node ends while a Go request runs stays ended, and the request gets an error.
 func TestNodeEndsSessionOfSlowGoRequest(t *testing.T) {
 	tests := []struct {
 		name        string

@@ -118,7 +118,7 @@ type nodeApp struct {
 	errors *output
 }
 
-// settings are what the application is told.
+// settings configure the application.
 type settings struct {
 	Kind    string            `json:"kind"`
 	URL     string            `json:"url"`
@@ -200,7 +200,7 @@ func newClient(t *testing.T) *http.Client {
 	return &http.Client{Transport: transport, Timeout: time.Minute}
 }
 
-// An output keeps what a process writes, for whoever asks in the meantime.
+// An output keeps what a process has written so far. It is safe for concurrent use.
 type output struct {
 	mu   sync.Mutex
 	text []byte

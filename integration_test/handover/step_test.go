@@ -130,7 +130,7 @@ func (t *turn) header() (header string, bad bool) {
 	return pick(t.rand, wrong), true
 }
 
-// take sends the request, for Go also to Node on a copy of the row.
+// take sends the request, and one for Go also to Node, with a copy of the row.
 func (t *turn) take() {
 	if t.loaded {
 		t.data, t.saved = maps.Clone(t.was), maps.Clone(t.was)

@@ -76,8 +76,8 @@ func (tb *table) store(t *testing.T) sessions.Store {
 	return store
 }
 
-// query writes a statement, in which $TABLE, $SID, $TEXT and $EXPIRE are the table
-// and its columns and ? are parameters, for the database.
+// query writes a statement for the database: $TABLE, $SID, $TEXT and $EXPIRE stand for the
+// table and its columns, and ? for parameters.
 func (tb *table) query(statement string) string {
 	if tb.db.engine == servers.MySQL {
 		return strings.NewReplacer("$TABLE", tb.Name, "$SID", "session_id", "$TEXT", "data", "$EXPIRE", "expires",

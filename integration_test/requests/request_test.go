@@ -9,7 +9,7 @@ import (
 	"github.com/sqlsessions/sessions/integration_test/testbed"
 )
 
-// Saved before seen: whoever follows a redirect at once finds what was stored.
+// Saved before seen: a client that follows a redirect at once finds what was stored.
 func TestRedirectFindsWhatWasStored(t *testing.T) {
 	testbed.Each(t, func(t *testing.T, b testbed.Backend) {
 		tries := 1000

@@ -116,8 +116,8 @@ func TestSQLiteLockIsHeld(t *testing.T) {
 }
 
 // A connection from before a migration says "no such table" while the file is locked. The
-// store waits for the lock and finds the table; one that is missing, or lacks a column, is
-// told as that at once.
+// store waits for the lock and finds the table. A table that is missing, or lacks a column, is
+// an error at once.
 func TestSQLiteMigratesBesideAnOpenConnection(t *testing.T) {
 	old, dsn := testbed.OpenFile(t, "?_pragma=journal_mode(DELETE)")
 	old.DB.SetMaxOpenConns(1)

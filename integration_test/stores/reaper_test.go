@@ -103,8 +103,8 @@ func hold(t *testing.T, tab *testbed.Table, ids ...driver.ID) (release func()) {
 	return func() { _ = tx.Rollback() }
 }
 
-// A row that somebody holds is passed over, not waited for. (SQLite locks the
-// whole database, for as long as one statement takes.)
+// Locked rows are skipped, not waited for. (SQLite locks the whole database, but only for one
+// statement.)
 func TestReaperPassesOverLockedRows(t *testing.T) {
 	testbed.EachServer(t, func(t *testing.T, b testbed.Backend) {
 		tab := b.NewTable(t)
@@ -120,7 +120,7 @@ func TestReaperPassesOverLockedRows(t *testing.T) {
 	})
 }
 
-// A row that somebody held when its turn came goes in the same sweep, if it is free by then.
+// A row that was locked at its turn goes later in the same sweep, if it is free by then.
 func TestReaperComesBackForWhatItPassedOver(t *testing.T) {
 	testbed.EachServer(t, func(t *testing.T, b testbed.Backend) {
 		tab := b.NewTable(t)
