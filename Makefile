@@ -26,7 +26,7 @@ RACE = -race -gcflags='modernc.org/...=-race=false'
 # test and its main parts as they end, and at the end what failed, with its output. All of
 # the output, package by package, is in NAME.log afterwards; NAME.json grows meanwhile.
 define watch
-$(2) $(GOTESTSUM) --format testname --jsonfile $(CURDIR)/$(1).json -- -count 1 $(3) | \
+rm -f $(CURDIR)/$(1).json && $(2) $(GOTESTSUM) --format testname --jsonfile $(CURDIR)/$(1).json -- -count 1 $(3) | \
 	sed -u -E '/^PASS [^ ]+\/[^ ]+\//d'; code=$$?; \
 	sort -s -t '"' -k 12,12 $(CURDIR)/$(1).json | $(GOTESTSUM) --format standard-verbose --raw-command cat >$(CURDIR)/$(1).log; \
 	exit $$code

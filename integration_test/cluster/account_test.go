@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/sqlsessions/sessions/integration_test/testbed"
 )
 
 // await waits for a condition that comes true without anybody telling.
@@ -34,7 +36,7 @@ func (tr *traffic) kill(kill func() error, lost ...*app) {
 	for _, a := range lost {
 		tr.workers = slices.DeleteFunc(tr.workers, func(w string) bool { return w[:len(w)-2] == a.name })
 	}
-	check(tr.t, kill())
+	testbed.Check(tr.t, kill())
 	tr.killed.Store(time.Now().UnixNano())
 }
 
@@ -77,7 +79,7 @@ func (tr *traffic) settle(apps ...*app) (l losses) {
 	tr.end()
 	for _, c := range tr.counted {
 		got, err := strconv.ParseInt(apps[0].ok(t, "/counter", c.cookie).body, 10, 64)
-		check(t, err)
+		testbed.Check(t, err)
 		l.changes += max(0, c.acked.Load()-got)
 		if got > c.attempted.Load() {
 			t.Errorf("a counter is %d after %d changes were tried", got, c.attempted.Load())
@@ -106,7 +108,7 @@ func (tr *traffic) goesOn(apps ...*app) {
 	for _, a := range apps {
 		for _, c := range tr.counted {
 			before, err := strconv.Atoi(a.ok(tr.t, "/counter", c.cookie).body)
-			check(tr.t, err)
+			testbed.Check(tr.t, err)
 			for i := range 5 {
 				if got := a.ok(tr.t, "/count", c.cookie).body; got != strconv.Itoa(before+i+1) {
 					tr.t.Errorf("%s: the counter went from %d to %s", a.name, before+i, got)

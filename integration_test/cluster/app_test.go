@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/integration_test/testbed"
 )
 
 var (
@@ -47,7 +48,7 @@ func newApp(t testing.TB, name string, store sessions.Store, adapt ...func(*sess
 	}
 	var err error
 	a.manager, err = sessions.New(store, o)
-	check(t, err)
+	testbed.Check(t, err)
 	mux := http.NewServeMux()
 	handle := func(path string, f func(s *sessions.Session, w http.ResponseWriter, r *http.Request)) {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
@@ -123,7 +124,7 @@ type answer struct {
 func (a *app) get(t testing.TB, path, cookie string) answer {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodGet, a.server.URL+path, nil)
-	check(t, err)
+	testbed.Check(t, err)
 	if cookie != "" {
 		r.AddCookie(&http.Cookie{Name: "session", Value: cookie})
 	}

@@ -6,13 +6,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sqlsessions/sessions/integration_test/testbed"
 )
 
 // The CLI says when a connection may see less than was answered through another node.
 func (g galera) testDoctor(t *testing.T) {
 	table := g.newTable(t)
 	root, err := filepath.Abs("../..")
-	check(t, err)
+	testbed.Check(t, err)
 	for wait, want := range map[string]string{
 		"0": "wsrep_sync_wait=0: what was saved through another node may not be seen yet",
 		"1": "wsrep_sync_wait=1: what was saved",

@@ -3,6 +3,8 @@ package cluster_test
 import (
 	"net/http"
 	"testing"
+
+	"github.com/sqlsessions/sessions/integration_test/testbed"
 )
 
 // One of three nodes is killed, and the others go on; a second one, and the
@@ -44,7 +46,7 @@ func (g galera) testNodesDie(t *testing.T) {
 // testMinority kills the second of three nodes. The last can't know that the
 // others do not go on without it, and so refuses.
 func (g galera) testMinority(t *testing.T, tr *traffic, apps []*app, moving *app) {
-	check(t, g.Nodes[1].Kill())
+	testbed.Check(t, g.Nodes[1].Kill())
 	last, cookie := apps[2], tr.counted[0].cookie
 	await(t, "the last node knows that it is alone", func() bool {
 		return last.get(t, "/count", cookie).status == http.StatusServiceUnavailable &&
@@ -60,7 +62,7 @@ func (g galera) testMinority(t *testing.T, tr *traffic, apps []*app, moving *app
 		a.printFailures(t)
 	}
 	_, err := g.node(t, 2, "0").ExecContext(t.Context(), "SET GLOBAL wsrep_provider_options = 'pc.bootstrap=YES'")
-	check(t, err)
+	testbed.Check(t, err)
 	for _, a := range survivors {
 		await(t, "the last node goes on alone", func() bool { return a.get(t, "/counter", cookie).status == http.StatusOK })
 	}

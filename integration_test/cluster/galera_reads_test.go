@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/integration_test/testbed"
 )
 
 // What was answered through one node is there for the next request through
@@ -57,7 +58,7 @@ func (g galera) testRevocation(t *testing.T) {
 			user := fmt.Sprintf("user-%s-%d", wait, i)
 			apps[i%3].ok(t, "/login?u="+user, "")
 			n, err := apps[(i+1)%3].manager.RevokeUser(t.Context(), user)
-			check(t, err)
+			testbed.Check(t, err)
 			if n == 0 {
 				missed++
 			}
@@ -80,10 +81,10 @@ func (g galera) testLaggingNode(t *testing.T) {
 	hasty.ok(t, "/user", user)
 
 	conn, err := g.node(t, 1, "0").Conn(t.Context())
-	check(t, err)
+	testbed.Check(t, err)
 	defer conn.Close()
 	_, err = conn.ExecContext(t.Context(), "FLUSH TABLES WITH READ LOCK") // nothing is applied from now on
-	check(t, err)
+	testbed.Check(t, err)
 	one.ok(t, "/logout", user)
 	if got := hasty.ok(t, "/user", user).body; got != "alice" {
 		t.Errorf("the node that is behind answered with user %q; is it behind?", got)
@@ -92,7 +93,7 @@ func (g galera) testLaggingNode(t *testing.T) {
 		t.Errorf("a node that can't catch up in time: %d, Set-Cookie %v, want 503", got.status, got.set)
 	}
 	_, err = conn.ExecContext(t.Context(), "UNLOCK TABLES")
-	check(t, err)
+	testbed.Check(t, err)
 	if got := patient.ok(t, "/user", user).body; got != "" {
 		t.Errorf("logged out, and user %q", got)
 	}

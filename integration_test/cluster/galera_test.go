@@ -14,6 +14,7 @@ import (
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/integration_test/servers"
+	"github.com/sqlsessions/sessions/integration_test/testbed"
 	"github.com/sqlsessions/sessions/migrations"
 	"github.com/sqlsessions/sessions/migrations/migrator"
 	"github.com/sqlsessions/sessions/mysqlstore"
@@ -30,13 +31,13 @@ type galera struct{ *servers.Galera }
 // start than the rest. The last one kills nodes.
 func TestGalera(t *testing.T) {
 	cluster, err := servers.StartGalera(t.Context(), 3, os.Stderr)
-	check(t, err)
+	testbed.Check(t, err)
 	defer cluster.Close()
 	g := galera{cluster}
 	first := sql.OpenDB(g.connector(t, 0, syncWait))
 	defer first.Close()
 	_, err = first.ExecContext(t.Context(), "CREATE DATABASE app")
-	check(t, err)
+	testbed.Check(t, err)
 	t.Run("Migrations", g.testMigrations)
 	t.Run("Doctor", g.testDoctor)
 	t.Run("Reads", g.testReads)
@@ -49,13 +50,13 @@ func TestGalera(t *testing.T) {
 func (g galera) connector(t testing.TB, node int, wait string) driver.Connector {
 	t.Helper()
 	dsn, err := servers.MySQLDSN(g.Nodes[node].URL())
-	check(t, err)
+	testbed.Check(t, err)
 	config, err := mysql.ParseDSN(dsn)
-	check(t, err)
+	testbed.Check(t, err)
 	config.Logger = &mysql.NopLogger{}
 	config.Params = map[string]string{"wsrep_sync_wait": wait}
 	connector, err := mysql.NewConnector(config)
-	check(t, err)
+	testbed.Check(t, err)
 	return connector
 }
 
@@ -78,16 +79,16 @@ func (g galera) newTable(t *testing.T) string {
 	t.Helper()
 	name := "t_" + strings.ToLower(t.Name()[strings.LastIndex(t.Name(), "/")+1:])
 	m, err := migrator.New(g.node(t, 0, syncWait), migrations.MySQL, migrator.Options{Schema: "app", Table: name})
-	check(t, err)
+	testbed.Check(t, err)
 	_, err = m.Up(t.Context())
-	check(t, err)
+	testbed.Check(t, err)
 	return name
 }
 
 func (g galera) store(t testing.TB, db *sql.DB, table string) sessions.Store {
 	t.Helper()
 	s, err := mysqlstore.New(db).With(mysqlstore.Options{Schema: "app", Table: table})
-	check(t, err)
+	testbed.Check(t, err)
 	return s
 }
 
@@ -106,7 +107,7 @@ func (g galera) status(t testing.TB, name string, nodes ...int) (sum int) {
 	for _, i := range nodes {
 		var n int
 		db := g.node(t, i, "0")
-		check(t, db.QueryRowContext(t.Context(),
+		testbed.Check(t, db.QueryRowContext(t.Context(),
 			"SELECT variable_value FROM information_schema.global_status WHERE variable_name = ?", name).Scan(&n))
 		sum += n
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/integration_test/testbed"
 	"github.com/sqlsessions/sessions/migrations"
 	"github.com/sqlsessions/sessions/migrations/migrator"
 )
@@ -19,7 +20,7 @@ func (g galera) testMigrations(t *testing.T) {
 	results := make(chan result, 3)
 	for range 3 {
 		m, err := migrator.New(g.node(t, 0, syncWait), migrations.MySQL, migrator.Options{Schema: "app"})
-		check(t, err)
+		testbed.Check(t, err)
 		go func() {
 			n, err := m.Up(t.Context())
 			results <- result{n, err}
@@ -28,7 +29,7 @@ func (g galera) testMigrations(t *testing.T) {
 	steps := 0
 	for range 3 {
 		r := <-results
-		check(t, r.err)
+		testbed.Check(t, r.err)
 		steps += r.steps
 	}
 	if steps != 4 {
@@ -37,7 +38,7 @@ func (g galera) testMigrations(t *testing.T) {
 	for i := range g.Nodes {
 		db := g.node(t, i, syncWait)
 		m, err := migrator.New(db, migrations.MySQL, migrator.Options{Schema: "app"})
-		check(t, err)
+		testbed.Check(t, err)
 		status, err := m.Status(t.Context())
 		if err != nil || status.Version != status.Latest || status.Dirty {
 			t.Errorf("node %d: %+v, %v", i+1, status, err)
@@ -49,7 +50,8 @@ func (g galera) testMigrations(t *testing.T) {
 }
 
 // Reapers on all nodes share the work, but they do not see each other's locks:
-// who comes second with a batch has to undo it, and after a few times gives up until its next sweep.
+// the second to delete a batch has to undo it, and after a few times gives up until its next
+// sweep.
 func (g galera) testReapers(t *testing.T) {
 	table := g.newTable(t)
 	first := g.node(t, 0, syncWait)
@@ -59,7 +61,7 @@ func (g galera) testReapers(t *testing.T) {
 		" SELECT UNHEX(LPAD(HEX(seq), 32, '0')), UNHEX(SHA2(seq, 256)), '{}', 1, made, lim, dead, reap FROM app.seq_1_to_3000,"+
 		" (SELECT now - INTERVAL 1 DAY AS made, now AS lim, now - INTERVAL 3 HOUR AS dead, now - INTERVAL 2 HOUR AS reap"+
 		" FROM (SELECT UTC_TIMESTAMP() AS now) AS clock) AS times")
-	check(t, err)
+	testbed.Check(t, err)
 	live := newApp(t, "node 1", g.store(t, first, table)).ok(t, "/count", "").cookie
 
 	type result struct {
@@ -95,7 +97,7 @@ func (g galera) testReapers(t *testing.T) {
 		t.Errorf("%d rows were deleted by three reapers' count, not %d", sum, rows)
 	}
 	var left int
-	check(t, first.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM app."+table).Scan(&left))
+	testbed.Check(t, first.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM app."+table).Scan(&left))
 	if left != 1 {
 		t.Errorf("%d rows are left", left)
 	}

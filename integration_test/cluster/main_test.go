@@ -3,29 +3,9 @@
 package cluster_test
 
 import (
-	"fmt"
-	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/sqlsessions/sessions/integration_test/testbed"
 )
 
-func TestMain(m *testing.M) {
-	before := goleak.IgnoreCurrent()
-	code := m.Run()
-	if code == 0 {
-		// By now every pool and server is closed, so whatever runs on was left behind.
-		if err := goleak.Find(before); err != nil {
-			fmt.Fprintln(os.Stderr, "goroutines were left behind:", err)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
-
-func check(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+func TestMain(m *testing.M) { testbed.MainWithoutServers(m) }

@@ -17,6 +17,7 @@ import (
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/integration_test/servers"
+	"github.com/sqlsessions/sessions/integration_test/testbed"
 	"github.com/sqlsessions/sessions/migrations"
 	"github.com/sqlsessions/sessions/migrations/migrator"
 	"github.com/sqlsessions/sessions/pgstore"
@@ -27,21 +28,21 @@ import (
 func newReplicas(t *testing.T) (r *servers.Replicas, address string) {
 	t.Helper()
 	r, err := servers.StartReplicas(t.Context(), os.Stderr)
-	check(t, err)
+	testbed.Check(t, err)
 	t.Cleanup(func() { _ = r.Close() })
 	address, err = r.URL("postgres")
-	check(t, err)
+	testbed.Check(t, err)
 	m, err := migrator.New(openPostgres(t, address), migrations.PostgreSQL, migrator.Options{})
-	check(t, err)
+	testbed.Check(t, err)
 	_, err = m.Up(t.Context())
-	check(t, err)
+	testbed.Check(t, err)
 	return r, address
 }
 
 func openPostgres(t *testing.T, address string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("pgx", address)
-	check(t, err)
+	testbed.Check(t, err)
 	db.SetMaxIdleConns(10)
 	t.Cleanup(func() { _ = db.Close() })
 	return db
@@ -52,7 +53,7 @@ func newPostgresApps(t *testing.T, address string) []*app {
 	t.Helper()
 	// So few that calls wait for one, and are sent together.
 	pool, err := pgxpool.New(context.Background(), address+"&pool_max_conns=2")
-	check(t, err)
+	testbed.Check(t, err)
 	t.Cleanup(pool.Close)
 	return []*app{
 		newApp(t, "pgxpool", pgstore.NewPool(pool)),
@@ -64,14 +65,14 @@ func newPostgresApps(t *testing.T, address string) []*app {
 // told is lost when it takes over, and no application is restarted.
 func TestSynchronousStandbyTakesOver(t *testing.T) {
 	r, address := newReplicas(t)
-	check(t, r.Synchronous(t.Context()))
+	testbed.Check(t, r.Synchronous(t.Context()))
 	apps := newPostgresApps(t, address)
 	tr := startTraffic(t, true, apps...)
 	tr.more(300)
 	requests := hold(t, apps...)
 	tr.kill(r.Primary.Kill)
 	requests.fail(t)
-	check(t, r.Promote(t.Context()))
+	testbed.Check(t, r.Promote(t.Context()))
 	tr.recovered("a synchronous standby was promoted at once")
 	tr.more(300)
 	tr.settle(apps...)
@@ -89,12 +90,12 @@ func TestAsynchronousStandbyTakesOver(t *testing.T) {
 	user := apps[0].ok(t, "/login?u=carol", "").cookie
 	standby := newApp(t, "standby", pgstore.New(openPostgres(t, r.Standby.URL())))
 	await(t, "the standby has the login", func() bool { return standby.get(t, "/user", user).body == "carol" })
-	check(t, r.Detach(t.Context()))
+	testbed.Check(t, r.Detach(t.Context()))
 	apps[1].ok(t, "/logout", user)
 	tr.bury(user)
 	tr.more(100) // which the standby never hears of
 	tr.kill(r.Primary.Kill)
-	check(t, r.Promote(t.Context()))
+	testbed.Check(t, r.Promote(t.Context()))
 	tr.recovered("an asynchronous standby, 100 changes behind, was promoted at once")
 	tr.more(300)
 	if l := tr.settle(apps...); l.changes == 0 || l.logouts == 0 {
@@ -107,13 +108,13 @@ func TestAsynchronousStandbyTakesOver(t *testing.T) {
 // and neither does the application; what needs no commit goes on.
 func TestSynchronousStandbyIsGone(t *testing.T) {
 	r, address := newReplicas(t)
-	check(t, r.Synchronous(t.Context()))
+	testbed.Check(t, r.Synchronous(t.Context()))
 	pool, err := pgxpool.New(context.Background(), address)
-	check(t, err)
+	testbed.Check(t, err)
 	t.Cleanup(pool.Close)
 	a := newApp(t, "impatient", pgstore.NewPool(pool), func(o *sessions.Options) { o.Timeout = 2 * time.Second })
 	user := a.ok(t, "/login?u=alice", "").cookie
-	check(t, r.Standby.Kill())
+	testbed.Check(t, r.Standby.Kill())
 	if got := a.get(t, "/count", user); got.status != http.StatusServiceUnavailable || got.set {
 		t.Errorf("a change: %d, Set-Cookie %v", got.status, got.set)
 	}
@@ -130,7 +131,7 @@ func TestSynchronousStandbyIsGone(t *testing.T) {
 // what is wrong when it writes.
 func TestStandbyAlone(t *testing.T) {
 	r, address := newReplicas(t)
-	check(t, r.Synchronous(t.Context()))
+	testbed.Check(t, r.Synchronous(t.Context()))
 	primary := newPostgresApps(t, address)[0]
 	user := primary.ok(t, "/login?u=alice", "").cookie
 	store := pgstore.New(openPostgres(t, r.Standby.URL()))

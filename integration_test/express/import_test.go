@@ -43,7 +43,7 @@ func visit(t *testing.T, m *sessions.Manager, cookie string, f func(s *sessions.
 }
 
 // From the table of an Express application to our own, by the CLI, while requests
-// go on: nobody is logged out.
+// go on: no user is logged out.
 func TestExpressImport(t *testing.T) {
 	cli := testbed.Build(t, "./cmd/sessions")
 	testbed.EachServer(t, func(t *testing.T, b testbed.Backend) {

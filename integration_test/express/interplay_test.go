@@ -191,7 +191,7 @@ func TestExpressCleanupWithoutAnIndex(t *testing.T) {
 		defer func() { _ = tx.Rollback() }()
 		_, err = tx.ExecContext(t.Context(), f.upstream("touch"), f.rounded(f.now(t)-3600+1), held)
 		testbed.Check(t, err)
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // it waits for nobody
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // it waits for no lock
 		defer cancel()
 		for _, want := range []int{7, 3, 0} {
 			if n, err := testbed.Reap(ctx, f.store, 7); n != want || err != nil {

@@ -79,7 +79,7 @@ func TestExpressOpenRefuses(t *testing.T) {
 	})
 }
 
-// Names that have to be quoted, in another schema, for each statement.
+// Every statement quotes names that need it, also in another schema.
 func TestExpressCustomNames(t *testing.T) {
 	eachExpress(t, func(t *testing.T, c *testbed.Conns) {
 		quote, ddl := `"`, pgsimpleDDL

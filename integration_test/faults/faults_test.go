@@ -14,8 +14,8 @@ import (
 	"github.com/sqlsessions/sessions/migrations"
 )
 
-// A fault is what somebody does to the database of a running application. All
-// statements are the administrator's; $TABLE and $ROLE are the application's.
+// A fault is done to the database of a running application. The administrator executes the
+// statements; $TABLE and $ROLE are the application's.
 type fault struct {
 	spoil, mend []string
 	connections bool     // it shows on new connections only, and one is open already

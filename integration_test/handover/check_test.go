@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions/express"
+	"github.com/sqlsessions/sessions/integration_test/testbed"
 )
 
 // ended: the session was logged out.
@@ -100,7 +101,7 @@ func (t *turn) checkRows() {
 		}
 	}
 	data, cookie, err := takeApart(row.text)
-	check(t.T, err)
+	testbed.Check(t.T, err)
 	if what := data.differs(want); what != "" {
 		t.Fatalf("in the table %s", what)
 	}
@@ -112,7 +113,7 @@ func (t *turn) checkRows() {
 	}
 	if t.shadow.End.Present {
 		want, err := parseAttributes(t.shadow.End.Cookie)
-		check(t.T, err)
+		testbed.Check(t.T, err)
 		if !cookie.like(want, t.slack) {
 			t.Fatalf("the row has the cookie %v, want %v", cookie, want)
 		}
@@ -132,7 +133,7 @@ func (t *turn) checkExpiry() {
 	}
 	row, was := t.after[id], t.before[id]
 	_, cookie, err := takeApart(row.text)
-	check(t.T, err)
+	testbed.Check(t.T, err)
 	life := t.idle()
 	if cookie.lasts() != 0 {
 		life = cookie.lasts()
@@ -163,9 +164,9 @@ func (t *turn) checkExpiry() {
 func (t *turn) checkCookie() {
 	t.Helper()
 	got, err := sessionLine(t.reply, t.cookieName())
-	check(t.T, err)
+	testbed.Check(t.T, err)
 	node, err := sessionLine(t.shadow, t.cookieName())
-	check(t.T, err)
+	testbed.Check(t.T, err)
 	want := t.expect(node)
 	switch {
 	case got == nil && want == nil:
@@ -218,7 +219,7 @@ func (t *turn) expect(node *line) *line {
 		return nil
 	}
 	end, err := parseAttributes(t.shadow.End.Cookie)
-	check(t.T, err)
+	testbed.Check(t.T, err)
 	if t.renamed() || t.options.Rolling || end["secure"] == true && !t.secure() {
 		return node
 	}
@@ -243,12 +244,12 @@ func (t *turn) expect(node *line) *line {
 // lineOf returns the line that Node makes of a session it does not send one for.
 func (t *turn) lineOf(v view) *line {
 	l, err := parseLine(strings.Replace(v.Line, "name=value", t.cookieName()+"="+t.browser.value, 1))
-	check(t.T, err)
+	testbed.Check(t.T, err)
 	return &l
 }
 
 // deletion returns the line that makes the browser drop the cookie it has: with the
-// attributes that it was sent with, for a browser keeps cookies apart by domain and path. A
+// attributes that it was sent with, because browsers tell cookies apart by domain and path. A
 // Secure one can't be dropped over plain HTTP.
 func (t *turn) deletion() *line {
 	t.Helper()
@@ -257,7 +258,7 @@ func (t *turn) deletion() *line {
 		had = t.shadow.Views[0]
 	}
 	cookie, err := parseAttributes(had.Cookie)
-	check(t.T, err)
+	testbed.Check(t.T, err)
 	if cookie["secure"] == true && !t.secure() {
 		return nil
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/express"
+	"github.com/sqlsessions/sessions/integration_test/testbed"
 	"github.com/sqlsessions/sessions/internal/wire"
 )
 
@@ -61,7 +62,7 @@ func (a *goApp) setSecrets(t *testing.T, secrets []string) {
 	o := a.options
 	o.Secrets = secrets
 	m, err := express.New(a.store, o)
-	check(t, err)
+	testbed.Check(t, err)
 	handler := m.Handler(http.HandlerFunc(a.serve))
 	a.handler.Store(&handler)
 }

@@ -11,9 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/sqlsessions/sessions/integration_test/servers"
+	"github.com/sqlsessions/sessions/integration_test/testbed"
 )
 
 var (
@@ -21,18 +20,7 @@ var (
 	runtime   node
 )
 
-func TestMain(m *testing.M) {
-	before := goleak.IgnoreCurrent()
-	code := runAll(m)
-	if code == 0 {
-		// By now every pool and process is closed, so whatever runs on was left behind.
-		if err := goleak.Find(before); err != nil {
-			fmt.Fprintln(os.Stderr, "goroutines were left behind:", err)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { testbed.MainWith(m, runAll) }
 
 func runAll(m *testing.M) int {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
@@ -89,12 +77,5 @@ func each(t *testing.T, test func(t *testing.T, d *database)) {
 	t.Helper()
 	for _, d := range databases {
 		t.Run(string(d.engine), func(t *testing.T) { test(t, d) })
-	}
-}
-
-func check(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }

@@ -128,7 +128,7 @@ func cached(name string, fill func(dir string) error) (dir string, err error) {
 	if err := fill(temporary); err != nil {
 		return "", err
 	}
-	err = os.Rename(temporary, dir) // whoever is first has it
+	err = os.Rename(temporary, dir) // the first process wins
 	if _, there := os.Stat(dir); there == nil {
 		return dir, nil
 	}

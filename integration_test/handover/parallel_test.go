@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/integration_test/testbed"
 )
 
 // newPair starts both applications on a table of the test's own.
@@ -35,7 +36,7 @@ func (r *run) newSession(on *side, ops ...op) (header, sid string) {
 	r.Helper()
 	reply := on.must(r.T, "live", request{ops: append(ops, set("who", `"someone"`))})
 	l, err := sessionLine(reply, r.cookieName())
-	check(r.T, err)
+	testbed.Check(r.T, err)
 	if l == nil {
 		r.Fatalf("%s sent no cookie", on.name)
 	}
@@ -141,7 +142,7 @@ func TestParallelGoRequestsWhileNodeReads(t *testing.T) {
 	})
 }
 
-// A slow Go request puts its change on top of what Node wrote meanwhile.
+// A slow Go request adds its change to what Node wrote in the meantime.
 func TestSlowGoRequestKeepsWhatNodeWrote(t *testing.T) {
 	each(t, func(t *testing.T, d *database) {
 		r := newPair(t, d, "merge")
@@ -155,7 +156,7 @@ func TestSlowGoRequestKeepsWhatNodeWrote(t *testing.T) {
 	})
 }
 
-// What Node ends while a Go request runs stays ended, and the request is told.
+// What Node ends while a Go request runs stays ended, and the request gets an error.
 func TestNodeEndsSessionOfSlowGoRequest(t *testing.T) {
 	tests := []struct {
 		name        string
@@ -239,7 +240,7 @@ func TestUserSurvivesNode(t *testing.T) {
 		}
 		store := r.live.store(t)
 		found, err := store.List(t.Context(), driver.ListRequest{User: `ann "😀" o'neil`, Limit: 10})
-		check(t, err)
+		testbed.Check(t, err)
 		if len(found) != 1 || string(found[0].ID) != idOf(sid) {
 			t.Errorf("the user has the sessions %v, want one", found)
 		}

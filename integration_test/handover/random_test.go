@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/sqlsessions/sessions/integration_test/testbed"
 )
 
 // Steps of each configuration, on each database.
@@ -95,7 +97,7 @@ func chosenSeed(t *testing.T) uint64 {
 	t.Helper()
 	if text := os.Getenv("SESSIONS_TEST_SEED"); text != "" {
 		seed, err := strconv.ParseUint(text, 10, 64)
-		check(t, err)
+		testbed.Check(t, err)
 		return seed
 	}
 	var b [8]byte

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/sqlsessions/sessions/integration_test/testbed"
 )
 
 // An op is one thing that a request does to its session. Both applications know
@@ -103,7 +105,7 @@ func (s *side) send(ctx context.Context, table string, r request) (reply, error)
 func (s *side) must(t testing.TB, table string, r request) reply {
 	t.Helper()
 	out, err := s.send(t.Context(), table, r)
-	check(t, err)
+	testbed.Check(t, err)
 	if out.status != http.StatusOK {
 		t.Fatalf("%s answered %d: %.500s", s.name, out.status, out.body)
 	}
@@ -116,7 +118,7 @@ type nodeApp struct {
 	errors *output
 }
 
-// settings are what the application is told.
+// settings configure the application.
 type settings struct {
 	Kind    string            `json:"kind"`
 	URL     string            `json:"url"`
@@ -129,21 +131,21 @@ type settings struct {
 func startNode(t *testing.T, s settings) *nodeApp {
 	t.Helper()
 	text, err := json.Marshal(s)
-	check(t, err)
+	testbed.Check(t, err)
 	cmd := exec.Command(runtime.path, "app.js")
 	cmd.Dir = runtime.app
 	cmd.Env = append(os.Environ(), "HANDOVER="+string(text), "NODE_ENV=test")
 	// The application ends when this closes, and so with this process in any case.
 	stdin, err := cmd.StdinPipe()
-	check(t, err)
+	testbed.Check(t, err)
 	stdout, err := cmd.StdoutPipe()
-	check(t, err)
+	testbed.Check(t, err)
 	app := &nodeApp{side: side{name: "Node", client: newClient(t)}, errors: &output{}}
 	cmd.Stderr = app.errors
-	check(t, cmd.Start())
+	testbed.Check(t, cmd.Start())
 	t.Cleanup(func() {
 		_ = stdin.Close()
-		timer := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
+		timer := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
 		defer timer.Stop()
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("Node ended with %v", err)
@@ -166,13 +168,13 @@ func startNode(t *testing.T, s settings) *nodeApp {
 func (a *nodeApp) call(t *testing.T, path string, body any) {
 	t.Helper()
 	text, err := json.Marshal(body)
-	check(t, err)
+	testbed.Check(t, err)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, a.url+path, bytes.NewReader(text))
-	check(t, err)
+	testbed.Check(t, err)
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := a.client.Do(req)
-	check(t, err)
-	check(t, resp.Body.Close())
+	testbed.Check(t, err)
+	testbed.Check(t, resp.Body.Close())
 	if resp.StatusCode != http.StatusOK {
 		t.Fatalf("Node answered %s with %d", path, resp.StatusCode)
 	}
@@ -182,12 +184,12 @@ func (a *nodeApp) call(t *testing.T, path string, body any) {
 func (a *nodeApp) versions(t *testing.T) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, a.url+"/versions", nil)
-	check(t, err)
+	testbed.Check(t, err)
 	resp, err := a.client.Do(req)
-	check(t, err)
+	testbed.Check(t, err)
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	check(t, err)
+	testbed.Check(t, err)
 	return strings.NewReplacer("{", "", "}", "", `"`, "", ":", " ", ",", ", ").Replace(string(text))
 }
 
@@ -195,10 +197,10 @@ func newClient(t *testing.T) *http.Client {
 	t.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 50}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: 20 * time.Second}
+	return &http.Client{Transport: transport, Timeout: time.Minute}
 }
 
-// An output keeps what a process writes, for whoever asks in the meantime.
+// An output keeps what a process has written so far. It is safe for concurrent use.
 type output struct {
 	mu   sync.Mutex
 	text []byte

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"strings"
 	"time"
+
+	"github.com/sqlsessions/sessions/integration_test/testbed"
 )
 
 // A turn is one request of a browser to one of the applications, and what was
@@ -128,7 +130,7 @@ func (t *turn) header() (header string, bad bool) {
 	return pick(t.rand, wrong), true
 }
 
-// take sends the request, for Go also to Node on a copy of the row.
+// take sends the request, and one for Go also to Node, with a copy of the row.
 func (t *turn) take() {
 	if t.loaded {
 		t.data, t.saved = maps.Clone(t.was), maps.Clone(t.was)
@@ -162,7 +164,7 @@ func (t *turn) take() {
 func (t *turn) receive(r reply, from *side) {
 	t.Helper()
 	l, err := sessionLine(r, t.cookieName())
-	check(t.T, err)
+	testbed.Check(t.T, err)
 	switch {
 	case l == nil:
 	case l.value == "":
@@ -189,7 +191,7 @@ func (t *turn) settle() {
 	}
 	var err error
 	t.browser.data, _, err = takeApart(row.text)
-	check(t.T, err)
+	testbed.Check(t.T, err)
 }
 
 // checkBoth asks both applications for the session, Go first.
@@ -213,7 +215,7 @@ func (t *turn) checkBoth() {
 			t.Fatalf("then %s sees that %s", on.name, what)
 		}
 		a, err := parseAttributes(r.End.Cookie)
-		check(t.T, err)
+		testbed.Check(t.T, err)
 		cookies = append(cookies, a)
 		t.receive(r, on)
 	}
@@ -225,7 +227,7 @@ func (t *turn) checkBoth() {
 	if resave { // Node has just written it
 		var err error
 		t.browser.data, _, err = takeApart(t.live.rows(t.T)[sid].text)
-		check(t.T, err)
+		testbed.Check(t.T, err)
 	}
 }
 

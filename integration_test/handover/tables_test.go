@@ -16,6 +16,7 @@ import (
 	"github.com/sqlsessions/sessions/express/mysqlsession"
 	"github.com/sqlsessions/sessions/express/pgsimple"
 	"github.com/sqlsessions/sessions/integration_test/servers"
+	"github.com/sqlsessions/sessions/integration_test/testbed"
 )
 
 func openSQL(engine servers.Engine, url string) (*sql.DB, error) {
@@ -57,7 +58,7 @@ func (d *database) newTable(t *testing.T, name string) *table {
 		return &table{db: d, Name: name}
 	}
 	_, err := d.sql.ExecContext(t.Context(), `CREATE SCHEMA "`+name+`"`)
-	check(t, err)
+	testbed.Check(t, err)
 	return &table{db: d, Schema: name, Name: "session"}
 }
 
@@ -71,12 +72,12 @@ func (tb *table) store(t *testing.T) sessions.Store {
 	} else {
 		store, err = mysqlsession.Open(t.Context(), tb.db.sql, mysqlsession.Options{Table: tb.Name, Logger: log})
 	}
-	check(t, err)
+	testbed.Check(t, err)
 	return store
 }
 
-// query writes a statement, in which $TABLE, $SID, $TEXT and $EXPIRE are the table
-// and its columns and ? are parameters, for the database.
+// query writes a statement for the database: $TABLE, $SID, $TEXT and $EXPIRE stand for the
+// table and its columns, and ? for parameters.
 func (tb *table) query(statement string) string {
 	if tb.db.engine == servers.MySQL {
 		return strings.NewReplacer("$TABLE", tb.Name, "$SID", "session_id", "$TEXT", "data", "$EXPIRE", "expires",
@@ -94,7 +95,7 @@ func (tb *table) query(statement string) string {
 func (tb *table) exec(t *testing.T, statement string, args ...any) {
 	t.Helper()
 	_, err := tb.db.sql.ExecContext(t.Context(), tb.query(statement), args...)
-	check(t, err)
+	testbed.Check(t, err)
 }
 
 // A row is one as it stands in the table.
@@ -107,16 +108,16 @@ type row struct {
 func (tb *table) rows(t *testing.T) map[string]row {
 	t.Helper()
 	found, err := tb.db.sql.QueryContext(t.Context(), tb.query("SELECT $SID, $TEXT, $EPOCH FROM $TABLE"))
-	check(t, err)
+	testbed.Check(t, err)
 	defer found.Close()
 	all := map[string]row{}
 	for found.Next() {
 		var sid string
 		var r row
-		check(t, found.Scan(&sid, &r.text, &r.at))
+		testbed.Check(t, found.Scan(&sid, &r.text, &r.at))
 		all[sid] = r
 	}
-	check(t, found.Err())
+	testbed.Check(t, found.Err())
 	return all
 }
 
@@ -127,7 +128,7 @@ func (d *database) clock(t *testing.T) (micros int64) {
 	if d.engine == servers.MySQL {
 		query = "SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)"
 	}
-	check(t, d.sql.QueryRowContext(t.Context(), query).Scan(&micros))
+	testbed.Check(t, d.sql.QueryRowContext(t.Context(), query).Scan(&micros))
 	return micros
 }
 

@@ -43,7 +43,7 @@ func TestClientHangsUp(t *testing.T) {
 	})
 }
 
-// Who hangs up before the session is there costs the database no connection.
+// A client that hangs up before its session is loaded costs the database no connection.
 func TestClientHangsUpEarly(t *testing.T) {
 	testbed.EachServer(t, func(t *testing.T, b testbed.Backend) {
 		tab := b.ConnectSized(t, "", 1).NewTable(t)
@@ -77,7 +77,7 @@ func TestClientHangsUpEarly(t *testing.T) {
 	})
 }
 
-// lock lets nobody read the table.
+// lock locks the table against reading.
 func lock(t *testing.T, tab *testbed.Table) (unlock func()) {
 	t.Helper()
 	conn := tab.Connection(t)

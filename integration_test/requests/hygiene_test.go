@@ -114,8 +114,8 @@ func dump(t *testing.T, tab *testbed.Table) string {
 	return tab.DumpOf(t, tab.Name, tab.Name+"_schema_migrations")
 }
 
-// A row that somebody damaged by hand is a fresh session and a line in the
-// log, not an error for ever, and it is not overwritten.
+// A row that was damaged by hand gives a fresh session and a line in the log, not an error
+// with every request, and it is not overwritten.
 func TestDamagedRow(t *testing.T) {
 	testbed.Each(t, func(t *testing.T, b testbed.Backend) {
 		tab := b.NewTable(t)

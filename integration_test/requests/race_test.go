@@ -58,7 +58,7 @@ func TestParallelRequestsUpdateOneCounter(t *testing.T) {
 }
 
 // No resurrection: whatever ends a session while a request is running, the
-// request does not bring it back, and one that wrote is told so.
+// request does not bring it back, and a request that wrote gets an error.
 func TestSlowRequestDoesNotBringBack(t *testing.T) {
 	ends := map[string]func(t *testing.T, a *testbed.App, user *testbed.Browser){
 		"logout":     func(t *testing.T, a *testbed.App, user *testbed.Browser) { user.OK("/logout") },

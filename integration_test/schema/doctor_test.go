@@ -92,7 +92,8 @@ type finding struct {
 
 func (f finding) String() string { return f.Check + " " + f.Status }
 
-// diagnose returns what is not ok, sorted, and everything. The exit code must say as much.
+// diagnose returns the findings that are not ok, sorted, and all findings. The exit code must
+// agree with them.
 func (p *patient) diagnose(t *testing.T) (bad []string, all []finding) {
 	t.Helper()
 	r := testbed.Command(t, []string{"DATABASE_URL=" + p.address}, p.binary, "doctor", "--json")
@@ -125,7 +126,7 @@ func (p *patient) wantBad(want ...string) []string {
 	return want
 }
 
-// show prints what doctor prints for people, one line a call, for a log that keeps such lines.
+// show logs doctor's report line by line.
 func (p *patient) show(t *testing.T, code int) {
 	t.Helper()
 	r := p.run(t, code, "sessions at ", "doctor")

@@ -24,13 +24,13 @@ func (p *patient) follow(t *testing.T, r testbed.Result) {
 	p.do(t, parts[1])
 }
 
-// Who lacks a grant is told which, and with that grant it works.
+// If a grant is missing, the CLI names it, and with that grant it works.
 func TestCLINamesTheGrant(t *testing.T) {
 	eachServerEngine(t, func(t *testing.T, b testbed.Backend, binary string) {
 		p := newPatient(t, b, binary)
 		p.Fill(t, 20)
 		p.do(t, "REVOKE SELECT, INSERT, UPDATE, DELETE ON sessions FROM $ROLE")
-		if b.Dialect == migrations.MySQL { // which lets nobody into a database who may do nothing there
+		if b.Dialect == migrations.MySQL { // which admits no user without grants to a database
 			p.run(t, 1, "may not use the database, or there is none of that name", "migrate", "status")
 			p.do(t, "CREATE TABLE door (i INT)", "GRANT SELECT ON door TO $ROLE")
 		}
@@ -166,7 +166,7 @@ func TestCLIWrongAddress(t *testing.T) {
 	})
 }
 
-// A table that somebody altered by hand is not called up to date.
+// A table that was altered by hand is not called up to date.
 func TestCLITableAlteredByHand(t *testing.T) {
 	retype := map[migrations.Dialect]string{
 		migrations.PostgreSQL: "ALTER TABLE sessions ALTER COLUMN expires_at TYPE timestamp",

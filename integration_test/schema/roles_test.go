@@ -13,21 +13,18 @@ import (
 	"github.com/sqlsessions/sessions/storetest"
 )
 
-// The whole contract under the runtime role, which can do nothing else. Grants are checked
-// by the server, so with -short one driver is enough.
+// The whole contract under the runtime role, which can do nothing else. The server checks
+// grants, so one driver is enough.
 func TestRuntimeRoleIsEnough(t *testing.T) {
-	each := testbed.EachServer
-	if testing.Short() {
-		each = testbed.EachEngine
-	}
-	each(t, func(t *testing.T, b testbed.Backend) {
+	testbed.EachEngine(t, func(t *testing.T, b testbed.Backend) {
 		admin := b.Connect(t)
 		role := "runtime_" + b.Name
 		runtime := admin.Role(t, role)
+		migrated := admin.NewTable(t)
 		tables := map[sessions.Store]*testbed.Table{}
 		storetest.Run(t, storetest.Harness{
 			New: func(t *testing.T) sessions.Store {
-				tab := admin.NewTable(t)
+				tab := migrated.Another(t)
 				tab.Grant(t, testbed.GrantRuntime, role)
 				store := runtime.OpenStore(t, tab.Name)
 				tables[store] = tab

@@ -30,7 +30,7 @@ func aptInstall(ctx context.Context, engine Engine, log io.Writer) (err error) {
 	if err != nil {
 		return fmt.Errorf("not Debian or Ubuntu: %w", err)
 	}
-	// One process at a time, for the temporary files below are shared.
+	// One process at a time, because the temporary files below are shared.
 	unlock, err := lockInstall(ctx)
 	if err != nil {
 		return err

@@ -26,7 +26,7 @@ func (s *Server) CreateDatabase(ctx context.Context) (address string, drop func(
 	}
 	// Hex digits only, so the name needs no quoting.
 	name := "sessions_test_" + randomHex(8)
-	// template0, for template1 can't be copied while a client is connected to it.
+	// template0, because template1 can't be copied while a client is connected to it.
 	create, remove := "CREATE DATABASE "+name+" TEMPLATE template0", "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"
 	if s.engine == MySQL {
 		create, remove = "CREATE DATABASE "+name+" CHARACTER SET utf8mb4", "DROP DATABASE IF EXISTS "+name

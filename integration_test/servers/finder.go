@@ -21,7 +21,7 @@ const (
 type finder struct {
 	log      io.Writer
 	source   string   // sourceDocker, or "" for any
-	args     []string // of the server, behind those that it gets anyway
+	args     []string // of the server, after those that it gets anyway
 	docker   func(context.Context, Engine, io.Writer) (*Server, error)
 	binaries func(Engine) (dir string, err error)
 	install  func(context.Context, Engine, io.Writer) error
@@ -74,7 +74,7 @@ func (f *finder) startOwned(ctx context.Context, engine Engine) (*Server, error)
 	if f.source == sourceDocker {
 		return nil, fmt.Errorf("servers: no %s server from Docker, and %s=%s excludes any other: %w", engine, sourceVariable, sourceDocker, dockerErr)
 	}
-	// Said even though the next way may work: who has Docker wants to know.
+	// Logged even though the next way may work: those who have Docker want to know.
 	_, _ = fmt.Fprintf(f.log, "servers: %s: not from Docker: %v\n", engine, dockerErr)
 	s, localErr := f.startLocal(ctx, engine)
 	if localErr == nil {

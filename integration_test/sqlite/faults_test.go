@@ -74,18 +74,20 @@ func TestSQLiteLockIsHeld(t *testing.T) {
 		t.Run("sqlite "+name, func(t *testing.T) {
 			c, dsn := testbed.OpenFile(t, mode.parameters)
 			tab := c.NewTable(t)
-			a := testbed.NewApp(t, tab, func(o *sessions.Options) { o.Timeout = 300 * time.Millisecond })
+			a := testbed.NewApp(t, tab) // which has time for what must succeed
+			impatient := testbed.NewApp(t, tab, func(o *sessions.Options) { o.Timeout = 300 * time.Millisecond })
 			user := a.Browser(t)
 			user.OK("/login?u=alice")
 			user.OK("/set?v=kept")
 			release := hold(t, dsn, mode.begin, "SELECT count(*) FROM "+tab.Name)
-			a.Refused(t, user, "/set?v=lost", "journal_mode to WAL")
-			a.Refused(t, user, "/logout", "journal_mode to WAL")
-			a.Refused(t, a.Browser(t), "/set?v=lost", "journal_mode to WAL")
+			refused := user.Clone(a).On(impatient)
+			impatient.Refused(t, refused, "/set?v=lost", "journal_mode to WAL")
+			impatient.Refused(t, refused, "/logout", "journal_mode to WAL")
+			impatient.Refused(t, impatient.Browser(t), "/set?v=lost", "journal_mode to WAL")
 			if mode.reads {
 				user.OK("/read")
 			} else {
-				a.Refused(t, user, "/read", "load: "+sessions.ErrUnavailable.Error())
+				impatient.Refused(t, refused, "/read", "load: "+sessions.ErrUnavailable.Error())
 			}
 
 			// Nor does an end of the context that is no deadline wait for the lock.
@@ -99,7 +101,7 @@ func TestSQLiteLockIsHeld(t *testing.T) {
 				if err == nil {
 					t.Error("a touch passed the lock")
 				}
-			case <-time.After(10 * time.Second):
+			case <-time.After(time.Minute):
 				t.Error("the end of the context is not noticed")
 			}
 
@@ -114,8 +116,8 @@ func TestSQLiteLockIsHeld(t *testing.T) {
 }
 
 // A connection from before a migration says "no such table" while the file is locked. The
-// store waits for the lock and finds the table; one that is missing, or lacks a column, is
-// told as that at once.
+// store waits for the lock and finds the table. A table that is missing, or lacks a column, is
+// an error at once.
 func TestSQLiteMigratesBesideAnOpenConnection(t *testing.T) {
 	old, dsn := testbed.OpenFile(t, "?_pragma=journal_mode(DELETE)")
 	old.DB.SetMaxOpenConns(1)
@@ -157,7 +159,7 @@ func TestSQLiteMigratesBesideAnOpenConnection(t *testing.T) {
 func waitForRetry(t *testing.T) {
 	t.Helper()
 	const pauses = "[select]:\ngithub.com/sqlsessions/sessions/internal/retry.Do("
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(testbed.Stacks(), pauses); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(testbed.Stacks(), pauses); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("no call waits for the lock")
 		}

@@ -39,7 +39,7 @@ func TestSQLiteStoreInEveryMode(t *testing.T) {
 }
 
 // Two processes change one session and sessions of their own. Nothing is lost,
-// and nobody hears of the lock, whatever the DSN says.
+// and no client sees an error because of a lock, whatever the DSN says.
 func TestSQLiteTwoProcesses(t *testing.T) {
 	const workers, changes = 4, 60
 	eachSQLiteMode(t, func(t *testing.T, tab *testbed.Table, dsn string) {

@@ -1,5 +1,5 @@
-// Package stores_test runs what is asked of a store on every backend: the conformance
-// suite in every mode of the drivers, rows of other formats, batches and the reaper.
+// Package stores_test tests the stores on every backend: the conformance suite in every mode
+// of the drivers, rows of other formats, batches and the reaper.
 package stores_test
 
 import (

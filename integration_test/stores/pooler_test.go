@@ -27,16 +27,15 @@ func process(t *testing.T, c *testbed.Conns) (id int, end func()) {
 	return id, func() { testbed.Check(t, tx.Commit()) }
 }
 
-// What the tests believe to be between them and PostgreSQL is there: behind a
-// pooler, two transactions of one client run in two processes of the server,
-// and else never.
+// The tests are right about whether there is a pooler: only behind one do two transactions of
+// one client run in two server processes.
 func TestConnectionsAreSharedByAPooler(t *testing.T) {
 	for _, b := range postgresBackends() {
 		t.Run(b.Name, func(t *testing.T) {
 			one, other := b.ConnectSized(t, "", 1), b.ConnectSized(t, "", 1)
 			first, end := process(t, one)
 			end()
-			// The connection that has just been given back goes to whoever comes next.
+			// The next client gets the connection that has just been returned.
 			between, release := process(t, other)
 			second, end := process(t, one)
 			end()
@@ -48,8 +47,8 @@ func TestConnectionsAreSharedByAPooler(t *testing.T) {
 	}
 }
 
-// In pgx's default mode a store works wherever prepared statements do. Where
-// they don't, its error says what is to be done.
+// In pgx's default mode a store works wherever prepared statements do. Where they don't, the
+// error says what to do.
 func TestPreparedStatementsWorkOrTheErrorSaysWhatDoes(t *testing.T) {
 	for _, b := range postgresBackends() {
 		if b.Name == "libpq" {

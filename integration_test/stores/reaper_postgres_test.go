@@ -12,7 +12,8 @@ import (
 	"github.com/sqlsessions/sessions/integration_test/testbed"
 )
 
-// A search finds rows for many batches. Who has taken the place of one since is not deleted.
+// One search finds the rows of many batches. A row that has taken the place of one of them
+// since then is not deleted.
 func TestReaperFindsSomebodyElse(t *testing.T) {
 	testbed.EachPostgres(t, func(t *testing.T, b testbed.Backend) {
 		tab := b.NewTable(t)

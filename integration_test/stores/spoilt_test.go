@@ -59,7 +59,7 @@ func spoiltRows(c *testbed.Conns) map[string]outcome {
 func TestRowsThatNobodyWrote(t *testing.T) {
 	testbed.Each(t, func(t *testing.T, b testbed.Backend) {
 		a := testbed.NewApp(t, b.NewTable(t))
-		for set, want := range spoiltRows(a.Table.Conns) {
+		for set, want := range spoiltRows(a.Conns) {
 			user, neighbour := a.Browser(t), a.Browser(t)
 			for _, browser := range []*testbed.Browser{user, neighbour} {
 				browser.OK("/login?u=alice")

@@ -14,13 +14,13 @@ import (
 	"github.com/sqlsessions/sessions/migrations"
 )
 
-// PostgreSQL can undo a statement when it commits it, after it has told which rows it saved: as here
-// by a deferred trigger, so at serializable by itself. Somebody who waited for the row changes it
-// before the statement runs again, and then it was not saved.
+// PostgreSQL can undo a statement at its commit, after it has returned the saved rows: here by a
+// deferred trigger, and on its own at the level serializable. If a caller that waited for the row
+// changes it before the statement runs again, the row was not saved.
 func TestASaveThatIsUndoneAtCommit(t *testing.T) {
 	eachBatching(t, func(t *testing.T, tab *testbed.Table) {
 		if tab.Dialect != migrations.PostgreSQL {
-			return // the others tell nothing before the commit
+			return // the others return nothing before the commit
 		}
 		ctx := t.Context()
 		row := func() driver.Row { return testbed.Insert(t, tab.Store, testbed.NewRow(`{"n":1}`)) }
@@ -83,7 +83,7 @@ func undo(t *testing.T, c *testbed.Conns, table string, id driver.ID, first stri
 	})
 }
 
-// A row that others change all the time harms nobody else's.
+// A row that others change all the time does not delay other rows.
 func TestARowThatIsAlwaysUndone(t *testing.T) {
 	eachBatching(t, func(t *testing.T, tab *testbed.Table) {
 		if tab.Dialect != migrations.PostgreSQL {
@@ -151,7 +151,7 @@ func TestALateSaveInABatch(t *testing.T) {
 	})
 }
 
-// A row that somebody holds keeps who wants that one waiting, and nobody else.
+// A locked row delays only the callers that want that row.
 func TestAHeldRowInABatch(t *testing.T) {
 	eachBatching(t, func(t *testing.T, tab *testbed.Table) {
 		const n, held = 40, 7
@@ -175,9 +175,9 @@ func TestAHeldRowInABatch(t *testing.T) {
 			var calls []func()
 			for i := range rows {
 				calls = append(calls, func() {
-					limit := 10 * time.Second
+					limit := 30 * time.Second
 					if i == held {
-						limit = time.Minute
+						limit = 2 * time.Minute
 					} else {
 						defer others.Done()
 					}

@@ -45,10 +45,10 @@ func TestOneSessionInABatch(t *testing.T) {
 			if string(loaded[i].Data) != `{"n":1}` {
 				t.Fatalf("load %d: %s", i, loaded[i].Data)
 			}
-			loaded[i].Data[5] = '2' // it is this caller's alone
+			loaded[i].Data[5] = '2' // the data belongs to this caller
 		}
-		// Who came behind the winner is not sent to find that out, but for one, whose
-		// answer is that of all who came while the winner was under way.
+		// Of the saves after the winner only one is sent. Its answer is that of all that were queued
+		// while the winner was under way.
 		if statements := together(t, tab, saves...); statements > 3 {
 			t.Errorf("%d saves of one version took %d statements", n, statements)
 		}

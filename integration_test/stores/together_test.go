@@ -15,14 +15,14 @@ import (
 	"github.com/sqlsessions/sessions/migrations"
 )
 
-// together makes the calls while the pool's only connection is taken, so that
-// they have to wait, and then go as one batch. It returns how many statements that took.
+// together makes the calls while the pool's only connection is taken, so that they queue and
+// then go as one batch. It returns the number of statements.
 func together(t *testing.T, tab *testbed.Table, calls ...func()) int64 {
 	t.Helper()
 	return togetherAfter(t, tab, func() {}, calls...)
 }
 
-// togetherAfter is together with something that happens while all calls wait.
+// togetherAfter is together, and calls happens while all calls wait.
 func togetherAfter(t *testing.T, tab *testbed.Table, happens func(), calls ...func()) int64 {
 	t.Helper()
 	release := tab.TakeConnection(t)
@@ -49,13 +49,13 @@ func togetherAfter(t *testing.T, tab *testbed.Table, happens func(), calls ...fu
 	return tab.Statements.Load() - before - 1
 }
 
-// callsWaiting counts the goroutines that wait in a call to a store, for company or for a
-// connection, and tells whether one that sends batches is about to take one: whom it
-// will take along is open until it waits for a connection itself.
+// callsWaiting counts the goroutines that wait in a call to a store, for other calls or for a
+// connection. taking reports whether a sender is about to take a batch: until it waits for a
+// connection itself, it may still take more calls along.
 func callsWaiting() (n int, taking bool) {
 	for stack := range strings.SplitSeq(testbed.Stacks(), "\n\n") {
 		head, frames, _ := strings.Cut(stack, "\n")
-		frames, _, _ = strings.Cut(frames, "\ncreated by ") // who sends was started by a call, and is none
+		frames, _, _ = strings.Cut(frames, "\ncreated by ") // a sender was started by a call, but is none
 		if !strings.Contains(frames, "internal/coalesce.(*Group") {
 			continue
 		}

@@ -74,7 +74,7 @@ func (a *App) NoConnectionInUse(t *testing.T) {
 		}
 		return a.DB.Stats().InUse
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for inUse() > 0 {
 		select {

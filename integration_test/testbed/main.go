@@ -19,12 +19,14 @@ import (
 var PostgresURL, MySQLURL string
 
 // Main is the TestMain of a package that needs both servers.
-func Main(m *testing.M) { exit(m, withServers) }
+func Main(m *testing.M) { MainWith(m, withServers) }
 
 // MainWithoutServers is the TestMain of a package that needs none.
-func MainWithoutServers(m *testing.M) { exit(m, (*testing.M).Run) }
+func MainWithoutServers(m *testing.M) { MainWith(m, (*testing.M).Run) }
 
-func exit(m *testing.M, run func(*testing.M) int) {
+// MainWith is the TestMain of a package that makes its own preparations in run. It fails if
+// a goroutine is left.
+func MainWith(m *testing.M, run func(*testing.M) int) {
 	if process := os.Getenv(sqliteProcess); process != "" {
 		os.Exit(serveSQLite(process))
 	}

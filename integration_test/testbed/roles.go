@@ -11,7 +11,9 @@ import (
 
 // The grants of docs/operations.md.
 var (
-	createRole = map[migrations.Dialect]string{
+	// GrantRuntime is for the application.
+	GrantRuntime = "GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %s"
+	createRole   = map[migrations.Dialect]string{
 		migrations.PostgreSQL: "CREATE ROLE %s LOGIN PASSWORD 'pw'",
 		migrations.MySQL:      "CREATE USER %s IDENTIFIED BY 'pw'",
 	}
@@ -19,8 +21,8 @@ var (
 		migrations.PostgreSQL: "DROP OWNED BY %[1]s; DROP ROLE %[1]s",
 		migrations.MySQL:      "DROP USER %s",
 	}
-	GrantRuntime = "GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %s"
-	// FOR UPDATE asks for UPDATE: on PostgreSQL of any column, on MySQL of the table.
+	// GrantCleanup is for a role that only cleans up. FOR UPDATE needs UPDATE, on PostgreSQL of
+	// any column, on MySQL of the table.
 	GrantCleanup = map[migrations.Dialect]string{
 		migrations.PostgreSQL: "GRANT SELECT, DELETE, UPDATE (reap_after) ON %s TO %s",
 		migrations.MySQL:      "GRANT SELECT, DELETE, UPDATE ON %s TO %s",

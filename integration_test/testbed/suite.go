@@ -15,7 +15,7 @@ func RunSuite(t *testing.T, c *Conns, changes ...func(tab *Table, t testing.TB))
 	migrated := c.NewTable(t)
 	storetest.Run(t, storetest.Harness{
 		New: func(t *testing.T) sessions.Store {
-			tab := migrated.another(t)
+			tab := migrated.Another(t)
 			for _, change := range changes {
 				change(tab, t)
 			}

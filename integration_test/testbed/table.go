@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,9 +50,9 @@ func (c *Conns) named() *Table {
 	return &Table{Conns: c, Name: "t_" + hex.EncodeToString(random[:])}
 }
 
-// another makes an empty table like tab. On a server this takes one statement, where the
+// Another makes an empty table like tab. On a server this takes one statement, where the
 // migrations take about twenty.
-func (tab *Table) another(t testing.TB) *Table {
+func (tab *Table) Another(t testing.TB) *Table {
 	t.Helper()
 	like := map[migrations.Dialect]string{
 		migrations.PostgreSQL: "CREATE TABLE %s (LIKE %s INCLUDING ALL)",
@@ -108,14 +109,11 @@ func (tab *Table) Age(t testing.TB, d time.Duration) {
 		migrations.MySQL:      "%[1]s = %[1]s - INTERVAL %[2]d * 1000 MICROSECOND",
 		migrations.SQLite:     "%[1]s = %[1]s - %[2]d",
 	}[tab.Dialect]
-	set := ""
-	for i, column := range []string{"created_at", "absolute_expires_at", "expires_at", "reap_after", "authenticated_at"} {
-		if i > 0 {
-			set += ", "
-		}
-		set += fmt.Sprintf(back, column, d.Milliseconds())
+	var set []string
+	for _, column := range []string{"created_at", "absolute_expires_at", "expires_at", "reap_after", "authenticated_at"} {
+		set = append(set, fmt.Sprintf(back, column, d.Milliseconds()))
 	}
-	_, err := tab.DB.ExecContext(t.Context(), "UPDATE "+tab.Name+" SET "+set)
+	_, err := tab.DB.ExecContext(t.Context(), "UPDATE "+tab.Name+" SET "+strings.Join(set, ", "))
 	Check(t, err)
 }
 

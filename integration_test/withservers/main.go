@@ -49,7 +49,7 @@ func run(ctx context.Context, name string, args []string) (code int, err error) 
 		defer func() { err = errors.Join(err, server.Close()) }()
 		env = append(env, server.Environ()...)
 	}
-	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // what it is told to run
+	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = env, os.Stdin, os.Stdout, os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = time.Minute
