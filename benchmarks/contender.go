@@ -7,90 +7,96 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 
-	"github.com/sqlsessions/sessions/integration_test/servers"
+	"github.com/sqlsessions/sessions/benchmarks/internal/bench"
 )
 
-// A contender is one way to keep sessions.
+// A contender is one way to keep sessions. docs/performance.md describes each.
 type contender struct {
-	name    string
-	engines []servers.Engine
-	hand    string // the contender whose throughput is 1
-	about   string // what it is
-	less    string // what it does not do that others here do
-	without []string
-	// racy: it writes to shared memory without a lock, which the race detector would stop at.
-	racy bool
-	open func(ctx context.Context, e *env) (http.Handler, error)
-	// apart: it runs in a process of its own, of which memory and statements can't be seen.
+	name         string
+	postgresOnly bool
+	measure      string // the contender whose throughput is 1
+	without      string // a workload that it can't do
+	migrate      bool   // it uses this library's table
+	open         opener
+	// apart: it runs in a process of its own, whose memory and statements can't be seen.
 	apart bool
 }
 
-var (
-	both     = []servers.Engine{servers.PostgreSQL, servers.MySQL}
-	postgres = []servers.Engine{servers.PostgreSQL}
-)
+// An opener gives the application, which uses the database.
+type opener func(ctx context.Context, d *bench.Database) (http.Handler, error)
 
-// contenders are all of them, the hand-written statements first.
+// contenders are all of them, beginning with the statements written by hand.
 func contenders() []contender {
-	return slices.Concat(handContenders(), ourContenders(), scsContenders(), gorillaContenders(), httpContenders())
+	return []contender{
+		{name: "hand", measure: "hand", open: openHand, migrate: true},
+		{name: "hand-sql", measure: "hand", open: openHandSQL, migrate: true, postgresOnly: true},
+		{name: "sessions", measure: "hand", open: openOurs(false), migrate: true},
+		{name: "sessions-one-by-one", measure: "hand", open: openOurs(true), migrate: true},
+		{name: "sessions-sql", measure: "hand", open: openOursSQL, migrate: true, postgresOnly: true},
+		{name: "scs", measure: "hand", open: openSCS(0), without: "rolling"},
+		{name: "scs-idle", measure: "hand", open: openSCS(idle)},
+		{name: "gorilla", measure: "hand", open: openGorilla},
+		{name: "http-hand", measure: "http-hand", open: openChild("hand"), migrate: true, postgresOnly: true, apart: true},
+		{name: "http-sessions", measure: "http-hand", open: openChild("sessions"), migrate: true, postgresOnly: true, apart: true},
+		{name: "http-express", measure: "http-hand", open: openNode, postgresOnly: true, apart: true},
+	}
 }
 
-func (c *contender) does(workload string) bool { return !slices.Contains(c.without, workload) }
+// A workload is what callers do, one request after the other.
+type workload struct {
+	name, path string
+	// together is how many requests of one session are under way at once, if more than one.
+	together int
+	most     int // callers, 0 for any number
+}
+
+var workloads = []workload{
+	{name: "read", path: "/read"},
+	{name: "counter", path: "/counter"},
+	{name: "login", path: "/login"},
+	{name: "rolling", path: "/rolling"},
+	{name: "parallel", path: "/counter", together: 10, most: 8},
+}
+
+// callersOf leaves out of a short run what only the details need.
+func (p *plan) callersOf(w workload) []int {
+	return slices.DeleteFunc(slices.Clone(p.callers), func(n int) bool {
+		detail := w.name != "read" && w.name != "counter" && n != 8 && len(p.callers) > 1
+		return w.most > 0 && n > w.most || p.short && detail
+	})
+}
 
 // pages are what each contender's application does.
 type pages struct {
-	begin   func(w http.ResponseWriter, r *http.Request, cart string) // a visitor without a session logs in
+	begin   http.HandlerFunc // a new visitor logs in
 	read    http.HandlerFunc
 	counter http.HandlerFunc
 	rolling http.HandlerFunc // reads, and moves the idle timeout at once
-	login   http.HandlerFunc // who has a session logs in: another token, the old one is dead
+	login   http.HandlerFunc // the session gets another token, and the old one is dead
 }
-
-const (
-	pathBegin, pathBeginLarge = "/begin", "/begin-large"
-	pathRead, pathCounter     = "/read", "/counter"
-	pathRolling, pathLogin    = "/rolling", "/login"
-)
 
 func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
-	case pathRead:
+	case "/read":
 		p.read(w, r)
-	case pathCounter:
+	case "/counter":
 		p.counter(w, r)
-	case pathRolling:
+	case "/rolling":
 		p.rolling(w, r)
-	case pathLogin:
+	case "/login":
 		p.login(w, r)
-	case pathBegin:
-		p.begin(w, r, smallCart)
-	case pathBeginLarge:
-		p.begin(w, r, largeCart)
+	case "/begin":
+		p.begin(w, r)
 	default:
 		http.NotFound(w, r)
 	}
 }
 
-// What everybody keeps in a session: some 500 bytes, or 6 KB.
-var (
-	smallCart = text(420)
-	largeCart = text(6000)
-)
+// cart makes a session of some 500 bytes.
+var cart = bench.Text(420)
 
 const theme = "dark"
-
-// text can't be compressed much, as a cart can't.
-func text(n int) string {
-	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
-	random := rand.New(rand.NewPCG(1, 2))
-	var b strings.Builder
-	for range n {
-		b.WriteByte(letters[random.IntN(len(letters))])
-	}
-	return b.String()
-}
 
 func newUser() string { return "user-" + strconv.Itoa(rand.IntN(1_000_000)) }
 
@@ -98,6 +104,8 @@ func newUser() string { return "user-" + strconv.Itoa(rand.IntN(1_000_000)) }
 func answer(w http.ResponseWriter, user string, count int) {
 	_, _ = io.WriteString(w, user+" "+strconv.Itoa(count))
 }
+
+func refuse(w http.ResponseWriter) { http.Error(w, "no session", http.StatusUnauthorized) }
 
 func failed(w http.ResponseWriter, err error) bool {
 	if err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"net/http"
 
 	"github.com/go-sql-driver/mysql"
@@ -13,31 +12,23 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
 
-	"github.com/sqlsessions/sessions/integration_test/servers"
+	"github.com/sqlsessions/sessions/benchmarks/internal/bench"
 )
 
-func gorillaContenders() []contender {
-	return []contender{{
-		name: "gorilla", engines: both, hand: "hand", open: openGorilla, racy: true,
-		about: "gorilla/sessions 1.4.0 with gormstore 2.0.3 (last release 2022), statements prepared and without GORM's transactions around each",
-		less:  "the id itself is in the table, parallel changes are lost, no idle timeout unless every request saves (as it does in rolling), no absolute timeout, the handler has to save, and to check the error",
-	}}
-}
-
-func openGorilla(_ context.Context, e *env) (http.Handler, error) {
-	db, err := e.database(func(c *mysql.Config) { c.ParseTime = true })
+func openGorilla(_ context.Context, d *bench.Database) (http.Handler, error) {
+	db, err := d.SQL(func(c *mysql.Config) { c.ParseTime = true })
 	if err != nil {
 		return nil, err
 	}
-	dialector := gormpostgres.New(gormpostgres.Config{Conn: db})
-	if e.wire.engine == servers.MySQL {
-		dialector = gormmysql.New(gormmysql.Config{Conn: db})
+	dialector := gormmysql.New(gormmysql.Config{Conn: db})
+	if d.Postgres() {
+		dialector = gormpostgres.New(gormpostgres.Config{Conn: db})
 	}
 	g, err := gorm.Open(dialector, &gorm.Config{PrepareStmt: true, SkipDefaultTransaction: true, Logger: logger.Discard})
 	if err != nil {
 		return nil, err
 	}
-	store := gormstore.New(g, newKey())
+	store := gormstore.New(g, []byte(bench.Text(32)))
 	store.SessionOpts.Secure, store.SessionOpts.HttpOnly = true, true
 	store.SessionOpts.MaxAge = 24 * 60 * 60
 	store.MaxLength(64 << 10)
@@ -48,16 +39,11 @@ type gorillaApp struct{ store *gormstore.Store }
 
 const gorillaCookie = "session"
 
-var errNoSession = errors.New("no session")
-
-// get answers the request itself when there is no session.
+// get answers the request itself if there is no session.
 func (g *gorillaApp) get(w http.ResponseWriter, r *http.Request) *sessions.Session {
 	s, err := g.store.Get(r, gorillaCookie)
-	if err == nil && s.IsNew {
-		err = errNoSession
-	}
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusUnauthorized)
+	if err != nil || s.IsNew {
+		refuse(w)
 		return nil
 	}
 	return s
@@ -92,8 +78,7 @@ func (g *gorillaApp) pages() *pages {
 			return nil
 		}),
 		login: g.change(func(w http.ResponseWriter, r *http.Request, s *sessions.Session) error {
-			// There is nothing that changes an id. To delete the row makes the next save
-			// begin another one.
+			// Nothing changes an id, but once the row is deleted, the next save makes another.
 			age := s.Options.MaxAge
 			s.Options.MaxAge = -1
 			if err := s.Save(r, w); err != nil {
@@ -103,7 +88,7 @@ func (g *gorillaApp) pages() *pages {
 			s.Values["user_name"] = newUser()
 			return nil
 		}),
-		begin: func(w http.ResponseWriter, r *http.Request, cart string) {
+		begin: func(w http.ResponseWriter, r *http.Request) {
 			s, err := g.store.Get(r, gorillaCookie)
 			if failed(w, err) {
 				return

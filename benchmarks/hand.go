@@ -10,27 +10,14 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/sqlsessions/sessions/integration_test/servers"
+	"github.com/sqlsessions/sessions/benchmarks/internal/bench"
 	"github.com/sqlsessions/sessions/internal/uuid"
 )
-
-func handContenders() []contender {
-	return []contender{
-		{
-			name: "hand", engines: both, hand: "hand", open: openHand,
-			about: "the statements by hand, prepared, on the same table and data: SELECT and json.Unmarshal, and to change something an UPDATE. Through pgxpool on PostgreSQL, database/sql on MySQL and MariaDB",
-			less:  "no signed cookie, the version is not compared (parallel changes are lost), reading does not move the idle timeout, no absolute timeout, no limit on the time of a statement but the request's",
-		},
-		{
-			name: "hand-sql", engines: postgres, hand: "hand", open: openHandSQL,
-			about: "the same through database/sql",
-		},
-	}
-}
 
 // handData is what stands in the row.
 type handData struct {
@@ -54,68 +41,55 @@ type handDB interface {
 
 type handQueries struct{ load, save, touch, login, insert string }
 
-var handSQL = map[servers.Engine]*handQueries{
-	servers.PostgreSQL: {
-		load: `SELECT verifier, data FROM sessions WHERE id = $1 AND expires_at > now()`,
-		save: `UPDATE sessions SET data = $1, version = version + 1, expires_at = now() + interval '24 hours'
-			WHERE id = $2 AND verifier = $3 AND expires_at > now()`,
-		touch: `UPDATE sessions SET expires_at = now() + interval '24 hours'
-			WHERE id = $1 AND verifier = $2 AND expires_at > now()`,
-		login: `UPDATE sessions SET verifier = $1, user_id = $2, data = $3, version = version + 1, authenticated_at = now(),
-				absolute_expires_at = now() + interval '30 days', expires_at = now() + interval '24 hours'
-			WHERE id = $4 AND verifier = $5 AND expires_at > now()`,
-		insert: `INSERT INTO sessions (id, verifier, user_id, data, version, created_at,
-				absolute_expires_at, expires_at, reap_after, authenticated_at)
-			VALUES ($1, $2, $3, $4, 1, now(),
-				now() + interval '30 days', now() + interval '24 hours', now() + interval '25 hours', now())`,
-	},
-	servers.MySQL: {
-		load: `SELECT verifier, data FROM sessions WHERE id = ? AND expires_at > UTC_TIMESTAMP(6)`,
-		save: `UPDATE sessions SET data = ?, version = version + 1, expires_at = UTC_TIMESTAMP(6) + INTERVAL 24 HOUR
-			WHERE id = ? AND verifier = ? AND expires_at > UTC_TIMESTAMP(6)`,
-		touch: `UPDATE sessions SET expires_at = UTC_TIMESTAMP(6) + INTERVAL 24 HOUR
-			WHERE id = ? AND verifier = ? AND expires_at > UTC_TIMESTAMP(6)`,
-		login: `UPDATE sessions SET verifier = ?, user_id = ?, data = ?, version = version + 1, authenticated_at = UTC_TIMESTAMP(6),
-				absolute_expires_at = UTC_TIMESTAMP(6) + INTERVAL 30 DAY, expires_at = UTC_TIMESTAMP(6) + INTERVAL 24 HOUR
-			WHERE id = ? AND verifier = ? AND expires_at > UTC_TIMESTAMP(6)`,
-		insert: `INSERT INTO sessions (id, verifier, user_id, data, version, created_at,
-				absolute_expires_at, expires_at, reap_after, authenticated_at)
-			VALUES (?, ?, ?, ?, 1, UTC_TIMESTAMP(6),
-				UTC_TIMESTAMP(6) + INTERVAL 30 DAY, UTC_TIMESTAMP(6) + INTERVAL 24 HOUR, UTC_TIMESTAMP(6) + INTERVAL 25 HOUR, UTC_TIMESTAMP(6))`,
-	},
+var handPostgres = handQueries{
+	load: `SELECT verifier, data FROM sessions WHERE id = $1 AND expires_at > now()`,
+	save: `UPDATE sessions SET data = $1, version = version + 1, expires_at = now() + interval '24' hour
+		WHERE id = $2 AND verifier = $3 AND expires_at > now()`,
+	touch: `UPDATE sessions SET expires_at = now() + interval '24' hour
+		WHERE id = $1 AND verifier = $2 AND expires_at > now()`,
+	login: `UPDATE sessions SET verifier = $1, user_id = $2, data = $3, version = version + 1, authenticated_at = now(),
+			absolute_expires_at = now() + interval '30' day, expires_at = now() + interval '24' hour
+		WHERE id = $4 AND verifier = $5 AND expires_at > now()`,
+	insert: `INSERT INTO sessions (id, verifier, user_id, data, version, created_at,
+			absolute_expires_at, expires_at, reap_after, authenticated_at)
+		VALUES ($1, $2, $3, $4, 1, now(),
+			now() + interval '30' day, now() + interval '24' hour, now() + interval '25' hour, now())`,
 }
 
-func openHand(ctx context.Context, e *env) (http.Handler, error) {
-	if e.wire.engine == servers.MySQL {
-		return openHandSQL(ctx, e)
+// forMySQL turns a statement above into MySQL's. Its parameters are in order.
+var forMySQL = strings.NewReplacer("now()", "UTC_TIMESTAMP(6)", "$1", "?", "$2", "?", "$3", "?", "$4", "?", "$5", "?")
+
+func handSQL(d *bench.Database) *handQueries {
+	q := handPostgres
+	if !d.Postgres() {
+		for _, text := range []*string{&q.load, &q.save, &q.touch, &q.login, &q.insert} {
+			*text = forMySQL.Replace(*text)
+		}
 	}
-	if err := e.migrate(ctx); err != nil {
-		return nil, err
+	return &q
+}
+
+func openHand(ctx context.Context, d *bench.Database) (http.Handler, error) {
+	if !d.Postgres() {
+		return openHandSQL(ctx, d)
 	}
-	pool, err := e.pool(ctx)
+	pool, err := d.Pool(ctx)
+	return newHand(handPool{pool}, handSQL(d)), err
+}
+
+func openHandSQL(ctx context.Context, d *bench.Database) (http.Handler, error) {
+	db, err := d.SQL()
 	if err != nil {
 		return nil, err
 	}
-	return newHand(handPool{pool}, e.wire.engine), nil
-}
-
-func openHandSQL(ctx context.Context, e *env) (http.Handler, error) {
-	if err := e.migrate(ctx); err != nil {
-		return nil, err
-	}
-	db, err := e.database()
-	if err != nil {
-		return nil, err
-	}
-	q := handSQL[e.wire.engine]
-	prepared := handPrepared{}
+	q, prepared := handSQL(d), handPrepared{}
 	for _, query := range []string{q.load, q.save, q.touch, q.login, q.insert} {
 		if prepared[query], err = db.PrepareContext(ctx, query); err != nil {
 			return nil, err
 		}
-		e.atEnd(prepared[query].Close)
+		d.AtEnd(prepared[query].Close)
 	}
-	return newHand(prepared, e.wire.engine), nil
+	return newHand(prepared, q), nil
 }
 
 // handPool prepares by itself.
@@ -157,12 +131,12 @@ func newToken(id []byte) (t handToken) {
 	return t
 }
 
-func parseToken(text string) (t handToken, err error) {
+func (t *handToken) parse(text string) error {
 	if len(text) != hex.EncodedLen(len(t)) {
-		return t, hex.ErrLength
+		return hex.ErrLength
 	}
-	_, err = hex.Decode(t[:], []byte(text))
-	return t, err
+	_, err := hex.Decode(t[:], []byte(text))
+	return err
 }
 
 func (t *handToken) id() []byte { return t[:uuid.Size] }
@@ -172,8 +146,8 @@ func (t *handToken) verifier() []byte {
 	return sum[:]
 }
 
-func newHand(db handDB, engine servers.Engine) http.Handler {
-	h := &handWritten{db, handSQL[engine]}
+func newHand(db handDB, q *handQueries) http.Handler {
+	h := &handWritten{db, q}
 	return &pages{begin: h.begin, read: h.read, counter: h.counter, rolling: h.rolling, login: h.login}
 }
 
@@ -181,16 +155,16 @@ func newHand(db handDB, engine servers.Engine) http.Handler {
 func (h *handWritten) load(w http.ResponseWriter, r *http.Request) (t handToken, d handData, ok bool) {
 	c, err := r.Cookie(handCookie)
 	if err == nil {
-		t, err = parseToken(c.Value)
+		err = t.parse(c.Value)
 	}
 	if err != nil {
-		http.Error(w, "no session", http.StatusUnauthorized)
+		refuse(w)
 		return t, d, false
 	}
 	var verifier, text []byte
 	err = h.db.row(r.Context(), h.q.load, []any{&verifier, &text}, t.id())
 	if errors.Is(err, sql.ErrNoRows) || err == nil && subtle.ConstantTimeCompare(verifier, t.verifier()) != 1 {
-		http.Error(w, "no session", http.StatusUnauthorized)
+		refuse(w)
 		return t, d, false
 	}
 	if failed(w, err) || failed(w, json.Unmarshal(text, &d)) {
@@ -241,7 +215,7 @@ func (h *handWritten) login(w http.ResponseWriter, r *http.Request) {
 	answer(w, d.User, d.Count)
 }
 
-func (h *handWritten) begin(w http.ResponseWriter, r *http.Request, cart string) {
+func (h *handWritten) begin(w http.ResponseWriter, r *http.Request) {
 	id := uuid.New()
 	t := newToken(id[:])
 	d := handData{User: newUser(), Cart: cart, Theme: theme}
@@ -257,11 +231,4 @@ func setHandCookie(w http.ResponseWriter, t *handToken) {
 	http.SetCookie(w, &http.Cookie{
 		Name: handCookie, Value: hex.EncodeToString(t[:]), Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode,
 	})
-}
-
-// newKey is a secret that others sign their cookies with.
-func newKey() []byte {
-	key := make([]byte, 32)
-	_, _ = rand.Read(key)
-	return key
 }
