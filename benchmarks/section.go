@@ -103,8 +103,8 @@ func (s *section) record(e *entry, w workload, callers int) []string {
 	if e.apart {
 		record = append(record, "", "", "")
 	} else {
-		record = append(record, each(2, func(t *turn) int64 { return t.used.statements }),
-			each(0, func(t *turn) int64 { return t.used.allocations }), each(0, func(t *turn) int64 { return t.used.bytes }))
+		record = append(record, each(3, func(t *turn) int64 { return t.used.statements }),
+			each(1, func(t *turn) int64 { return t.used.allocations }), each(0, func(t *turn) int64 { return t.used.bytes }))
 	}
 	// A table grows by many pages at once, and in most rounds not at all.
 	growth := float64(all.used.size) / float64(max(all.requests, 1))

@@ -56,7 +56,7 @@ func (s *section) markdown() string {
 
 // row writes a row of a table.
 func row(b *strings.Builder, columns ...string) {
-	b.WriteString(strings.ReplaceAll("| "+strings.Join(columns, " | ")+" |\n", "|  |", "| |"))
+	b.WriteString("| " + strings.Join(columns, " | ") + " |\n")
 }
 
 func head(b *strings.Builder, columns ...string) {
@@ -68,7 +68,7 @@ func head(b *strings.Builder, columns ...string) {
 func (s *section) ratios(b *strings.Builder) {
 	names := []string{"workload", "contender"}
 	for _, n := range s.plan.callers {
-		names = append(names, strconv.Itoa(n)+" callers")
+		names = append(names, "callers: "+strconv.Itoa(n))
 	}
 	head(b, names...)
 	for _, w := range s.work {
@@ -90,16 +90,18 @@ func (s *section) ratios(b *strings.Builder) {
 }
 
 // detailed are the workloads whose details are in performance.md. The others are in the CSV file.
-var detailed = []string{"read", "counter", "login", "parallel"}
+var detailed = []string{"read", "counter", "login"}
 
 // details is the table of everything else, at 64 callers or the most that were measured.
 func (s *section) details(b *strings.Builder) {
-	head(b, columns[1:]...)
+	// The ratio is in the table above.
+	shown := func(record []string) []string { return slices.Concat(record[1:4], record[5:len(record)-1]) }
+	head(b, shown(columns)...)
 	for _, w := range s.work {
 		n := slices.Max(append(slices.DeleteFunc(s.plan.callersOf(w), func(n int) bool { return n > 64 }), 0))
 		for _, e := range s.entries {
 			if record := s.record(e, w, n); record != nil && !e.apart && slices.Contains(detailed, w.name) {
-				row(b, record[1:]...)
+				row(b, shown(record)...)
 			}
 		}
 	}

@@ -122,7 +122,8 @@ func (s *Server) Settings(ctx context.Context) (string, error) {
 		}
 		all = append(all, name+"="+value)
 	}
-	return strings.Join(all, ", "), errors.Join(err, db.Close())
+	text := strings.Join(all[:len(all)/2], ", ") + ",\n" + strings.Join(all[len(all)/2:], ", ")
+	return text, errors.Join(err, db.Close())
 }
 
 func (s *Server) connect(address string, dial Dial, options ...Option) (*sql.DB, error) {
