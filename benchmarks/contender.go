@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -51,6 +52,8 @@ type workload struct {
 	most     int // callers, 0 for any number
 }
 
+// /begin lets a new visitor log in, /rolling moves the idle timeout at once, and /login gives the
+// session another token.
 var workloads = []workload{
 	{name: "read", path: "/read"},
 	{name: "counter", path: "/counter"},
@@ -67,49 +70,24 @@ func (p *plan) callersOf(w workload) []int {
 	})
 }
 
-// pages are what each contender's application does.
-type pages struct {
-	begin   http.HandlerFunc // a new visitor logs in
-	read    http.HandlerFunc
-	counter http.HandlerFunc
-	rolling http.HandlerFunc // reads, and moves the idle timeout at once
-	login   http.HandlerFunc // the session gets another token, and the old one is dead
-}
+// pages are what each contender's application does, by path. A page returns what it shows, so that
+// it can be checked.
+type pages map[string]func(w http.ResponseWriter, r *http.Request) (user string, count int, err error)
 
-func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch r.URL.Path {
-	case "/read":
-		p.read(w, r)
-	case "/counter":
-		p.counter(w, r)
-	case "/rolling":
-		p.rolling(w, r)
-	case "/login":
-		p.login(w, r)
-	case "/begin":
-		p.begin(w, r)
+var errNoSession = errors.New("no session")
+
+func (p pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch user, count, err := p[r.URL.Path](w, r); {
+	case errors.Is(err, errNoSession):
+		http.Error(w, err.Error(), http.StatusUnauthorized)
+	case err != nil:
+		http.Error(w, err.Error(), http.StatusInternalServerError)
 	default:
-		http.NotFound(w, r)
+		_, _ = io.WriteString(w, user+" "+strconv.Itoa(count))
 	}
 }
 
-// cart makes a session of some 500 bytes.
-var cart = bench.Text(420)
-
-const theme = "dark"
+// A session has some 500 bytes with its user and its count.
+var cart, theme = bench.Text(420), "dark"
 
 func newUser() string { return "user-" + strconv.Itoa(rand.IntN(1_000_000)) }
-
-// answer is what the pages say, so that it can be checked.
-func answer(w http.ResponseWriter, user string, count int) {
-	_, _ = io.WriteString(w, user+" "+strconv.Itoa(count))
-}
-
-func refuse(w http.ResponseWriter) { http.Error(w, "no session", http.StatusUnauthorized) }
-
-func failed(w http.ResponseWriter, err error) bool {
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-	}
-	return err != nil
-}

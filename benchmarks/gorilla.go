@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/go-sql-driver/mysql"
@@ -32,72 +33,44 @@ func openGorilla(_ context.Context, d *bench.Database) (http.Handler, error) {
 	store.SessionOpts.Secure, store.SessionOpts.HttpOnly = true, true
 	store.SessionOpts.MaxAge = 24 * 60 * 60
 	store.MaxLength(64 << 10)
-	return (&gorillaApp{store}).pages(), nil
-}
-
-type gorillaApp struct{ store *gormstore.Store }
-
-const gorillaCookie = "session"
-
-// get answers the request itself if there is no session.
-func (g *gorillaApp) get(w http.ResponseWriter, r *http.Request) *sessions.Session {
-	s, err := g.store.Get(r, gorillaCookie)
-	if err != nil || s.IsNew {
-		refuse(w)
-		return nil
-	}
-	return s
-}
-
-func (g *gorillaApp) show(w http.ResponseWriter, s *sessions.Session) {
-	user, _ := s.Values["user_name"].(string)
-	count, _ := s.Values["count"].(int)
-	answer(w, user, count)
-}
-
-// change saves what change did to the session, and shows it.
-func (g *gorillaApp) change(change func(w http.ResponseWriter, r *http.Request, s *sessions.Session) error) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if s := g.get(w, r); s != nil && !failed(w, change(w, r, s)) && !failed(w, s.Save(r, w)) {
-			g.show(w, s)
+	// change saves what do changes.
+	change := func(do func(w http.ResponseWriter, r *http.Request, s *sessions.Session) error) func(http.ResponseWriter, *http.Request) (string, int, error) {
+		return func(w http.ResponseWriter, r *http.Request) (string, int, error) {
+			s, err := store.Get(r, "session")
+			if err != nil || s.IsNew && r.URL.Path != "/begin" {
+				return "", 0, errNoSession
+			}
+			if do != nil {
+				if err := errors.Join(do(w, r, s), s.Save(r, w)); err != nil {
+					return "", 0, err
+				}
+			}
+			user, _ := s.Values["user_name"].(string)
+			count, _ := s.Values["count"].(int)
+			return user, count, nil
 		}
 	}
-}
-
-func (g *gorillaApp) pages() *pages {
-	return &pages{
-		read: func(w http.ResponseWriter, r *http.Request) {
-			if s := g.get(w, r); s != nil {
-				g.show(w, s)
-			}
-		},
-		rolling: g.change(func(http.ResponseWriter, *http.Request, *sessions.Session) error { return nil }),
-		counter: g.change(func(_ http.ResponseWriter, _ *http.Request, s *sessions.Session) error {
+	return pages{
+		"/read":    change(nil),
+		"/rolling": change(func(http.ResponseWriter, *http.Request, *sessions.Session) error { return nil }),
+		"/counter": change(func(_ http.ResponseWriter, _ *http.Request, s *sessions.Session) error {
 			count, _ := s.Values["count"].(int)
 			s.Values["count"] = count + 1
 			return nil
 		}),
-		login: g.change(func(w http.ResponseWriter, r *http.Request, s *sessions.Session) error {
+		"/login": change(func(w http.ResponseWriter, r *http.Request, s *sessions.Session) error {
 			// Nothing changes an id, but once the row is deleted, the next save makes another.
 			age := s.Options.MaxAge
 			s.Options.MaxAge = -1
-			if err := s.Save(r, w); err != nil {
-				return err
-			}
+			err := s.Save(r, w)
 			s.Options.MaxAge = age
 			s.Values["user_name"] = newUser()
-			return nil
+			return err
 		}),
-		begin: func(w http.ResponseWriter, r *http.Request) {
-			s, err := g.store.Get(r, gorillaCookie)
-			if failed(w, err) {
-				return
-			}
+		"/begin": change(func(_ http.ResponseWriter, _ *http.Request, s *sessions.Session) error {
 			s.Values["user_name"], s.Values["count"] = newUser(), 0
 			s.Values["cart"], s.Values["theme"] = cart, theme
-			if !failed(w, s.Save(r, w)) {
-				g.show(w, s)
-			}
-		},
-	}
+			return nil
+		}),
+	}, nil
 }

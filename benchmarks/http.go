@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,13 +93,10 @@ func openRemote(d *bench.Database, cmd *exec.Cmd) (http.Handler, error) {
 func remote(address string, transport http.RoundTripper) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		// Cookies are for localhost, to which Secure ones may be sent without TLS.
-		out, err := http.NewRequestWithContext(r.Context(), http.MethodGet, "http://"+address+r.URL.Path, nil)
-		if failed(w, err) {
-			return
-		}
-		out.Host, out.Header = "localhost", r.Header
-		response, err := transport.RoundTrip(out)
-		if failed(w, err) {
+		out := &http.Request{URL: &url.URL{Scheme: "http", Host: address, Path: r.URL.Path}, Host: "localhost", Header: r.Header}
+		response, err := transport.RoundTrip(out.WithContext(r.Context()))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
 			return
 		}
 		defer func() { _ = response.Body.Close() }()

@@ -40,40 +40,37 @@ func newOurs(store sessions.Store) (http.Handler, error) {
 		return nil, err
 	}
 	of := func(r *http.Request) *sessions.Session { return sessions.FromContext(r.Context()) }
-	read := func(w http.ResponseWriter, r *http.Request) {
+	read := func(_ http.ResponseWriter, r *http.Request) (string, int, error) {
 		user, ok := userKey.Get(of(r))
 		if !ok {
-			refuse(w)
-			return
+			return "", 0, errNoSession
 		}
 		count, _ := countKey.Get(of(r))
-		answer(w, user, count)
+		return user, count, nil
 	}
-	return manager.Handler(&pages{
-		read: read,
-		rolling: func(w http.ResponseWriter, r *http.Request) {
+	login := func(w http.ResponseWriter, r *http.Request) (string, int, error) {
+		user := newUser()
+		of(r).Regenerate()
+		of(r).SetUser(user)
+		userKey.Set(of(r), user)
+		return read(w, r)
+	}
+	return manager.Handler(pages{
+		"/read":  read,
+		"/login": login,
+		"/rolling": func(w http.ResponseWriter, r *http.Request) (string, int, error) {
 			of(r).Touch()
-			read(w, r)
+			return read(w, r)
 		},
-		counter: func(w http.ResponseWriter, r *http.Request) {
+		"/counter": func(_ http.ResponseWriter, r *http.Request) (string, int, error) {
 			user, _ := userKey.Get(of(r))
-			answer(w, user, countKey.Update(of(r), func(n int) int { return n + 1 }))
+			return user, countKey.Update(of(r), func(n int) int { return n + 1 }), nil
 		},
-		login: func(w http.ResponseWriter, r *http.Request) {
-			user := newUser()
-			of(r).Regenerate()
-			of(r).SetUser(user)
-			userKey.Set(of(r), user)
-			read(w, r)
-		},
-		begin: func(w http.ResponseWriter, r *http.Request) {
-			user := newUser()
-			of(r).SetUser(user)
-			userKey.Set(of(r), user)
+		"/begin": func(w http.ResponseWriter, r *http.Request) (string, int, error) {
 			countKey.Set(of(r), 0)
 			cartKey.Set(of(r), cart)
 			themeKey.Set(of(r), theme)
-			answer(w, user, 0)
+			return login(w, r)
 		},
 	}), nil
 }

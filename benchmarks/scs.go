@@ -45,36 +45,33 @@ func openSCS(idle time.Duration) opener {
 }
 
 func newSCS(m *scs.SessionManager) http.Handler {
-	read := func(w http.ResponseWriter, r *http.Request) {
+	read := func(_ http.ResponseWriter, r *http.Request) (string, int, error) {
 		user := m.GetString(r.Context(), "user_name")
 		if user == "" {
-			refuse(w)
-			return
+			return "", 0, errNoSession
 		}
-		answer(w, user, m.GetInt(r.Context(), "count"))
+		return user, m.GetInt(r.Context(), "count"), nil
 	}
-	return m.LoadAndSave(&pages{
-		read:    read,
-		rolling: read, // each read is
-		counter: func(w http.ResponseWriter, r *http.Request) {
-			count := m.GetInt(r.Context(), "count") + 1
-			m.Put(r.Context(), "count", count)
-			answer(w, m.GetString(r.Context(), "user_name"), count)
+	return m.LoadAndSave(pages{
+		"/read":    read,
+		"/rolling": read, // each read is
+		"/counter": func(w http.ResponseWriter, r *http.Request) (string, int, error) {
+			m.Put(r.Context(), "count", m.GetInt(r.Context(), "count")+1)
+			return read(w, r)
 		},
-		login: func(w http.ResponseWriter, r *http.Request) {
-			if failed(w, m.RenewToken(r.Context())) {
-				return
+		"/login": func(w http.ResponseWriter, r *http.Request) (string, int, error) {
+			if err := m.RenewToken(r.Context()); err != nil {
+				return "", 0, err
 			}
 			m.Put(r.Context(), "user_name", newUser())
-			read(w, r)
+			return read(w, r)
 		},
-		begin: func(w http.ResponseWriter, r *http.Request) {
-			ctx, user := r.Context(), newUser()
-			m.Put(ctx, "user_name", user)
-			m.Put(ctx, "count", 0)
-			m.Put(ctx, "cart", cart)
-			m.Put(ctx, "theme", theme)
-			answer(w, user, 0)
+		"/begin": func(w http.ResponseWriter, r *http.Request) (string, int, error) {
+			m.Put(r.Context(), "user_name", newUser())
+			m.Put(r.Context(), "count", 0)
+			m.Put(r.Context(), "cart", cart)
+			m.Put(r.Context(), "theme", theme)
+			return read(w, r)
 		},
 	})
 }

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,7 +14,7 @@ import (
 type section struct {
 	server   string // its product and version
 	product  string
-	settings string
+	settings []string
 	plan     *plan
 	entries  []*entry
 	work     []workload
@@ -34,7 +32,6 @@ func (p *plan) measure(ctx context.Context, server *bench.Server) (s *section, e
 	if s.settings, err = server.Settings(ctx); err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(os.Stderr, "# %s: %s\n", s.server, s.settings)
 	s.entries, err = p.open(ctx, server)
 	defer func() {
 		for _, e := range s.entries {

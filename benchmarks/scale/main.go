@@ -71,7 +71,7 @@ func run(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("# %s: %s\n", server.Title(), settings)
+		fmt.Printf("# %s: %s\n", server.Title(), strings.Join(settings, ", "))
 		if s.short {
 			fmt.Println("# a short run only shows that the measurements work: its tables are too small")
 		}
@@ -124,7 +124,7 @@ func (s *scale) with(ctx context.Context, loose bool, measure func(*table) error
 	defer func() { err = errors.Join(err, d.Close()) }()
 	t := &table{Database: d, scale: s}
 	if loose && d.Postgres() {
-		if _, err := t.exec(ctx, "ALTER DATABASE "+d.URL[strings.LastIndex(d.URL, "/")+1:]+" SET synchronous_commit = off"); err != nil {
+		if _, err := t.exec(ctx, "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$"); err != nil {
 			return err
 		}
 	}

@@ -108,10 +108,10 @@ func (s *Server) Pick(postgres, mysql string) string {
 }
 
 // Settings reads back what decides about durability and speed.
-func (s *Server) Settings(ctx context.Context) (string, error) {
+func (s *Server) Settings(ctx context.Context) ([]string, error) {
 	db, err := s.connect(s.URL(), nil)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	var all []string
 	for _, name := range strings.Fields(settings[s.Engine]) {
@@ -122,8 +122,7 @@ func (s *Server) Settings(ctx context.Context) (string, error) {
 		}
 		all = append(all, name+"="+value)
 	}
-	text := strings.Join(all[:len(all)/2], ", ") + ",\n" + strings.Join(all[len(all)/2:], ", ")
-	return text, errors.Join(err, db.Close())
+	return all, errors.Join(err, db.Close())
 }
 
 func (s *Server) connect(address string, dial Dial, options ...Option) (*sql.DB, error) {
