@@ -22,7 +22,7 @@ func hot(ctx context.Context, s *scale) error {
 		// A caller has sessions of its own: of two touches at the same time one does nothing.
 		some := func(caller int) int { return rand.IntN(n/bench.Callers)*bench.Callers + caller }
 		touch := func(caller, _ int) error {
-			_, err := t.store.Touch(ctx, driver.TouchRequest{Ref: ref("live", some(caller)), Life: driver.Life{Idle: longer}})
+			_, err := t.store.Touch(ctx, driver.TouchRequest{Ref: liveRef(some(caller)), Life: driver.Life{Idle: longer}})
 			return err
 		}
 		rate := float64(n) / 60 // the manager touches a session at most once a minute
@@ -49,7 +49,11 @@ type share struct {
 }
 
 func (s share) String() string {
-	return fmt.Sprintf("%d updates in %s, HOT %.2f %%", s.all, s.took.Round(time.Second/10), s.percent)
+	took := s.took.Round(time.Second / 10).String()
+	if s.all == 0 { // not PostgreSQL
+		return took
+	}
+	return fmt.Sprintf("%s, %.2f %% of %d updates HOT", took, s.percent, s.all)
 }
 
 func (t *table) updates(ctx context.Context) (all, hot int64, err error) {
@@ -84,7 +88,7 @@ func (t *table) hotShare(ctx context.Context, n int, do func(caller, i int) erro
 		if time.Now().After(deadline) {
 			return s, fmt.Errorf("the statistics show %d updates of %d", s.all, n)
 		}
-		if _, err := t.store.Load(ctx, ref("live", -1)); !errors.Is(err, driver.ErrNotFound) {
+		if _, err := t.store.Load(ctx, liveRef(1<<30)); !errors.Is(err, driver.ErrNotFound) {
 			return s, err
 		}
 	}

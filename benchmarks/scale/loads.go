@@ -100,7 +100,7 @@ func loading(ctx context.Context, store driver.Store, n, callers int, span time.
 	for range callers {
 		all.Go(func() {
 			for time.Since(begin) < span && ctx.Err() == nil {
-				if _, err := store.Load(ctx, ref("live", rand.IntN(n))); err != nil {
+				if _, err := store.Load(ctx, liveRef(rand.IntN(n))); err != nil {
 					cancel(err)
 				}
 				done.Add(1)

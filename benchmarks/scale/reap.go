@@ -108,7 +108,7 @@ func (f *foreground) p99(ctx context.Context) (float64, error) {
 
 // request is a load, with every tenth a touch and with every twentieth a save.
 func (f *foreground) request(ctx context.Context, i int) error {
-	at := ref("live", rand.IntN(f.live))
+	at := liveRef(rand.IntN(f.live))
 	row, err := f.store.Load(ctx, at)
 	if err != nil {
 		return err

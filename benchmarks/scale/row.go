@@ -76,7 +76,7 @@ func (t *table) renewals(ctx context.Context, visitors *site) error {
 		what, path string
 		who        []int
 	}{
-		{"a new token for everybody", "/regenerate", everybody},
+		{"new tokens, one for everybody", "/regenerate", everybody},
 		{"new tokens", "/regenerate", everybody[:tenth]},
 		{"logins, to warm up", "/login", anonymous[:3*tenth]},
 		{"logins", "/login", anonymous[3*tenth : 4*tenth]},

@@ -36,12 +36,12 @@ func (t *table) int(ctx context.Context, query string) (n int64, err error) {
 // born is the first part of the IDs that fill gives: dead rows are older than live ones.
 var born = map[string]string{"dead": "0190", "live": "0198"}
 
-// ref refers to row i of fill, as both servers compute it. As in real traffic, the IDs are of
-// version 7 and grow from row to row.
-func ref(kind string, i int) driver.Ref {
-	sum := sha256.Sum256([]byte(kind + strconv.Itoa(i)))
+// liveRef refers to the live row i of fill, as both servers compute it. As in real traffic, the IDs are
+// of version 7 and grow from row to row.
+func liveRef(i int) driver.Ref {
+	sum := sha256.Sum256([]byte("live" + strconv.Itoa(i)))
 	digits := hex.AppendEncode(nil, sum[:uuid.Size])
-	copy(digits, fmt.Appendf(nil, "%s%08x7", born[kind], i))
+	copy(digits, fmt.Appendf(nil, "%s%08x7", born["live"], i))
 	digits[16] = '8'
 	var id [uuid.Size]byte
 	_, _ = hex.Decode(id[:], digits) // digits they are

@@ -114,7 +114,7 @@ func (s *Server) Settings(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	var all []string
-	for _, name := range strings.Fields(settings[s.Engine]) {
+	for name := range strings.FieldsSeq(settings[s.Engine]) {
 		var value string
 		query := "SELECT " + s.Pick("current_setting('"+name+"')", "@@"+name)
 		if err = db.QueryRowContext(ctx, query).Scan(&value); err != nil {
