@@ -22,11 +22,13 @@ import (
 
 func main() { bench.Main(run) }
 
-var measurements = []struct {
+type measurement struct {
 	name         string
 	postgresOnly bool
 	run          func(context.Context, *scale) error
-}{
+}
+
+var measurements = []measurement{
 	{"touches", false, touches},
 	{"row", false, row},
 	{"hot", true, hot},
@@ -55,6 +57,11 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	names := strings.Split(*only, ",")
+	for _, name := range names {
+		if !slices.ContainsFunc(measurements, func(m measurement) bool { return m.name == name }) {
+			return fmt.Errorf("scale: there is no measurement %q", name)
+		}
+	}
 	extra := func(engine servers.Engine) []string {
 		cache := "2G"
 		if !*short && slices.Contains(names, "rows") {
@@ -110,7 +117,7 @@ func (s *scale) detailf(format string, args ...any) {
 // resultf prints a number with its target, and the load of the machine, which others may use too.
 func (s *scale) resultf(met bool, wanted, format string, args ...any) {
 	load, _ := os.ReadFile("/proc/loadavg")
-	s.detailf("%s (wanted %s: %s; load of the machine %.14s)", fmt.Sprintf(format, args...), wanted,
+	s.detailf("%s (wanted %s: %s; load of the machine %.5s)", fmt.Sprintf(format, args...), wanted,
 		map[bool]string{true: "met", false: "MISSED"}[met], load)
 }
 
