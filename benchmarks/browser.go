@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -11,21 +10,15 @@ import (
 	"sync"
 )
 
-// A browser is one session, as its user's browser sees it.
+// A browser has one session, whose cookie it keeps.
 type browser struct {
-	mu     sync.Mutex // of what follows
-	header http.Header
+	mu     sync.Mutex
+	header http.Header // replaced, never changed
 }
 
-var urls = map[string]*url.URL{}
+func newBrowser() *browser { return &browser{header: http.Header{}} }
 
-func init() {
-	for _, path := range []string{pathBegin, pathBeginLarge, pathRead, pathCounter, pathRolling, pathLogin} {
-		urls[path] = &url.URL{Path: path}
-	}
-}
-
-// A reply is what came back of a request. Its body is kept only where keep is set.
+// A reply is the response to a request. Its body is kept only if keep is set.
 type reply struct {
 	head   http.Header
 	status int
@@ -49,16 +42,16 @@ func (p *reply) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// send makes one request and takes over the cookie of its answer. p can be used again.
+// send makes one request and takes over the cookie of its response. p can be used again.
 func (b *browser) send(ctx context.Context, h http.Handler, path string, p *reply) {
-	// What net/http gives to a handler can be cancelled, which costs drivers something.
+	// net/http gives handlers a context that can be cancelled, which costs drivers something.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	b.mu.Lock()
 	header := b.header
 	b.mu.Unlock()
 	r := &http.Request{
-		Method: http.MethodGet, URL: urls[path], RequestURI: path, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Method: http.MethodGet, URL: &url.URL{Path: path}, RequestURI: path, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: header, Body: http.NoBody, Host: "localhost", RemoteAddr: "127.0.0.1:50000",
 	}
 	clear(p.head)
@@ -68,7 +61,7 @@ func (b *browser) send(ctx context.Context, h http.Handler, path string, p *repl
 	for _, line := range p.head["Set-Cookie"] {
 		pair, _, _ := strings.Cut(line, ";")
 		if strings.HasSuffix(pair, "=") {
-			continue // takes it away, and another line brings the new one
+			continue // it deletes the cookie, and another line brings the new one
 		}
 		b.mu.Lock()
 		if b.header.Get("Cookie") != pair {
@@ -78,46 +71,13 @@ func (b *browser) send(ctx context.Context, h http.Handler, path string, p *repl
 	}
 }
 
-// ask is send for whoever wants to know the answer.
+// ask is like send, and returns what the page says.
 func (b *browser) ask(ctx context.Context, h http.Handler, path string) (user string, count int, err error) {
 	p := &reply{head: http.Header{}, keep: true}
 	b.send(ctx, h, path, p)
 	user, number, ok := strings.Cut(string(p.body), " ")
 	if count, err = strconv.Atoi(number); err != nil || !ok || p.status != http.StatusOK {
-		return "", 0, fmt.Errorf("benchmarks: %s answered %d: %.200s", path, p.status, p.body)
+		return "", 0, fmt.Errorf("%s answered %d: %.200s", path, p.status, p.body)
 	}
 	return user, count, nil
-}
-
-// seed begins n sessions.
-func seed(ctx context.Context, h http.Handler, n int, path string) ([]*browser, error) {
-	all := make([]*browser, n)
-	return all, each(all, func(b **browser) error {
-		*b = &browser{header: http.Header{}}
-		_, _, err := (*b).ask(ctx, h, path)
-		return err
-	})
-}
-
-// visit lets each session be read once.
-func visit(ctx context.Context, h http.Handler, all []*browser) error {
-	return each(all, func(b **browser) error {
-		_, _, err := (*b).ask(ctx, h, pathRead)
-		return err
-	})
-}
-
-// each calls f for all of them, some at a time.
-func each(all []*browser, f func(b **browser) error) error {
-	var group sync.WaitGroup
-	errs := make([]error, connections)
-	for i := range errs {
-		group.Go(func() {
-			for j := i; j < len(all) && errs[i] == nil; j += connections {
-				errs[i] = f(&all[j])
-			}
-		})
-	}
-	group.Wait()
-	return errors.Join(errs...)
 }

@@ -2,106 +2,92 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 
-	"github.com/sqlsessions/sessions/integration_test/servers"
+	"github.com/sqlsessions/sessions/benchmarks/internal/bench"
 )
 
-// A contender is one way to keep sessions.
+// A contender is one way to keep sessions. docs/performance.md describes each.
 type contender struct {
-	name    string
-	engines []servers.Engine
-	hand    string // the contender whose throughput is 1
-	about   string // what it is
-	less    string // what it does not do that others here do
-	without []string
-	// racy: it writes to shared memory without a lock, which the race detector would stop at.
-	racy bool
-	open func(ctx context.Context, e *env) (http.Handler, error)
-	// apart: it runs in a process of its own, of which memory and statements can't be seen.
+	name         string
+	postgresOnly bool
+	measure      string // the contender whose throughput is 1
+	without      string // a workload that it can't do
+	migrate      bool   // it uses this library's table
+	open         opener
+	// apart: it runs in a process of its own, whose memory and statements can't be seen.
 	apart bool
 }
 
-var (
-	both     = []servers.Engine{servers.PostgreSQL, servers.MySQL}
-	postgres = []servers.Engine{servers.PostgreSQL}
-)
+// An opener gives the application, which uses the database.
+type opener func(ctx context.Context, d *bench.Database) (http.Handler, error)
 
-// contenders are all of them, the hand-written statements first.
+// contenders are all of them, beginning with the statements written by hand.
 func contenders() []contender {
-	return slices.Concat(handContenders(), ourContenders(), scsContenders(), gorillaContenders(), httpContenders())
+	return []contender{
+		{name: "hand", measure: "hand", open: openHand, migrate: true},
+		{name: "hand-sql", measure: "hand", open: openHandSQL, migrate: true, postgresOnly: true},
+		{name: "sessions", measure: "hand", open: openOurs(false), migrate: true},
+		{name: "sessions-one-by-one", measure: "hand", open: openOurs(true), migrate: true},
+		{name: "sessions-sql", measure: "hand", open: openOursSQL, migrate: true, postgresOnly: true},
+		{name: "scs", measure: "hand", open: openSCS(0), without: "rolling"},
+		{name: "scs-idle", measure: "hand", open: openSCS(idle)},
+		{name: "gorilla", measure: "hand", open: openGorilla},
+		{name: "http-hand", measure: "http-hand", open: openChild("hand"), migrate: true, postgresOnly: true, apart: true},
+		{name: "http-sessions", measure: "http-hand", open: openChild("sessions"), migrate: true, postgresOnly: true, apart: true},
+		{name: "http-express", measure: "http-hand", open: openNode, postgresOnly: true, apart: true},
+	}
 }
 
-func (c *contender) does(workload string) bool { return !slices.Contains(c.without, workload) }
-
-// pages are what each contender's application does.
-type pages struct {
-	begin   func(w http.ResponseWriter, r *http.Request, cart string) // a visitor without a session logs in
-	read    http.HandlerFunc
-	counter http.HandlerFunc
-	rolling http.HandlerFunc // reads, and moves the idle timeout at once
-	login   http.HandlerFunc // who has a session logs in: another token, the old one is dead
+// A workload is what callers do, one request after the other.
+type workload struct {
+	name, path string
+	// together is how many requests of one session are under way at once, if more than one.
+	together int
+	most     int // callers, 0 for any number
 }
 
-const (
-	pathBegin, pathBeginLarge = "/begin", "/begin-large"
-	pathRead, pathCounter     = "/read", "/counter"
-	pathRolling, pathLogin    = "/rolling", "/login"
-)
+// /begin lets a new visitor log in, /rolling moves the idle timeout at once, and /login gives the
+// session another token.
+var workloads = []workload{
+	{name: "read", path: "/read"},
+	{name: "counter", path: "/counter"},
+	{name: "login", path: "/login"},
+	{name: "rolling", path: "/rolling"},
+	{name: "parallel", path: "/counter", together: 10, most: 8},
+}
 
-func (p *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch r.URL.Path {
-	case pathRead:
-		p.read(w, r)
-	case pathCounter:
-		p.counter(w, r)
-	case pathRolling:
-		p.rolling(w, r)
-	case pathLogin:
-		p.login(w, r)
-	case pathBegin:
-		p.begin(w, r, smallCart)
-	case pathBeginLarge:
-		p.begin(w, r, largeCart)
+// callersOf leaves out of a short run what only the details need.
+func (p *plan) callersOf(w workload) []int {
+	return slices.DeleteFunc(slices.Clone(p.callers), func(n int) bool {
+		detail := w.name != "read" && w.name != "counter" && n != 8 && len(p.callers) > 1
+		return w.most > 0 && n > w.most || p.short && detail
+	})
+}
+
+// pages are what each contender's application does, by path. A page returns what it shows, so that
+// it can be checked.
+type pages map[string]func(w http.ResponseWriter, r *http.Request) (user string, count int, err error)
+
+var errNoSession = errors.New("no session")
+
+func (p pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch user, count, err := p[r.URL.Path](w, r); {
+	case errors.Is(err, errNoSession):
+		http.Error(w, err.Error(), http.StatusUnauthorized)
+	case err != nil:
+		http.Error(w, err.Error(), http.StatusInternalServerError)
 	default:
-		http.NotFound(w, r)
+		_, _ = io.WriteString(w, user+" "+strconv.Itoa(count))
 	}
 }
 
-// What everybody keeps in a session: some 500 bytes, or 6 KB.
-var (
-	smallCart = text(420)
-	largeCart = text(6000)
-)
-
-const theme = "dark"
-
-// text can't be compressed much, as a cart can't.
-func text(n int) string {
-	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
-	random := rand.New(rand.NewPCG(1, 2))
-	var b strings.Builder
-	for range n {
-		b.WriteByte(letters[random.IntN(len(letters))])
-	}
-	return b.String()
-}
+// A session has some 500 bytes with its user and its count.
+var cart, theme = bench.Text(420), "dark"
 
 func newUser() string { return "user-" + strconv.Itoa(rand.IntN(1_000_000)) }
-
-// answer is what the pages say, so that it can be checked.
-func answer(w http.ResponseWriter, user string, count int) {
-	_, _ = io.WriteString(w, user+" "+strconv.Itoa(count))
-}
-
-func failed(w http.ResponseWriter, err error) bool {
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-	}
-	return err != nil
-}

@@ -13,106 +13,64 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
 
-	"github.com/sqlsessions/sessions/integration_test/servers"
+	"github.com/sqlsessions/sessions/benchmarks/internal/bench"
 )
 
-func gorillaContenders() []contender {
-	return []contender{{
-		name: "gorilla", engines: both, hand: "hand", open: openGorilla, racy: true,
-		about: "gorilla/sessions 1.4.0 with gormstore 2.0.3 (last release 2022), statements prepared and without GORM's transactions around each",
-		less:  "the id itself is in the table, parallel changes are lost, no idle timeout unless every request saves (as it does in rolling), no absolute timeout, the handler has to save, and to check the error",
-	}}
-}
-
-func openGorilla(_ context.Context, e *env) (http.Handler, error) {
-	db, err := e.database(func(c *mysql.Config) { c.ParseTime = true })
+func openGorilla(_ context.Context, d *bench.Database) (http.Handler, error) {
+	db, err := d.SQL(func(c *mysql.Config) { c.ParseTime = true })
 	if err != nil {
 		return nil, err
 	}
-	dialector := gormpostgres.New(gormpostgres.Config{Conn: db})
-	if e.wire.engine == servers.MySQL {
-		dialector = gormmysql.New(gormmysql.Config{Conn: db})
+	dialector := gormmysql.New(gormmysql.Config{Conn: db})
+	if d.Postgres() {
+		dialector = gormpostgres.New(gormpostgres.Config{Conn: db})
 	}
 	g, err := gorm.Open(dialector, &gorm.Config{PrepareStmt: true, SkipDefaultTransaction: true, Logger: logger.Discard})
 	if err != nil {
 		return nil, err
 	}
-	store := gormstore.New(g, newKey())
+	store := gormstore.New(g, []byte(bench.Text(32)))
 	store.SessionOpts.Secure, store.SessionOpts.HttpOnly = true, true
 	store.SessionOpts.MaxAge = 24 * 60 * 60
 	store.MaxLength(64 << 10)
-	return (&gorillaApp{store}).pages(), nil
-}
-
-type gorillaApp struct{ store *gormstore.Store }
-
-const gorillaCookie = "session"
-
-var errNoSession = errors.New("no session")
-
-// get answers the request itself when there is no session.
-func (g *gorillaApp) get(w http.ResponseWriter, r *http.Request) *sessions.Session {
-	s, err := g.store.Get(r, gorillaCookie)
-	if err == nil && s.IsNew {
-		err = errNoSession
-	}
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusUnauthorized)
-		return nil
-	}
-	return s
-}
-
-func (g *gorillaApp) show(w http.ResponseWriter, s *sessions.Session) {
-	user, _ := s.Values["user_name"].(string)
-	count, _ := s.Values["count"].(int)
-	answer(w, user, count)
-}
-
-// change saves what change did to the session, and shows it.
-func (g *gorillaApp) change(change func(w http.ResponseWriter, r *http.Request, s *sessions.Session) error) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if s := g.get(w, r); s != nil && !failed(w, change(w, r, s)) && !failed(w, s.Save(r, w)) {
-			g.show(w, s)
+	// change saves what do changes.
+	change := func(do func(w http.ResponseWriter, r *http.Request, s *sessions.Session) error) func(http.ResponseWriter, *http.Request) (string, int, error) {
+		return func(w http.ResponseWriter, r *http.Request) (string, int, error) {
+			s, err := store.Get(r, "session")
+			if err != nil || s.IsNew && r.URL.Path != "/begin" {
+				return "", 0, errNoSession
+			}
+			if do != nil {
+				if err := errors.Join(do(w, r, s), s.Save(r, w)); err != nil {
+					return "", 0, err
+				}
+			}
+			user, _ := s.Values["user_name"].(string)
+			count, _ := s.Values["count"].(int)
+			return user, count, nil
 		}
 	}
-}
-
-func (g *gorillaApp) pages() *pages {
-	return &pages{
-		read: func(w http.ResponseWriter, r *http.Request) {
-			if s := g.get(w, r); s != nil {
-				g.show(w, s)
-			}
-		},
-		rolling: g.change(func(http.ResponseWriter, *http.Request, *sessions.Session) error { return nil }),
-		counter: g.change(func(_ http.ResponseWriter, _ *http.Request, s *sessions.Session) error {
+	return pages{
+		"/read":    change(nil),
+		"/rolling": change(func(http.ResponseWriter, *http.Request, *sessions.Session) error { return nil }),
+		"/counter": change(func(_ http.ResponseWriter, _ *http.Request, s *sessions.Session) error {
 			count, _ := s.Values["count"].(int)
 			s.Values["count"] = count + 1
 			return nil
 		}),
-		login: g.change(func(w http.ResponseWriter, r *http.Request, s *sessions.Session) error {
-			// There is nothing that changes an id. To delete the row makes the next save
-			// begin another one.
+		"/login": change(func(w http.ResponseWriter, r *http.Request, s *sessions.Session) error {
+			// Nothing changes an id, but once the row is deleted, the next save makes another.
 			age := s.Options.MaxAge
 			s.Options.MaxAge = -1
-			if err := s.Save(r, w); err != nil {
-				return err
-			}
+			err := s.Save(r, w)
 			s.Options.MaxAge = age
 			s.Values["user_name"] = newUser()
-			return nil
+			return err
 		}),
-		begin: func(w http.ResponseWriter, r *http.Request, cart string) {
-			s, err := g.store.Get(r, gorillaCookie)
-			if failed(w, err) {
-				return
-			}
+		"/begin": change(func(_ http.ResponseWriter, _ *http.Request, s *sessions.Session) error {
 			s.Values["user_name"], s.Values["count"] = newUser(), 0
 			s.Values["cart"], s.Values["theme"] = cart, theme
-			if !failed(w, s.Save(r, w)) {
-				g.show(w, s)
-			}
-		},
-	}
+			return nil
+		}),
+	}, nil
 }

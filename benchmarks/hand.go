@@ -10,123 +10,66 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/sqlsessions/sessions/integration_test/servers"
+	"github.com/sqlsessions/sessions/benchmarks/internal/bench"
 	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
-func handContenders() []contender {
-	return []contender{
-		{
-			name: "hand", engines: both, hand: "hand", open: openHand,
-			about: "the statements by hand, prepared, on the same table and data: SELECT and json.Unmarshal, and to change something an UPDATE. Through pgxpool on PostgreSQL, database/sql on MySQL and MariaDB",
-			less:  "no signed cookie, the version is not compared (parallel changes are lost), reading does not move the idle timeout, no absolute timeout, no limit on the time of a statement but the request's",
-		},
-		{
-			name: "hand-sql", engines: postgres, hand: "hand", open: openHandSQL,
-			about: "the same through database/sql",
-		},
-	}
-}
-
-// handData is what stands in the row.
-type handData struct {
-	User  string `json:"user_name"`
-	Count int    `json:"count"`
-	Cart  string `json:"cart"`
-	Theme string `json:"theme"`
-}
-
-// handWritten is the application without a library.
-type handWritten struct {
-	db handDB
-	q  *handQueries
-}
-
 // handDB is a pool with prepared statements.
 type handDB interface {
-	row(ctx context.Context, query string, dest []any, args ...any) error
+	row(ctx context.Context, query string, args ...any) interface{ Scan(dest ...any) error }
 	exec(ctx context.Context, query string, args ...any) error
 }
 
-type handQueries struct{ load, save, touch, login, insert string }
+var (
+	handLoad = `SELECT verifier, data FROM sessions WHERE id = $1 AND expires_at > now()`
+	handSave = `UPDATE sessions SET data = $1, version = version + 1, expires_at = now() + interval '24' hour
+		WHERE id = $2 AND verifier = $3 AND expires_at > now()`
+	handTouch = `UPDATE sessions SET expires_at = now() + interval '24' hour
+		WHERE id = $1 AND verifier = $2 AND expires_at > now()`
+	handLogin = `UPDATE sessions SET verifier = $1, user_id = $2, data = $3, version = version + 1, authenticated_at = now(),
+			absolute_expires_at = now() + interval '30' day, expires_at = now() + interval '24' hour
+		WHERE id = $4 AND verifier = $5 AND expires_at > now()`
+	handInsert = `INSERT INTO sessions (id, verifier, user_id, data, version, created_at,
+			absolute_expires_at, expires_at, reap_after, authenticated_at)
+		VALUES ($1, $2, $3, $4, 1, now(),
+			now() + interval '30' day, now() + interval '24' hour, now() + interval '25' hour, now())`
 
-var handSQL = map[servers.Engine]*handQueries{
-	servers.PostgreSQL: {
-		load: `SELECT verifier, data FROM sessions WHERE id = $1 AND expires_at > now()`,
-		save: `UPDATE sessions SET data = $1, version = version + 1, expires_at = now() + interval '24 hours'
-			WHERE id = $2 AND verifier = $3 AND expires_at > now()`,
-		touch: `UPDATE sessions SET expires_at = now() + interval '24 hours'
-			WHERE id = $1 AND verifier = $2 AND expires_at > now()`,
-		login: `UPDATE sessions SET verifier = $1, user_id = $2, data = $3, version = version + 1, authenticated_at = now(),
-				absolute_expires_at = now() + interval '30 days', expires_at = now() + interval '24 hours'
-			WHERE id = $4 AND verifier = $5 AND expires_at > now()`,
-		insert: `INSERT INTO sessions (id, verifier, user_id, data, version, created_at,
-				absolute_expires_at, expires_at, reap_after, authenticated_at)
-			VALUES ($1, $2, $3, $4, 1, now(),
-				now() + interval '30 days', now() + interval '24 hours', now() + interval '25 hours', now())`,
-	},
-	servers.MySQL: {
-		load: `SELECT verifier, data FROM sessions WHERE id = ? AND expires_at > UTC_TIMESTAMP(6)`,
-		save: `UPDATE sessions SET data = ?, version = version + 1, expires_at = UTC_TIMESTAMP(6) + INTERVAL 24 HOUR
-			WHERE id = ? AND verifier = ? AND expires_at > UTC_TIMESTAMP(6)`,
-		touch: `UPDATE sessions SET expires_at = UTC_TIMESTAMP(6) + INTERVAL 24 HOUR
-			WHERE id = ? AND verifier = ? AND expires_at > UTC_TIMESTAMP(6)`,
-		login: `UPDATE sessions SET verifier = ?, user_id = ?, data = ?, version = version + 1, authenticated_at = UTC_TIMESTAMP(6),
-				absolute_expires_at = UTC_TIMESTAMP(6) + INTERVAL 30 DAY, expires_at = UTC_TIMESTAMP(6) + INTERVAL 24 HOUR
-			WHERE id = ? AND verifier = ? AND expires_at > UTC_TIMESTAMP(6)`,
-		insert: `INSERT INTO sessions (id, verifier, user_id, data, version, created_at,
-				absolute_expires_at, expires_at, reap_after, authenticated_at)
-			VALUES (?, ?, ?, ?, 1, UTC_TIMESTAMP(6),
-				UTC_TIMESTAMP(6) + INTERVAL 30 DAY, UTC_TIMESTAMP(6) + INTERVAL 24 HOUR, UTC_TIMESTAMP(6) + INTERVAL 25 HOUR, UTC_TIMESTAMP(6))`,
-	},
+	// forMySQL turns a statement into MySQL's. Its parameters are in order.
+	forMySQL = strings.NewReplacer("now()", "UTC_TIMESTAMP(6)", "$1", "?", "$2", "?", "$3", "?", "$4", "?", "$5", "?")
+)
+
+func openHand(ctx context.Context, d *bench.Database) (http.Handler, error) {
+	if !d.Postgres() {
+		return openHandSQL(ctx, d)
+	}
+	pool, err := d.Pool(ctx)
+	return (&hand{handPool{pool}}).pages(), err
 }
 
-func openHand(ctx context.Context, e *env) (http.Handler, error) {
-	if e.wire.engine == servers.MySQL {
-		return openHandSQL(ctx, e)
-	}
-	if err := e.migrate(ctx); err != nil {
-		return nil, err
-	}
-	pool, err := e.pool(ctx)
+func openHandSQL(ctx context.Context, d *bench.Database) (http.Handler, error) {
+	db, err := d.SQL()
 	if err != nil {
 		return nil, err
 	}
-	return newHand(handPool{pool}, e.wire.engine), nil
-}
-
-func openHandSQL(ctx context.Context, e *env) (http.Handler, error) {
-	if err := e.migrate(ctx); err != nil {
-		return nil, err
-	}
-	db, err := e.database()
-	if err != nil {
-		return nil, err
-	}
-	q := handSQL[e.wire.engine]
 	prepared := handPrepared{}
-	for _, query := range []string{q.load, q.save, q.touch, q.login, q.insert} {
-		if prepared[query], err = db.PrepareContext(ctx, query); err != nil {
+	for _, query := range []string{handLoad, handSave, handTouch, handLogin, handInsert} {
+		if prepared[query], err = db.PrepareContext(ctx, d.Pick(query, forMySQL.Replace(query))); err != nil {
 			return nil, err
 		}
-		e.atEnd(prepared[query].Close)
+		d.AtEnd(prepared[query].Close)
 	}
-	return newHand(prepared, e.wire.engine), nil
+	return (&hand{prepared}).pages(), nil
 }
 
 // handPool prepares by itself.
 type handPool struct{ *pgxpool.Pool }
 
-func (p handPool) row(ctx context.Context, query string, dest []any, args ...any) error {
-	err := p.QueryRow(ctx, query, args...).Scan(dest...)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return sql.ErrNoRows
-	}
-	return err
+func (p handPool) row(ctx context.Context, query string, args ...any) interface{ Scan(dest ...any) error } {
+	return p.QueryRow(ctx, query, args...)
 }
 
 func (p handPool) exec(ctx context.Context, query string, args ...any) error {
@@ -136,8 +79,8 @@ func (p handPool) exec(ctx context.Context, query string, args ...any) error {
 
 type handPrepared map[string]*sql.Stmt
 
-func (p handPrepared) row(ctx context.Context, query string, dest []any, args ...any) error {
-	return p[query].QueryRowContext(ctx, args...).Scan(dest...)
+func (p handPrepared) row(ctx context.Context, query string, args ...any) interface{ Scan(dest ...any) error } {
+	return p[query].QueryRowContext(ctx, args...)
 }
 
 func (p handPrepared) exec(ctx context.Context, query string, args ...any) error {
@@ -145,7 +88,16 @@ func (p handPrepared) exec(ctx context.Context, query string, args ...any) error
 	return err
 }
 
-const handCookie = "id"
+// hand is the application without a library.
+type hand struct{ db handDB }
+
+// handData is what the row holds.
+type handData struct {
+	User  string `json:"user_name"`
+	Count int    `json:"count"`
+	Cart  string `json:"cart"`
+	Theme string `json:"theme"`
+}
 
 // A handToken is what the cookie holds: the row's id, and a secret that proves it.
 type handToken [uuid.Size + 32]byte
@@ -157,14 +109,6 @@ func newToken(id []byte) (t handToken) {
 	return t
 }
 
-func parseToken(text string) (t handToken, err error) {
-	if len(text) != hex.EncodedLen(len(t)) {
-		return t, hex.ErrLength
-	}
-	_, err = hex.Decode(t[:], []byte(text))
-	return t, err
-}
-
 func (t *handToken) id() []byte { return t[:uuid.Size] }
 
 func (t *handToken) verifier() []byte {
@@ -172,96 +116,71 @@ func (t *handToken) verifier() []byte {
 	return sum[:]
 }
 
-func newHand(db handDB, engine servers.Engine) http.Handler {
-	h := &handWritten{db, handSQL[engine]}
-	return &pages{begin: h.begin, read: h.read, counter: h.counter, rolling: h.rolling, login: h.login}
-}
-
-// load answers the request itself when there is no session.
-func (h *handWritten) load(w http.ResponseWriter, r *http.Request) (t handToken, d handData, ok bool) {
-	c, err := r.Cookie(handCookie)
-	if err == nil {
-		t, err = parseToken(c.Value)
-	}
-	if err != nil {
-		http.Error(w, "no session", http.StatusUnauthorized)
-		return t, d, false
-	}
-	var verifier, text []byte
-	err = h.db.row(r.Context(), h.q.load, []any{&verifier, &text}, t.id())
-	if errors.Is(err, sql.ErrNoRows) || err == nil && subtle.ConstantTimeCompare(verifier, t.verifier()) != 1 {
-		http.Error(w, "no session", http.StatusUnauthorized)
-		return t, d, false
-	}
-	if failed(w, err) || failed(w, json.Unmarshal(text, &d)) {
-		return t, d, false
-	}
-	return t, d, true
-}
-
-func (h *handWritten) read(w http.ResponseWriter, r *http.Request) {
-	if _, d, ok := h.load(w, r); ok {
-		answer(w, d.User, d.Count)
-	}
-}
-
-func (h *handWritten) counter(w http.ResponseWriter, r *http.Request) {
-	t, d, ok := h.load(w, r)
-	if !ok {
-		return
-	}
-	d.Count++
-	text, err := json.Marshal(d)
-	if failed(w, err) || failed(w, h.db.exec(r.Context(), h.q.save, string(text), t.id(), t.verifier())) {
-		return
-	}
-	answer(w, d.User, d.Count)
-}
-
-func (h *handWritten) rolling(w http.ResponseWriter, r *http.Request) {
-	t, d, ok := h.load(w, r)
-	if !ok || failed(w, h.db.exec(r.Context(), h.q.touch, t.id(), t.verifier())) {
-		return
-	}
-	answer(w, d.User, d.Count)
-}
-
-func (h *handWritten) login(w http.ResponseWriter, r *http.Request) {
-	old, d, ok := h.load(w, r)
-	if !ok {
-		return
-	}
-	t := newToken(old.id())
-	d.User = newUser()
-	text, err := json.Marshal(d)
-	if failed(w, err) || failed(w, h.db.exec(r.Context(), h.q.login, t.verifier(), d.User, string(text), old.id(), old.verifier())) {
-		return
-	}
-	setHandCookie(w, &t)
-	answer(w, d.User, d.Count)
-}
-
-func (h *handWritten) begin(w http.ResponseWriter, r *http.Request, cart string) {
-	id := uuid.New()
-	t := newToken(id[:])
-	d := handData{User: newUser(), Cart: cart, Theme: theme}
-	text, err := json.Marshal(d)
-	if failed(w, err) || failed(w, h.db.exec(r.Context(), h.q.insert, t.id(), t.verifier(), d.User, string(text))) {
-		return
-	}
-	setHandCookie(w, &t)
-	answer(w, d.User, d.Count)
-}
-
-func setHandCookie(w http.ResponseWriter, t *handToken) {
+func (t *handToken) set(w http.ResponseWriter) {
 	http.SetCookie(w, &http.Cookie{
-		Name: handCookie, Value: hex.EncodeToString(t[:]), Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode,
+		Name: "id", Value: hex.EncodeToString(t[:]), Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode,
 	})
 }
 
-// newKey is a secret that others sign their cookies with.
-func newKey() []byte {
-	key := make([]byte, 32)
-	_, _ = rand.Read(key)
-	return key
+func (h *hand) load(r *http.Request) (t handToken, d handData, err error) {
+	c, err := r.Cookie("id")
+	if err != nil || len(c.Value) != hex.EncodedLen(len(t)) {
+		return t, d, errNoSession
+	}
+	if _, err := hex.Decode(t[:], []byte(c.Value)); err != nil {
+		return t, d, errNoSession
+	}
+	var verifier, text []byte
+	err = h.db.row(r.Context(), handLoad, t.id()).Scan(&verifier, &text)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && subtle.ConstantTimeCompare(verifier, t.verifier()) != 1 {
+		return t, d, errNoSession
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &d)
+	}
+	return t, d, err
+}
+
+func (h *hand) pages() pages {
+	return pages{
+		"/read": func(_ http.ResponseWriter, r *http.Request) (string, int, error) {
+			_, d, err := h.load(r)
+			return d.User, d.Count, err
+		},
+		"/counter": func(_ http.ResponseWriter, r *http.Request) (string, int, error) {
+			t, d, err := h.load(r)
+			if err == nil {
+				d.Count++
+				text, _ := json.Marshal(d) // strings and a number
+				err = h.db.exec(r.Context(), handSave, string(text), t.id(), t.verifier())
+			}
+			return d.User, d.Count, err
+		},
+		"/rolling": func(_ http.ResponseWriter, r *http.Request) (string, int, error) {
+			t, d, err := h.load(r)
+			if err == nil {
+				err = h.db.exec(r.Context(), handTouch, t.id(), t.verifier())
+			}
+			return d.User, d.Count, err
+		},
+		"/login": func(w http.ResponseWriter, r *http.Request) (string, int, error) {
+			old, d, err := h.load(r)
+			if err == nil {
+				t := newToken(old.id())
+				t.set(w)
+				d.User = newUser()
+				text, _ := json.Marshal(d)
+				err = h.db.exec(r.Context(), handLogin, t.verifier(), d.User, string(text), old.id(), old.verifier())
+			}
+			return d.User, d.Count, err
+		},
+		"/begin": func(w http.ResponseWriter, r *http.Request) (string, int, error) {
+			id := uuid.New()
+			t := newToken(id[:])
+			t.set(w)
+			d := handData{User: newUser(), Cart: cart, Theme: theme}
+			text, _ := json.Marshal(d)
+			return d.User, d.Count, h.db.exec(r.Context(), handInsert, t.id(), t.verifier(), d.User, string(text))
+		},
+	}
 }

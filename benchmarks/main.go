@@ -1,9 +1,9 @@
-// Command benchmarks measures this library, others like it, and the statements one would write
-// by hand, side by side on the same servers.
+// Command benchmarks measures this library, others like it, and statements written by hand, side by
+// side on the same servers.
 //
 //	go run . -short
 //
-// The servers are started here, with full durability, unless -postgres and -mysql name others.
+// It starts the servers itself, with full durability, unless -postgres and -mysql name others.
 package main
 
 import (
@@ -11,71 +11,65 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
-	"os/signal"
 	"runtime/pprof"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/sqlsessions/sessions/benchmarks/internal/bench"
 	"github.com/sqlsessions/sessions/integration_test/servers"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-	stop()
-	if errors.Is(err, flag.ErrHelp) {
-		os.Exit(2)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
+func main() { bench.Main(run) }
 
 // A plan is what to measure.
 type plan struct {
 	short     bool
-	servers   map[servers.Engine][]string
+	servers   bench.Addresses
 	names     []string // of contenders, none for all
 	work      []string
 	callers   []int
 	rounds    int
 	span      time.Duration // of one turn
 	sessions  int
-	directory string // where performance.md is, "" to write none
-	profile   string // file for a CPU profile of this process, "" for none
+	directory string // of performance.md, or ""
 }
 
-func run(ctx context.Context, args []string, in io.Reader, out, log io.Writer) error {
+func run(ctx context.Context, args []string) (err error) {
 	if name := os.Getenv(serveVariable); name != "" {
-		return serve(ctx, name, in, out)
+		return serve(ctx, name)
 	}
-	p, err := parse(args, log)
+	p := &plan{servers: bench.Addresses{}, sessions: 2048}
+	profile, err := p.parse(args)
 	if err != nil {
 		return err
 	}
-	if p.profile != "" {
-		stop, err := startProfile(p.profile)
+	if profile != "" {
+		file, err := os.Create(profile)
 		if err != nil {
 			return err
 		}
-		defer stop()
+		if err := pprof.StartCPUProfile(file); err != nil {
+			return errors.Join(err, file.Close())
+		}
+		defer func() {
+			pprof.StopCPUProfile()
+			_ = file.Close() // pprof rejects a profile that was cut off
+		}()
 	}
 	var all []*section
-	for _, engine := range both {
-		for _, address := range p.servers[engine] {
-			s, err := p.measure(ctx, engine, address, out, log)
-			if err != nil {
-				return err
-			}
-			all = append(all, s)
-		}
+	err = p.servers.Each(ctx, os.Stderr, func(servers.Engine) []string { return nil }, func(s *bench.Server) error {
+		section, err := p.measure(ctx, s)
+		all = append(all, section)
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	for _, s := range all {
-		_, _ = io.WriteString(out, "\n"+s.markdown()+s.targets())
+		fmt.Print("\n" + s.markdown())
 	}
 	if p.directory == "" {
 		return nil
@@ -83,57 +77,32 @@ func run(ctx context.Context, args []string, in io.Reader, out, log io.Writer) e
 	return write(p.directory, all)
 }
 
-func startProfile(name string) (stop func(), err error) {
-	file, err := os.Create(name)
-	if err != nil {
-		return nil, fmt.Errorf("benchmarks: %w", err)
-	}
-	if err := pprof.StartCPUProfile(file); err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return func() {
-		pprof.StopCPUProfile()
-		_ = file.Close() // a profile that was cut off says so itself
-	}, nil
-}
-
-func parse(args []string, log io.Writer) (*plan, error) {
-	p := &plan{servers: map[servers.Engine][]string{}}
+func (p *plan) parse(args []string) (profile string, err error) {
 	flags := flag.NewFlagSet("benchmarks", flag.ContinueOnError)
-	flags.SetOutput(log)
 	flags.BoolVar(&p.short, "short", false, "fewer and shorter rounds: under five minutes")
-	for _, engine := range both {
-		flags.Func(string(engine), "`URL` of a server, \""+local+"\" to start one, \""+none+"\" for none; may be given several times (default \""+local+"\")",
-			func(s string) error { p.servers[engine] = append(p.servers[engine], s); return nil })
+	p.servers.Flags(flags)
+	listed := func(target *[]string) func(string) error {
+		return func(s string) error { *target = strings.Split(s, ","); return nil }
 	}
-	names := flags.String("contenders", "", "`names` with commas (default all)")
-	work := flags.String("workloads", "", "`names` with commas (default all)")
-	callers := flags.String("callers", "1,8,64,256", "`numbers` with commas")
+	flags.Func("contenders", "`names` with commas (default all)", listed(&p.names))
+	flags.Func("workloads", "`names` with commas (default all)", listed(&p.work))
+	callers := []string{"1", "8", "64", "256"}
+	flags.Func("callers", "`numbers` with commas (default 1,8,64,256)", listed(&callers))
 	flags.IntVar(&p.rounds, "rounds", 0, "how often each is measured (default 7, short 3)")
 	flags.DurationVar(&p.span, "span", 0, "how long each time (default 1s, short 250ms)")
-	flags.StringVar(&p.directory, "out", "", "`directory` of the performance.md to write into, and of its plots (default none)")
-	flags.StringVar(&p.profile, "cpuprofile", "", "`file` for a CPU profile; name one contender and workload with it")
+	flags.StringVar(&p.directory, "out", "", "`directory` of the performance.md whose tables and plots to replace (default none)")
+	flags.StringVar(&profile, "cpuprofile", "", "`file` for a CPU profile of this process")
 	if err := flags.Parse(args); err != nil {
-		return nil, err
+		return "", err
 	}
-	p.names, p.work = list(*names), list(*work)
-	for _, text := range list(*callers) {
+	for _, text := range callers {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > 512 {
-			return nil, fmt.Errorf("benchmarks: -callers: %q is not a number of 1 to 512", text)
+			return "", fmt.Errorf("benchmarks: -callers: %q is not a number from 1 to 512", text)
 		}
 		p.callers = append(p.callers, n)
 	}
-	for _, engine := range both {
-		if p.servers[engine] == nil {
-			p.servers[engine] = []string{local}
-		}
-		if p.servers[engine][0] == none {
-			p.servers[engine] = nil
-		}
-	}
 	rounds, span := 7, time.Second
-	p.sessions = 2048
 	if p.short {
 		rounds, span, p.sessions = 3, 250*time.Millisecond, 512
 	}
@@ -143,29 +112,15 @@ func parse(args []string, log io.Writer) (*plan, error) {
 	if p.span == 0 {
 		p.span = span
 	}
-	return p, p.known()
-}
-
-func list(s string) []string {
-	if s == "" {
-		return nil
-	}
-	return strings.Split(s, ",")
-}
-
-// known finds names that nothing has.
-func (p *plan) known() error {
-	names := map[string]bool{}
-	for _, c := range contenders() {
-		names[c.name] = true
-	}
-	for _, w := range workloads() {
-		names[w.name] = true
-	}
-	for _, name := range append(p.names, p.work...) {
-		if !names[name] {
-			return fmt.Errorf("benchmarks: there is no contender or workload %q", name)
+	for _, name := range p.names {
+		if !slices.ContainsFunc(contenders(), func(c contender) bool { return c.name == name }) {
+			return "", fmt.Errorf("benchmarks: there is no contender %q", name)
 		}
 	}
-	return nil
+	for _, name := range p.work {
+		if !slices.ContainsFunc(workloads, func(w workload) bool { return w.name == name }) {
+			return "", fmt.Errorf("benchmarks: there is no workload %q", name)
+		}
+	}
+	return profile, nil
 }

@@ -3,12 +3,13 @@ package main
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strings"
+	"text/template"
 )
 
-// The plots have no background and a colour scheme for light and for dark pages.
-const plotStyle = `<style>
+// The plots have no background, and colours for light and for dark pages.
+var plotTemplate = template.Must(template.New("").Parse(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 884 {{.Height}}" role="img" aria-label="Throughput on {{.Server}} as a ratio to statements by hand">
+<style>
 text { font: 12px system-ui, sans-serif; fill: #1f2328; }
 .grid { stroke: #d1d9e0; stroke-width: 1; }
 .one { stroke: #59636e; stroke-width: 1.5; stroke-dasharray: 5 4; }
@@ -19,7 +20,28 @@ text { font: 12px system-ui, sans-serif; fill: #1f2328; }
   .one { stroke: #9198a1; }
 }
 </style>
-`
+<text x="48" y="16" font-weight="600">{{.Server}}: throughput as a ratio to statements by hand, over the number of callers</text>
+{{range .Panels}}<text x="{{.X}}" y="34" font-weight="600">{{.Name}}</text>
+{{range .Grid}}<line class="{{.Class}}" x1="{{.X}}" x2="{{.X2}}" y1="{{.Y}}" y2="{{.Y}}"/><text x="{{.X}}" y="{{.Y}}" dx="-6" dy="4" text-anchor="end">{{.Name}}</text>
+{{end}}{{range .Callers}}<text x="{{.X}}" y="302" text-anchor="middle">{{.Name}}</text>
+{{end}}<text x="{{.X2}}" y="318" text-anchor="end">callers</text>
+{{range .Lines}}<polyline class="line" stroke="{{.Colour}}" points="{{range .Points}}{{.X}},{{.Y}} {{end}}"/>
+{{$colour := .Colour}}{{range .Points}}<circle cx="{{.X}}" cy="{{.Y}}" r="3" fill="{{$colour}}"/>
+{{end}}{{end}}{{end}}{{range .Legend}}<line class="line" x1="{{.X}}" x2="{{.X2}}" y1="{{.Y}}" y2="{{.Y}}" stroke="{{.Colour}}"/><text x="{{.X2}}" y="{{.Y}}" dx="6" dy="4">{{.Name}}</text>
+{{end}}</svg>
+`))
+
+// A mark is something at a place.
+type mark struct {
+	X, X2, Y            int
+	Name, Class, Colour string
+	Points              []mark
+}
+
+type panel struct {
+	mark
+	Grid, Callers, Lines []mark
+}
 
 // Colours that can be told apart on white and on black, also by most who are colour-blind.
 var plotColours = map[string]string{
@@ -27,91 +49,64 @@ var plotColours = map[string]string{
 	"scs": "#cc79a7", "scs-idle": "#009e73", "gorilla": "#8a6fd1", "hand-sql": "#b8860b",
 }
 
-const (
-	panelWidth, panelHeight = 380, 240
-	panelLeft, panelTop     = 48, 44
-	panelGap                = 60
-	plotWidth               = panelLeft + 2*panelWidth + panelGap + 16
-)
-
 // plot is an SVG with the ratios over the callers, reading on the left and counting on the right.
 func (s *section) plot() string {
-	var names []string
-	for _, c := range s.entries {
-		if !c.apart && c.name != c.hand {
-			names = append(names, c.name)
+	var legend []mark
+	var shown []*entry
+	for _, e := range s.entries {
+		if colour, ok := plotColours[e.name]; ok {
+			x := 48 + len(legend)%4*200
+			legend = append(legend, mark{X: x, X2: x + 24, Y: 332 + 20*(len(legend)/4), Colour: colour, Name: e.name})
+			shown = append(shown, e)
 		}
 	}
-	height := panelTop + panelHeight + 56 + 20*((len(names)+3)/4)
+	var panels []panel
+	for i, w := range workloads[:2] {
+		panels = append(panels, s.panel(w, shown, 48+440*i))
+	}
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label="Throughput on %s as a ratio to statements by hand">`+"\n%s",
-		plotWidth, height, s.title, plotStyle)
-	fmt.Fprintf(&b, `<text x="%d" y="16" font-weight="600">%s: throughput as a ratio to statements by hand, over the number of callers</text>`+"\n", panelLeft, s.title)
-	for i, workload := range []string{"read", "counter"} {
-		s.panel(&b, workload, names, float64(panelLeft+i*(panelWidth+panelGap)))
+	if err := plotTemplate.Execute(&b, map[string]any{
+		"Server": s.server, "Height": 340 + 20*((len(legend)+3)/4), "Legend": legend, "Panels": panels,
+	}); err != nil {
+		panic(err) // the template does not fit its data
 	}
-	for i, name := range names {
-		x, y := panelLeft+i%4*200, panelTop+panelHeight+52+20*(i/4)
-		fmt.Fprintf(&b, `<line class="line" x1="%d" x2="%d" y1="%d" y2="%d" stroke="%s"/><text x="%d" y="%d">%s</text>`+"\n",
-			x, x+24, y-4, y-4, plotColours[name], x+30, y, name)
-	}
-	return b.String() + "</svg>\n"
+	return b.String()
 }
 
-func (s *section) panel(b *strings.Builder, workload string, names []string, left float64) {
-	low, high := s.range2(workload, names)
-	bottom := float64(panelTop + panelHeight)
-	x := func(i int) float64 {
-		return left + 20 + float64(i)*(panelWidth-40)/float64(max(len(s.plan.callers)-1, 1))
+func (s *section) panel(w workload, shown []*entry, left int) panel {
+	low, high := -3., 3. // powers of two, the same on every server if it fits
+	for _, e := range shown {
+		for _, n := range s.plan.callers {
+			if r, ok := s.toHand(e, w, n); ok && r.Median > 0 {
+				low, high = min(low, math.Floor(math.Log2(r.Median))), max(high, math.Ceil(math.Log2(r.Median)))
+			}
+		}
 	}
-	y := func(ratio float64) float64 {
-		return bottom - (math.Log2(ratio)-low)*panelHeight/(high-low)
-	}
-	fmt.Fprintf(b, `<text x="%.0f" y="%d" font-weight="600">%s</text>`+"\n", left, panelTop-10, workload)
-	for e := low; e <= high; e++ {
-		ratio, class := math.Exp2(e), "grid"
-		if e == 0 {
+	const right, top, bottom = 380, 44, 284
+	y := func(power float64) int { return int(bottom - (power-low)*(bottom-top)/(high-low)) }
+	x := func(i int) int { return left + 20 + i*(right-40)/max(len(s.plan.callers)-1, 1) }
+	p := panel{mark: mark{X: left, X2: left + right, Name: w.name}}
+	for power := low; power <= high; power++ {
+		name, class := fmt.Sprintf("%.0f", math.Exp2(power)), "grid"
+		if power < 0 {
+			name = fmt.Sprintf("1/%.0f", math.Exp2(-power))
+		}
+		if power == 0 {
 			class = "one"
 		}
-		fmt.Fprintf(b, `<line class="%s" x1="%.0f" x2="%.0f" y1="%.1f" y2="%.1f"/><text x="%.0f" y="%.1f" text-anchor="end">%s</text>`+"\n",
-			class, left, left+panelWidth, y(ratio), y(ratio), left-6, y(ratio)+4, ratioText(ratio))
+		p.Grid = append(p.Grid, mark{X: left, X2: left + right, Y: y(power), Name: name, Class: class})
 	}
 	for i, n := range s.plan.callers {
-		fmt.Fprintf(b, `<text x="%.1f" y="%.0f" text-anchor="middle">%d</text>`+"\n", x(i), bottom+18, n)
+		p.Callers = append(p.Callers, mark{X: x(i), Name: fmt.Sprint(n)})
 	}
-	fmt.Fprintf(b, `<text x="%.0f" y="%.0f" text-anchor="end">callers</text>`+"\n", left+panelWidth, bottom+34)
-	for _, name := range names {
-		var points []string
+	for _, e := range shown {
+		line := mark{Colour: plotColours[e.name]}
 		for i, n := range s.plan.callers {
-			if r, ok := s.toHand(cell{name, workload, n}); ok {
-				points = append(points, fmt.Sprintf("%.1f,%.1f", x(i), y(r.median)))
+			if r, ok := s.toHand(e, w, n); ok && r.Median > 0 {
+				line.Points = append(line.Points, mark{X: x(i), Y: y(math.Log2(r.Median))})
 			}
 		}
-		colour := plotColours[name]
-		fmt.Fprintf(b, `<polyline class="line" stroke="%s" points="%s"/>`+"\n", colour, strings.Join(points, " "))
-		for _, p := range points {
-			px, py, _ := strings.Cut(p, ",")
-			fmt.Fprintf(b, `<circle cx="%s" cy="%s" r="3" fill="%s"/>`+"\n", px, py, colour)
-		}
+		p.Lines = append(p.Lines, line)
 	}
-}
-
-// range2 is the range of the ratios in whole powers of two, one of which is 1.
-func (s *section) range2(workload string, names []string) (low, high float64) {
-	all := []float64{1. / 8, 8} // the same on every server, if it fits
-	for _, name := range names {
-		for _, n := range s.plan.callers {
-			if r, ok := s.toHand(cell{name, workload, n}); ok && r.median > 0 {
-				all = append(all, r.median)
-			}
-		}
-	}
-	return math.Floor(math.Log2(slices.Min(all))), math.Ceil(math.Log2(slices.Max(all)))
-}
-
-func ratioText(r float64) string {
-	if r < 1 {
-		return fmt.Sprintf("1/%.0f", 1/r)
-	}
-	return fmt.Sprintf("%.0f", r)
+	return p
 }

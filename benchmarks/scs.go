@@ -10,95 +10,68 @@ import (
 	"github.com/alexedwards/scs/v2"
 	"github.com/go-sql-driver/mysql"
 
-	"github.com/sqlsessions/sessions/integration_test/servers"
+	"github.com/sqlsessions/sessions/benchmarks/internal/bench"
 )
 
-const scsLess = "the token itself is in the table (its default), a save is an upsert: parallel changes are lost, and a slow request brings a dead session back, and no limit on the time of a statement. "
-
-func scsContenders() []contender {
-	return []contender{
-		{
-			name: "scs", engines: both, hand: "hand", open: openSCS(0), without: []string{"rolling"},
-			about: "scs 2.9.0 with pgxstore, or mysqlstore with interpolateParams=true, which halves its round trips",
-			less:  scsLess + "No idle timeout, its default",
-		},
-		{
-			name: "scs-idle", engines: both, hand: "hand", open: openSCS(24 * time.Hour),
-			about: "the same with an idle timeout",
-			less:  scsLess + "It has no throttle: each read writes the whole session",
-		},
-	}
-}
+const idle = 24 * time.Hour
 
 // The tables are those of its documentation.
-var scsSchema = map[servers.Engine][]string{
-	servers.PostgreSQL: {
-		"CREATE TABLE sessions (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL)",
-		"CREATE INDEX sessions_expiry_idx ON sessions (expiry)",
-	},
-	servers.MySQL: {
-		"CREATE TABLE sessions (token CHAR(43) PRIMARY KEY, data BLOB NOT NULL, expiry TIMESTAMP(6) NOT NULL)",
-		"CREATE INDEX sessions_expiry_idx ON sessions (expiry)",
-	},
-}
+const (
+	scsPostgres = "CREATE TABLE sessions (token TEXT PRIMARY KEY, data BYTEA NOT NULL, expiry TIMESTAMPTZ NOT NULL)"
+	scsMySQL    = "CREATE TABLE sessions (token CHAR(43) PRIMARY KEY, data BLOB NOT NULL, expiry TIMESTAMP(6) NOT NULL)"
+	scsIndex    = "CREATE INDEX sessions_expiry_idx ON sessions (expiry)"
+)
 
-func openSCS(idle time.Duration) func(context.Context, *env) (http.Handler, error) {
-	return func(ctx context.Context, e *env) (http.Handler, error) {
-		db, err := e.database(func(c *mysql.Config) { c.InterpolateParams = true })
-		if err != nil {
-			return nil, err
-		}
-		for _, statement := range scsSchema[e.wire.engine] {
-			if _, err := db.ExecContext(ctx, statement); err != nil {
+func openSCS(idle time.Duration) opener {
+	return func(ctx context.Context, d *bench.Database) (http.Handler, error) {
+		for _, statement := range []string{d.Pick(scsPostgres, scsMySQL), scsIndex} {
+			if _, err := d.DB.ExecContext(ctx, statement); err != nil {
 				return nil, err
 			}
 		}
 		m := scs.New()
 		m.Lifetime, m.IdleTimeout = 30*24*time.Hour, idle
 		m.Cookie.Secure = true
-		m.Store = mysqlstore.NewWithCleanupInterval(db, 0)
-		if e.wire.engine == servers.PostgreSQL {
-			pool, err := e.pool(ctx)
-			if err != nil {
-				return nil, err
-			}
+		if d.Postgres() {
+			pool, err := d.Pool(ctx)
 			m.Store = pgxstore.NewWithCleanupInterval(pool, 0)
+			return newSCS(m), err
 		}
-		return newSCS(m), nil
+		// interpolateParams halves its round trips.
+		db, err := d.SQL(func(c *mysql.Config) { c.InterpolateParams = true })
+		m.Store = mysqlstore.NewWithCleanupInterval(db, 0)
+		return newSCS(m), err
 	}
 }
 
 func newSCS(m *scs.SessionManager) http.Handler {
-	read := func(w http.ResponseWriter, r *http.Request) {
+	read := func(_ http.ResponseWriter, r *http.Request) (string, int, error) {
 		user := m.GetString(r.Context(), "user_name")
 		if user == "" {
-			http.Error(w, "no session", http.StatusUnauthorized)
-			return
+			return "", 0, errNoSession
 		}
-		answer(w, user, m.GetInt(r.Context(), "count"))
+		return user, m.GetInt(r.Context(), "count"), nil
 	}
-	return m.LoadAndSave(&pages{
-		read:    read,
-		rolling: read, // each read is
-		counter: func(w http.ResponseWriter, r *http.Request) {
-			count := m.GetInt(r.Context(), "count") + 1
-			m.Put(r.Context(), "count", count)
-			answer(w, m.GetString(r.Context(), "user_name"), count)
+	return m.LoadAndSave(pages{
+		"/read":    read,
+		"/rolling": read, // each read is
+		"/counter": func(w http.ResponseWriter, r *http.Request) (string, int, error) {
+			m.Put(r.Context(), "count", m.GetInt(r.Context(), "count")+1)
+			return read(w, r)
 		},
-		login: func(w http.ResponseWriter, r *http.Request) {
-			if failed(w, m.RenewToken(r.Context())) {
-				return
+		"/login": func(w http.ResponseWriter, r *http.Request) (string, int, error) {
+			if err := m.RenewToken(r.Context()); err != nil {
+				return "", 0, err
 			}
 			m.Put(r.Context(), "user_name", newUser())
-			read(w, r)
+			return read(w, r)
 		},
-		begin: func(w http.ResponseWriter, r *http.Request, cart string) {
-			ctx, user := r.Context(), newUser()
-			m.Put(ctx, "user_name", user)
-			m.Put(ctx, "count", 0)
-			m.Put(ctx, "cart", cart)
-			m.Put(ctx, "theme", theme)
-			answer(w, user, 0)
+		"/begin": func(w http.ResponseWriter, r *http.Request) (string, int, error) {
+			m.Put(r.Context(), "user_name", newUser())
+			m.Put(r.Context(), "count", 0)
+			m.Put(r.Context(), "cart", cart)
+			m.Put(r.Context(), "theme", theme)
+			return read(w, r)
 		},
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,122 +14,121 @@ import (
 // A turn is what was measured of one contender in one round.
 type turn struct {
 	requests int64
-	failures int64
 	elapsed  time.Duration
-	times    histogram
-	lost     int64 // changes of parallel requests that are gone
+	times    []time.Duration // sorted
+	lost     int64           // changes of parallel requests
 	used     counters
 }
 
+// perSecond is the throughput of a turn.
+func (t *turn) perSecond() float64 { return float64(t.requests) / t.elapsed.Seconds() }
+
 // counters are sums that only grow.
-type counters struct{ statements, trips, allocations, bytes, journal, size int64 }
+type counters struct{ statements, allocations, bytes, journal, size int64 }
 
 func (c counters) minus(o counters) counters {
 	return counters{
-		c.statements - o.statements, c.trips - o.trips, c.allocations - o.allocations,
-		c.bytes - o.bytes, c.journal - o.journal, c.size - o.size,
+		c.statements - o.statements, c.allocations - o.allocations, c.bytes - o.bytes, c.journal - o.journal, c.size - o.size,
 	}
 }
 
-// An entry is a contender that is ready to be measured.
-type entry struct {
-	contender
-	env      *env
-	database string
-	handler  http.Handler
-	small    []*browser
-	large    []*browser
-}
-
-func (t *entry) counters(ctx context.Context) (c counters, err error) {
-	c.statements, c.trips = t.env.wire.statements.Load(), t.env.wire.trips.Load()
+func (e *entry) counters(ctx context.Context) (c counters, err error) {
+	c.statements = e.wire.statements.Load()
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
 	c.allocations, c.bytes = int64(mem.Mallocs), int64(mem.TotalAlloc)
-	if c.journal, err = t.env.server.journal(ctx); err != nil {
+	if c.journal, err = e.Journal(ctx); err != nil {
 		return c, err
 	}
-	c.size, err = t.env.server.size(ctx, t.database)
+	c.size, err = e.Size(ctx, e.Pick("session%", "sessions"))
 	return c, err
 }
 
-// of returns the sessions that a workload is about.
-func (t *entry) of(work workload) []*browser {
-	if work.large {
-		return t.large
-	}
-	return t.small
-}
-
-// refresh makes what is measured next independent of what was before: the table has no room that
-// others left, and no session is due for a touch, which a library that touches at most once a
-// minute would make of the first read.
-func (t *entry) refresh(ctx context.Context, work workload) error {
-	if err := t.env.server.compact(ctx, t.database, t.env.url); err != nil {
-		return fmt.Errorf("benchmarks: %s: compact: %w", t.name, err)
-	}
-	return visit(ctx, t.handler, t.of(work))
-}
-
 // turn lets callers work for a while. Each has sessions of its own, as browsers do.
-func (t *entry) turn(ctx context.Context, work workload, callers int, span time.Duration) (*turn, error) {
-	sessions := t.of(work)
+func (e *entry) turn(ctx context.Context, work workload, callers int, span time.Duration) (*turn, error) {
+	sessions := e.all
 	if len(sessions) < callers {
-		return nil, fmt.Errorf("benchmarks: %d callers need more than %d sessions", callers, len(sessions))
-	}
-	if work.together > 0 {
-		sessions = sessions[:callers]
+		return nil, fmt.Errorf("%d callers need more than %d sessions", callers, len(sessions))
 	}
 	counted := 0
+	var err error
 	if work.together > 0 {
-		var err error
-		if counted, err = t.count(ctx, sessions); err != nil {
+		sessions = sessions[:callers]
+		if counted, err = e.count(ctx, sessions); err != nil {
 			return nil, err
 		}
 	}
+	lanes := make([]lane, callers*max(work.together, 1))
+	for i := range lanes {
+		lanes[i] = lane{path: work.path, handler: e.handler, times: make([]time.Duration, 0, 1<<20/len(lanes)), reply: reply{head: http.Header{}}}
+	}
 	runtime.GC() // of what others left
-	before, err := t.counters(ctx)
+	before, err := e.counters(ctx)
 	if err != nil {
 		return nil, err
 	}
-	result := t.drive(ctx, work, callers, span, sessions)
-	after, err := t.counters(ctx)
+	result := drive(ctx, lanes, callers, span, sessions)
+	after, err := e.counters(ctx)
 	if err != nil {
 		return nil, err
 	}
 	result.used = after.minus(before)
+	failures := 0
+	for i := range lanes {
+		failures += lanes[i].failures
+		result.times = append(result.times, lanes[i].times...)
+	}
+	slices.Sort(result.times)
+	result.requests = int64(len(result.times))
+	if failures > 0 {
+		return nil, fmt.Errorf("%d of %d requests failed", failures, result.requests)
+	}
 	if work.together > 0 {
-		now, err := t.count(ctx, sessions)
+		now, err := e.count(ctx, sessions)
 		if err != nil {
 			return nil, err
 		}
-		result.lost = result.requests - result.failures - int64(now-counted)
+		result.lost = result.requests - int64(now-counted)
 	}
-	return result, nil
+	return result, ctx.Err()
 }
 
-func (t *entry) drive(ctx context.Context, work workload, callers int, span time.Duration, sessions []*browser) *turn {
-	lanes := max(work.together, 1)
-	parts := make([]turn, callers*lanes)
+// A lane makes one request after the other.
+type lane struct {
+	path     string
+	handler  http.Handler
+	times    []time.Duration
+	failures int
+	reply    reply
+}
+
+func (l *lane) request(ctx context.Context, b *browser) {
+	begin := time.Now()
+	b.send(ctx, l.handler, l.path, &l.reply)
+	l.times = append(l.times, time.Since(begin))
+	if l.reply.status != http.StatusOK {
+		l.failures++
+	}
+}
+
+// drive gives each caller as many lanes as it sends requests at once.
+func drive(ctx context.Context, lanes []lane, callers int, span time.Duration, sessions []*browser) *turn {
+	each := len(lanes) / callers
 	var over atomic.Bool
 	var wait sync.WaitGroup
 	begin := time.Now()
 	for caller := range callers {
 		wait.Go(func() {
-			mine := parts[caller*lanes : (caller+1)*lanes]
-			replies := make([]reply, lanes)
-			for i := range replies {
-				replies[i].head = http.Header{}
-			}
+			mine := lanes[caller*each : (caller+1)*each]
 			for i := caller; !over.Load() && ctx.Err() == nil; i += callers {
 				b := sessions[i%(len(sessions)/callers*callers)]
-				if lanes == 1 {
-					mine[0].one(ctx, t.handler, b, work.next(), &replies[0])
+				if each == 1 {
+					mine[0].request(ctx, b)
 					continue
 				}
 				var group sync.WaitGroup
-				for lane := range lanes {
-					group.Go(func() { mine[lane].one(ctx, t.handler, b, work.next(), &replies[lane]) })
+				for i := range mine {
+					group.Go(func() { mine[i].request(ctx, b) })
 				}
 				group.Wait()
 			}
@@ -137,31 +137,15 @@ func (t *entry) drive(ctx context.Context, work workload, callers int, span time
 	timer := time.AfterFunc(span, func() { over.Store(true) })
 	defer timer.Stop()
 	wait.Wait()
-	all := &turn{elapsed: time.Since(begin)}
-	for i := range parts {
-		all.requests += parts[i].requests
-		all.failures += parts[i].failures
-		all.times.merge(&parts[i].times)
-	}
-	return all
-}
-
-func (t *turn) one(ctx context.Context, h http.Handler, b *browser, path string, p *reply) {
-	begin := time.Now()
-	b.send(ctx, h, path, p)
-	t.times.add(time.Since(begin))
-	t.requests++
-	if p.status != http.StatusOK {
-		t.failures++
-	}
+	return &turn{elapsed: time.Since(begin)}
 }
 
 // count adds up what the sessions counted.
-func (t *entry) count(ctx context.Context, sessions []*browser) (sum int, err error) {
+func (e *entry) count(ctx context.Context, sessions []*browser) (sum int, err error) {
 	for _, b := range sessions {
-		_, n, err := b.ask(ctx, t.handler, pathRead)
+		_, n, err := b.ask(ctx, e.handler, "/read")
 		if err != nil {
-			return 0, fmt.Errorf("%s: %w", t.name, err)
+			return 0, err
 		}
 		sum += n
 	}

@@ -1,5 +1,5 @@
 // The application of the benchmark with express-session and connect-pg-simple.
-// It prints its address, and ends with its standard input.
+// It prints its address, and ends when its standard input does.
 'use strict'
 
 const crypto = require('crypto')
@@ -22,17 +22,14 @@ app.use(session({
 }))
 
 const text = (n) => crypto.randomBytes(n).toString('hex').slice(0, n)
-const smallCart = text(420)
-const largeCart = text(6000)
+const cart = text(420)
 const newUser = () => 'user-' + crypto.randomInt(1000000)
 const answer = (req, res) => res.end(req.session.user_name + ' ' + req.session.count)
 
-const begin = (cart) => (req, res) => {
+app.get('/begin', (req, res) => {
   Object.assign(req.session, { user_name: newUser(), count: 0, cart, theme: 'dark' })
   answer(req, res)
-}
-app.get('/begin', begin(smallCart))
-app.get('/begin-large', begin(largeCart))
+})
 
 app.use((req, res, next) => {
   if (req.session.user_name) return next()

@@ -1,9 +1,9 @@
-// Command scale measures what grows with the number of sessions: touching, the table's size under
-// churn, what a row costs, reaping a backlog, and loads from a large table.
+// Command scale measures what grows with the number of sessions: touches, the table's size under
+// churn, what a row costs, reaping, and loads from a large table.
 //
 //	go run ./scale -short
 //
-// The servers are started here, with full durability, unless -postgres and -mysql name others.
+// It starts the servers itself, with full durability, unless -postgres and -mysql name others.
 package main
 
 import (
@@ -11,177 +11,135 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
-	"os/signal"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/sqlsessions/sessions/benchmarks/internal/bench"
 	"github.com/sqlsessions/sessions/integration_test/servers"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	if errors.Is(err, flag.ErrHelp) {
-		os.Exit(2)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
+func main() { bench.Main(run) }
 
-// A measurement is one of the command's parts.
 type measurement struct {
-	name    string
-	engines []servers.Engine
-	run     func(context.Context, *bench) error
+	name         string
+	postgresOnly bool
+	run          func(context.Context, *scale) error
 }
 
-var both = []servers.Engine{servers.PostgreSQL, servers.MySQL}
-
-func measurements() []measurement {
-	return []measurement{
-		{"touches", both, touches},
-		{"row", both, row},
-		{"hot", []servers.Engine{servers.PostgreSQL}, hot},
-		{"churn", both, churn},
-		{"reap", both, reap},
-		{"backlog", both, backlog},
-		{"snapshot", both, snapshot},
-		{"rows", both, loads},
-	}
+var measurements = []measurement{
+	{"touches", false, touches},
+	{"row", false, row},
+	{"hot", true, hot},
+	{"churn", false, churn},
+	{"reap", false, reap},
+	{"backlog", false, backlog},
+	{"rows", false, loads},
 }
 
-// A plan is what to measure, and on what.
-type plan struct {
-	short     bool
-	only      []string
-	rate      float64 // requests a second of the foreground, for reap
-	rows      int     // of the large table
-	scattered bool    // rows that end together are on different pages, for reap
-	batch     int     // rows the reaper deletes at once, 0 for its default
-	where     map[servers.Engine]string
-	against   string   // another build of this command, or ""
-	times     int      // how often each measurement runs
-	args      []string // of the command
+// A scale is a server to measure on, and what to measure.
+type scale struct {
+	server *bench.Server
+	short  bool
+	rate   float64
+	name   string // of the measurement
 }
 
-func parse(args []string, log io.Writer) (*plan, error) {
-	p := &plan{args: args}
+func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("scale", flag.ContinueOnError)
-	flags.SetOutput(log)
-	flags.BoolVar(&p.short, "short", false, "fewer rows and shorter rounds: under four minutes")
-	postgres := flags.String("postgres", local, "`URL` of a server, \""+local+"\" to start one, \""+none+"\" for none")
-	mysql := flags.String("mysql", local, "likewise, for MySQL or MariaDB")
-	only := flags.String("only", "", "`names` with commas: touches, row, hot, churn, reap, backlog, snapshot, rows (default all)")
-	flags.Float64Var(&p.rate, "rate", 500, "requests a second beside the reaper, and sessions created a second, for row")
-	flags.IntVar(&p.batch, "batch", 0, "rows of the reaper's batches, for reap (default the library's)")
-	flags.BoolVar(&p.scattered, "scattered", false, "for reap: rows that end together are on different pages")
-	flags.IntVar(&p.rows, "rows", 0, "rows of the large table (default 10000000, short 1000000)")
-	flags.StringVar(&p.against, "against", "", "another build of this `program`, say of an earlier version, to take turns with on the same server")
-	flags.IntVar(&p.times, "times", 1, "how often each measurement runs, in turn with -against")
+	addresses := bench.Addresses{}
+	addresses.Flags(flags)
+	short := flags.Bool("short", false, "fewer rows and shorter rounds: under four minutes")
+	rate := flags.Float64("rate", 500, "requests a second beside the reaper, and sessions created a second, for row")
+	only := flags.String("only", "touches,row,hot,churn,reap,backlog,rows", "`names` with commas")
 	if err := flags.Parse(args); err != nil {
-		return nil, err
+		return err
 	}
-	p.where = map[servers.Engine]string{servers.PostgreSQL: *postgres, servers.MySQL: *mysql}
-	if p.rows == 0 {
-		p.rows = 10_000_000
-		if p.short {
-			p.rows = 1_000_000
+	names := strings.Split(*only, ",")
+	for _, name := range names {
+		if !slices.ContainsFunc(measurements, func(m measurement) bool { return m.name == name }) {
+			return fmt.Errorf("scale: there is no measurement %q", name)
 		}
 	}
-	if *only != "" {
-		p.only = strings.Split(*only, ",")
-	}
-	for _, name := range p.only {
-		if !slices.ContainsFunc(measurements(), func(m measurement) bool { return m.name == name }) {
-			return nil, fmt.Errorf("scale: there is no measurement %q", name)
+	extra := func(engine servers.Engine) []string {
+		cache := "2G"
+		if !*short && slices.Contains(names, "rows") {
+			cache = "8G" // a large table has to fit in, with its indexes
 		}
+		if engine == servers.PostgreSQL {
+			return []string{"-c", "shared_buffers=" + cache + "B"}
+		}
+		return []string{"--innodb-buffer-pool-size=" + cache, "--innodb-log-file-size=2G"}
 	}
-	return p, nil
+	return addresses.Each(ctx, os.Stderr, extra, func(server *bench.Server) error {
+		s := &scale{server: server, short: *short, rate: *rate}
+		settings, err := server.Settings(ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("# %s: %s\n", server.Title(), strings.Join(settings, ", "))
+		if s.short {
+			fmt.Println("# a short run only shows that the measurements work: its tables are too small")
+		}
+		for _, m := range measurements {
+			if s.name = m.name; !slices.Contains(names, m.name) || m.postgresOnly && !server.Postgres() {
+				continue
+			}
+			begin := time.Now()
+			if err := m.run(ctx, s); err != nil {
+				return fmt.Errorf("scale: %s: %w", m.name, err)
+			}
+			s.progressf("took %s", time.Since(begin).Round(time.Second))
+		}
+		return nil
+	})
 }
 
-func run(ctx context.Context, args []string, out, log io.Writer) error {
-	p, err := parse(args, log)
+// size returns n for a full run, and a smaller number for a short one.
+func (s *scale) size(n, short int) int {
+	if s.short {
+		return short
+	}
+	return n
+}
+
+// progressf says on the side what takes long.
+func (s *scale) progressf(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "%s %s %s: %s\n", time.Now().Format(time.TimeOnly), s.server.Title(), s.name, fmt.Sprintf(format, args...))
+}
+
+// detailf prints a number that has no target.
+func (s *scale) detailf(format string, args ...any) {
+	fmt.Printf("%s, %s: %s\n", s.name, s.server.Title(), fmt.Sprintf(format, args...))
+}
+
+// resultf prints a number with its target, and the load of the machine, which others may use too.
+func (s *scale) resultf(met bool, wanted, format string, args ...any) {
+	load, _ := os.ReadFile("/proc/loadavg")
+	s.detailf("%s (wanted %s: %s; load of the machine %.5s)", fmt.Sprintf(format, args...), wanted,
+		map[bool]string{true: "met", false: "MISSED"}[met], load)
+}
+
+// with runs a measurement on a new table. Commits on a loose one do not wait for the disk, for
+// measurements in which only what they leave in the table counts.
+func (s *scale) with(ctx context.Context, loose bool, measure func(*table) error) (err error) {
+	d, err := s.server.Database(ctx)
 	if err != nil {
 		return err
 	}
-	for _, engine := range both {
-		if p.where[engine] == none {
-			continue
-		}
-		if err := p.measure(ctx, engine, out, log); err != nil {
+	defer func() { err = errors.Join(err, d.Close()) }()
+	t := &table{Database: d, scale: s}
+	if loose && d.Postgres() {
+		if _, err := t.exec(ctx, "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$"); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-func (p *plan) measure(ctx context.Context, engine servers.Engine, out, log io.Writer) (err error) {
-	b, err := open(ctx, p, engine, out, log)
-	if err != nil {
+	if err := d.Migrate(ctx); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.close()) }()
-	settings, err := b.settings(ctx)
-	if err != nil {
+	if t.store, err = d.Store(ctx, false); err != nil {
 		return err
 	}
-	b.printf("# %s: %s", b.product, settings)
-	if p.short {
-		b.printf("# a short run shows that the measurements work; its tables are too small for its verdicts to count")
-	}
-	for _, m := range measurements() {
-		if !p.wants(m.name) || !slices.Contains(m.engines, engine) {
-			continue
-		}
-		b.name = m.name
-		for range p.times {
-			b.progressf("begins")
-			start := time.Now()
-			if err := m.run(ctx, b); err != nil {
-				return fmt.Errorf("scale: %s: %s: %w", b.product, m.name, err)
-			}
-			b.progressf("took %s; load of the machine %s", time.Since(start).Round(time.Second), load())
-			if err := b.other(ctx); err != nil {
-				return fmt.Errorf("scale: %s: %s: %s: %w", p.against, b.product, m.name, err)
-			}
-		}
-	}
-	return nil
-}
-
-// other has the other build do the same measurement, and marks its lines.
-func (b *bench) other(ctx context.Context) error {
-	if b.against == "" {
-		return nil
-	}
-	where := map[servers.Engine]string{servers.PostgreSQL: none, servers.MySQL: none}
-	where[b.engine] = b.url
-	// Of a flag that is given twice the last one counts.
-	cmd := exec.CommandContext(ctx, b.against, append(slices.Clone(b.args), "-against=", "-times=1", "-only="+b.name,
-		"-postgres="+where[servers.PostgreSQL], "-mysql="+where[servers.MySQL])...)
-	cmd.Stderr = b.log
-	text, err := cmd.Output()
-	for line := range strings.Lines(string(text)) {
-		b.printf("against: %s", strings.TrimRight(line, "\n"))
-	}
-	return err
-}
-
-func (p *plan) wants(name string) bool { return len(p.only) == 0 || slices.Contains(p.only, name) }
-
-// load is the machine's load average, since others may use it too.
-func load() string {
-	text, err := os.ReadFile("/proc/loadavg")
-	fields := strings.Fields(string(text))
-	if err != nil || len(fields) < 3 {
-		return "unknown"
-	}
-	return strings.Join(fields[:3], " ")
+	return measure(t)
 }

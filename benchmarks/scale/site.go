@@ -2,16 +2,18 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
-	mathrand "math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
+	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/benchmarks/internal/bench"
+	"github.com/sqlsessions/sessions/driver"
 )
 
-// A site is an application with the middleware, and the cookies of those who visit it.
+// A site is an application with the middleware, and its visitors' cookies.
 type site struct {
 	page    http.Handler
 	cookies []*http.Cookie
@@ -19,10 +21,8 @@ type site struct {
 
 var value = sessions.NewKey[string]("value")
 
-// newSite has no row yet. The manager's secret is random.
 func newSite(store sessions.Store, o sessions.Options, visitors int) (*site, error) {
-	o.Secrets = [][]byte{make([]byte, 32)}
-	_, _ = rand.Read(o.Secrets[0]) // never fails
+	o.Secrets = [][]byte{[]byte(bench.Text(32))}
 	manager, err := sessions.New(store, o)
 	if err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func newSite(store sessions.Store, o sessions.Options, visitors int) (*site, err
 		s, user := sessions.FromContext(r.Context()), r.URL.Query().Get("user")
 		switch r.URL.Path {
 		case "/begin":
-			value.Set(s, text180())
+			value.Set(s, bench.Text(180))
 			s.SetUser(user)
 		case "/regenerate":
 			s.Regenerate()
@@ -43,16 +43,7 @@ func newSite(store sessions.Store, o sessions.Options, visitors int) (*site, err
 	}))}, nil
 }
 
-// text180 has 180 bytes that can't be compressed much.
-func text180() string {
-	text := make([]byte, 180)
-	for i := range text {
-		text[i] = "abcdefghijklmnopqrstuvwxyz0123456789"[mathrand.IntN(36)]
-	}
-	return string(text)
-}
-
-// click is one request of the visitor i, who takes the cookie that is set.
+// click is one request of visitor i, who keeps the cookie that is set.
 func (s *site) click(ctx context.Context, i int, path, user string) error {
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "https://localhost"+path+"?user="+user, nil)
 	if s.cookies[i] != nil {
@@ -66,5 +57,56 @@ func (s *site) click(ctx context.Context, i int, path, user string) error {
 	if set := w.Result().Cookies(); len(set) > 0 {
 		s.cookies[i] = set[len(set)-1]
 	}
+	return nil
+}
+
+// touchCounter counts the calls of Touch.
+type touchCounter struct {
+	driver.Store
+
+	touches atomic.Int64
+}
+
+func (c *touchCounter) Touch(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
+	c.touches.Add(1)
+	return c.Store.Touch(ctx, req)
+}
+
+// touches lets a user click once a second. A second passes by making the row a second older.
+func touches(ctx context.Context, s *scale) error {
+	for _, o := range []sessions.Options{{IdleTimeout: 24 * time.Hour}, {IdleTimeout: 30 * time.Minute}} {
+		if err := s.with(ctx, false, func(t *table) error { return t.clicks(ctx, o, s.size(60, 10)) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *table) clicks(ctx context.Context, o sessions.Options, minutes int) error {
+	store := &touchCounter{Store: t.store}
+	user, err := newSite(store, o, 1)
+	if err != nil {
+		return err
+	}
+	if err := user.click(ctx, 0, "/begin", ""); err != nil {
+		return err
+	}
+	touched := make([]int64, minutes*60+1) // until each second
+	for second := range minutes * 60 {
+		if _, err := t.exec(ctx, "UPDATE sessions SET expires_at = expires_at - "+t.Pick("interval '1 second'", "INTERVAL 1 SECOND")); err != nil {
+			return err
+		}
+		if err := user.click(ctx, 0, "/", ""); err != nil {
+			return err
+		}
+		touched[second+1] = store.touches.Load()
+	}
+	var most int64
+	for second := 60; second < len(touched); second++ {
+		most = max(most, touched[second]-touched[second-60])
+	}
+	all := touched[len(touched)-1]
+	t.resultf(most <= 1 && all > 0, "1 or fewer", "a click a second for %d minutes, idle timeout %s: %.2f touches a minute, %d in the worst 60 seconds",
+		minutes, o.IdleTimeout, float64(all)/float64(minutes), most)
 	return nil
 }

@@ -42,14 +42,32 @@ func fromEnvironment(ctx context.Context, engine Engine) (*Server, error) {
 	if address == "" {
 		return nil, nil //nolint:nilnil // no server named is no error
 	}
-	if err := checkURL(engine, address); err != nil {
+	s, err := at(ctx, engine, address)
+	if err != nil {
 		return nil, fmt.Errorf("servers: %s: %w", variable, err)
+	}
+	return s, nil
+}
+
+// At gives the server at an address, which is used as one of the environment is: it is never
+// stopped, and Close does nothing.
+func At(ctx context.Context, engine Engine, address string) (*Server, error) {
+	s, err := at(ctx, engine, address)
+	if err != nil {
+		return nil, fmt.Errorf("servers: %w", err)
+	}
+	return s, nil
+}
+
+func at(ctx context.Context, engine Engine, address string) (*Server, error) {
+	if err := checkURL(engine, address); err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	version, err := queryVersion(ctx, engine, address)
 	if err != nil {
-		return nil, fmt.Errorf("servers: the server of %s does not answer: %w", variable, err)
+		return nil, fmt.Errorf("the server does not answer: %w", err)
 	}
 	source := "environment"
 	if started := os.Getenv(sourceOf(engine)); started != "" {

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sqlsessions/sessions/benchmarks/internal/bench"
+)
+
+// A section is what was measured on one server.
+type section struct {
+	server   string // its product and version
+	product  string
+	settings []string
+	plan     *plan
+	entries  []*entry
+	work     []workload
+	turns    map[cell][]*turn // one a round
+}
+
+// A cell is what a number is about.
+type cell struct {
+	contender, workload string
+	callers             int
+}
+
+func (p *plan) measure(ctx context.Context, server *bench.Server) (s *section, err error) {
+	s = &section{server: server.Title(), product: server.Product(), plan: p, turns: map[cell][]*turn{}}
+	if s.settings, err = server.Settings(ctx); err != nil {
+		return nil, err
+	}
+	s.entries, err = p.open(ctx, server)
+	defer func() {
+		for _, e := range s.entries {
+			err = errors.Join(err, e.Close())
+		}
+	}()
+	if err != nil {
+		return s, err
+	}
+	for _, work := range workloads {
+		if len(p.work) > 0 && !slices.Contains(p.work, work.name) {
+			continue
+		}
+		s.work = append(s.work, work)
+		for _, callers := range p.callersOf(work) {
+			if err := s.rounds(ctx, work, callers); err != nil {
+				return s, err
+			}
+		}
+	}
+	return s, nil
+}
+
+// toHand is a contender's throughput as a ratio to that of the statements by hand. It divides round
+// by round, since the machine was the same only then.
+func (s *section) toHand(e *entry, w workload, callers int) (ratio bench.Spread, ok bool) {
+	var values []float64
+	is, hand := s.turns[cell{e.name, w.name, callers}], s.turns[cell{e.measure, w.name, callers}]
+	for i := range min(len(is), len(hand)) {
+		values = append(values, is[i].perSecond()/max(hand[i].perSecond(), 1e-9))
+	}
+	return bench.SpreadOf(values), len(values) > 0
+}
+
+// columns are those of performance.csv. The tables of details have the ones after the server.
+var columns = strings.Split("server,workload,callers,contender,ratio_to_hand,requests_per_second,p50_us,p99_us,"+
+	"statements,allocations,bytes,journal_bytes,growth_bytes,lost_percent", ",")
+
+// record is the medians of a cell, or nil if it was not measured.
+func (s *section) record(e *entry, w workload, callers int) []string {
+	ratio, ok := s.toHand(e, w, callers)
+	if !ok {
+		return nil
+	}
+	turns := s.turns[cell{e.name, w.name, callers}]
+	var all turn
+	for _, t := range turns {
+		all.requests += t.requests
+		all.lost += t.lost
+		all.used.size += t.used.size
+	}
+	median := func(digits int, value func(*turn) float64) string {
+		var values []float64
+		for _, t := range turns {
+			values = append(values, value(t))
+		}
+		return number(bench.SpreadOf(values).Median, digits)
+	}
+	each := func(digits int, count func(*turn) int64) string {
+		return median(digits, func(t *turn) float64 { return float64(count(t)) / float64(max(t.requests, 1)) })
+	}
+	micros := func(q float64) string {
+		return median(0, func(t *turn) float64 { return float64(bench.Quantile(t.times, q).Microseconds()) })
+	}
+	record := []string{s.server, w.name, strconv.Itoa(callers), e.name, number(ratio.Median, 3), median(0, (*turn).perSecond), micros(0.5), micros(0.99)}
+	if e.apart {
+		record = append(record, "", "", "")
+	} else {
+		record = append(record, each(3, func(t *turn) int64 { return t.used.statements }),
+			each(1, func(t *turn) int64 { return t.used.allocations }), each(0, func(t *turn) int64 { return t.used.bytes }))
+	}
+	// A table grows by many pages at once, and in most rounds not at all.
+	growth := float64(all.used.size) / float64(max(all.requests, 1))
+	lost := ""
+	if w.together > 0 {
+		lost = number(100*float64(all.lost)/float64(max(all.requests, 1)), 0)
+	}
+	return append(record, each(0, func(t *turn) int64 { return t.used.journal }), number(growth, 0), lost)
+}
+
+func number(n float64, digits int) string { return strconv.FormatFloat(n, 'f', digits, 64) }
