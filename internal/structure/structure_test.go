@@ -1,6 +1,7 @@
-package main
+package structure
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,12 +12,14 @@ import (
 
 const root = "../.."
 
+var update = flag.Bool("update", false, "write the public API to api.txt")
+
 // What the root package may be, so that it can still be read in one sitting.
 const (
 	maxFiles    = 20
 	maxLines    = 3200
 	maxExported = 135
-	maxFile     = 400 // lines, of any file in the repository
+	maxFile     = 320 // lines, of any file in the repository
 	maxBack     = 10  // files that use names of a file above them
 )
 
@@ -38,19 +41,19 @@ func TestTheRootStaysSmall(t *testing.T) {
 	for _, n := range nodes {
 		lines += n.lines
 		if !slices.Contains(order, n.name) {
-			t.Errorf("%s has no place in the order of files in arrows.go", n.name)
+			t.Errorf("%s has no place in the order of files in arrows_test.go", n.name)
 		}
 		for to := range n.uses {
 			if back(n.name, to) {
 				backward++
-				t.Logf("%s uses %s, which is above it: %v", n.name, to, n.uses[to])
 			}
 		}
 	}
 	if len(nodes) != len(order) {
-		t.Errorf("%d files, and %d in the order of files in arrows.go", len(nodes), len(order))
+		t.Errorf("%d files, and %d in the order of files in arrows_test.go", len(nodes), len(order))
 	}
 	exported := len(names(p.types))
+	t.Logf("which file uses which names of which other; what runs back up is bold:\n%s", table(nodes))
 	t.Logf("%d files, %d lines, %d exported names, %d arrows that run back up", len(nodes), lines, exported, backward)
 	if len(nodes) > maxFiles || lines > maxLines || exported > maxExported || backward > maxBack {
 		t.Errorf("at most %d files, %d lines, %d exported names and %d arrows that run back up", maxFiles, maxLines, maxExported, maxBack)
@@ -79,11 +82,18 @@ func TestNoFileIsTooLong(t *testing.T) {
 // A change of the public API is meant, and shows in the review.
 func TestTheAPIIsTheOneOnRecord(t *testing.T) {
 	t.Parallel()
-	want, err := os.ReadFile(filepath.Join(root, "api.txt"))
+	record := filepath.Join(root, "api.txt")
+	api := listing(loaded(t))
+	if *update {
+		if err := os.WriteFile(record, []byte(api), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(record)
 	if err != nil {
 		t.Fatal(err)
 	}
-	old, now := strings.Split(string(want), "\n"), strings.Split(listing(loaded(t)), "\n")
+	old, now := strings.Split(string(want), "\n"), strings.Split(api, "\n")
 	for _, line := range now {
 		if !slices.Contains(old, line) {
 			t.Errorf("new: %s", line)
@@ -95,6 +105,6 @@ func TestTheAPIIsTheOneOnRecord(t *testing.T) {
 		}
 	}
 	if t.Failed() {
-		t.Error("if that is meant, run: go run ./internal/structure -api > api.txt")
+		t.Error("if that is meant, run: go test ./internal/structure -update")
 	}
 }
