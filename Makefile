@@ -40,11 +40,11 @@ unit: ## Run what needs no database server
 .PHONY: integration
 integration: ## Run what needs PostgreSQL and MySQL or MariaDB
 	$(INTEGRATION) go vet ./...
-	$(INTEGRATION) $(call watch,integration,go run ./withservers,$(RACE) -p 2 -timeout 30m $$(go list ./... | grep -v '/cluster$$'))
+	$(INTEGRATION) $(call watch,integration,go run ./withservers,$(RACE) -p 2 -timeout 60m $$(go list ./... | grep -v '/cluster$$'))
 
 .PHONY: test-cluster
 test-cluster: ## Kill servers of a PostgreSQL and a Galera cluster under traffic
-	$(INTEGRATION) $(call watch,cluster,,$(RACE) -timeout 10m ./cluster)
+	$(INTEGRATION) $(call watch,cluster,,$(RACE) -timeout 30m ./cluster)
 
 .PHONY: test-matrix
 test-matrix: ## Run the integration tests on every supported server version, in containers, or on those that MATRIX names
