@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/myerr"
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
@@ -51,7 +52,7 @@ func (s *Store) EndAll(ctx context.Context, req driver.EndAllRequest) (ended int
 		if err != nil {
 			return ended, s.wrap(ctx, "end all", err)
 		}
-		err = retry.Do(ctx, retry.Many, undone, func() error {
+		err = retry.Do(ctx, retry.Many, myerr.Undone, func() error {
 			n, err := onKeys(ctx, s.db.DB, on.end, keys, selection...)
 			ended += n // also when a later part of them was undone
 			return err
@@ -76,7 +77,7 @@ func onKeys(ctx context.Context, db execer, query string, keys []any, args ...an
 	for len(keys) > 0 {
 		query, part := withKeys(query, keys[:min(size, len(keys))])
 		result, err := db.ExecContext(ctx, query, append(part, args...)...)
-		if number(err) == 1175 && size > 1 {
+		if myerr.SafeUpdates(err) && size > 1 {
 			size = 1 // under sql_safe_updates a MariaDB deletes one at a time
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/myerr"
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
@@ -18,7 +19,7 @@ func (s *Store) Reap(ctx context.Context, req driver.ReapRequest) (result driver
 	// are purged: that was most of its time.
 	from := s.reaped.Load()
 	var last *mark
-	err = retry.Do(ctx, retry.Few, transient, func() error {
+	err = retry.Do(ctx, retry.Few, myerr.Transient, func() error {
 		result.Deleted, last, err = s.reapOnce(ctx, req.Limit, from)
 		return err
 	})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/ident"
+	"github.com/sqlsessions/sessions/internal/myerr"
 	"github.com/sqlsessions/sessions/internal/native"
 	"github.com/sqlsessions/sessions/internal/retry"
 	"github.com/sqlsessions/sessions/internal/stmt"
@@ -248,8 +249,8 @@ func (s *Store) exec(ctx context.Context, query string, args ...any) (int64, err
 }
 
 func (s *Store) run(ctx context.Context, query string, args ...any) (result sql.Result, err error) {
-	err = retry.Do(ctx, retry.Few, waited, func() error {
-		return retry.Do(ctx, retry.Many, undone, func() error {
+	err = retry.Do(ctx, retry.Few, myerr.Waited, func() error {
+		return retry.Do(ctx, retry.Many, myerr.Undone, func() error {
 			result, err = s.once(ctx, query, args...)
 			return err
 		})
@@ -259,7 +260,7 @@ func (s *Store) run(ctx context.Context, query string, args ...any) (result sql.
 
 func (s *Store) once(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	result, err := s.db.Run(ctx, query, args...)
-	if err != nil && inPieces(err) {
+	if err != nil && myerr.InPieces(err) {
 		s.db.Forget(query)
 	}
 	return result, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/coalesce"
+	"github.com/sqlsessions/sessions/internal/myerr"
 	"github.com/sqlsessions/sessions/internal/native"
 	"github.com/sqlsessions/sessions/internal/retry"
 )
@@ -91,7 +92,7 @@ func answer[In, Out any](ctx context.Context, s *Store, doing string, calls []*c
 	if err == nil {
 		return
 	}
-	apart, err := refused(err), s.wrap(ctx, doing, err)
+	apart, err := myerr.Refused(err) || errors.Is(err, errUnfit), s.wrap(ctx, doing, err)
 	for _, c := range calls {
 		if c.Apart = apart; !apart {
 			c.Err = err
@@ -123,7 +124,7 @@ func (s *Store) loadTogether(ctx context.Context, calls []*loadCall) {
 	query, keys := withKeys(s.sql.loadMany, keys)
 	missing := s.wrap(ctx, "load", driver.ErrNotFound)
 	r := newReader()
-	err := retry.Do(ctx, retry.Few, transient, func() error {
+	err := retry.Do(ctx, retry.Few, myerr.Transient, func() error {
 		for _, c := range calls {
 			c.Out, c.Err = driver.Row{}, missing // whatever an earlier try found
 		}
@@ -253,7 +254,7 @@ func (s *Store) execMany(ctx context.Context, query string, calls []*writeCall, 
 		return 0, err
 	}
 	var result sql.Result
-	err = retry.Do(ctx, retry.Few, transient, func() error {
+	err = retry.Do(ctx, retry.Few, myerr.Transient, func() error {
 		result, err = s.once(ctx, query, append([]any{rows}, args...)...)
 		return err
 	})
@@ -261,18 +262,4 @@ func (s *Store) execMany(ctx context.Context, query string, calls []*writeCall, 
 		return 0, err
 	}
 	return result.RowsAffected()
-}
-
-// refused reports whether nothing of the statement was done, and the error may be
-// about one row alone.
-func refused(err error) bool {
-	switch number(err) {
-	case 0:
-		return tooLarge(err) || errors.Is(err, errUnfit)
-	case 1146, 1054, 1049, 1364: // unknown table, column, database; a column more, without default
-		return false
-	case 1053, 1180, 1317, 1927: // shutdown, error during COMMIT, interrupted, connection killed: it may have been committed
-		return false
-	}
-	return advice(err) == ""
 }

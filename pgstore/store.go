@@ -16,6 +16,7 @@ import (
 	"github.com/sqlsessions/sessions/internal/coalesce"
 	"github.com/sqlsessions/sessions/internal/ident"
 	"github.com/sqlsessions/sessions/internal/native"
+	"github.com/sqlsessions/sessions/internal/pgerr"
 	"github.com/sqlsessions/sessions/internal/retry"
 	"github.com/sqlsessions/sessions/internal/uuid"
 )
@@ -205,7 +206,7 @@ func run[In, Out any](ctx context.Context, s *Store, g *coalesce.Group[In, Out],
 
 // exec runs a statement that may be run again where PostgreSQL undid it.
 func (s *Store) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
-	err = retry.Do(ctx, retry.Many, transient, func() error {
+	err = retry.Do(ctx, retry.Many, pgerr.Transient, func() error {
 		n, err = s.db.exec(ctx, query, args...)
 		return err
 	})
@@ -216,7 +217,7 @@ func (s *Store) exec(ctx context.Context, query string, args ...any) (n int64, e
 // each row. Each try begins with reset, because a query can be undone after its rows
 // came, when it is committed.
 func (s *Store) each(ctx context.Context, tries int, query string, reset func(), take func(rows) error, args ...any) error {
-	return retry.Do(ctx, tries, transient, func() error {
+	return retry.Do(ctx, tries, pgerr.Transient, func() error {
 		reset()
 		found, err := s.db.query(ctx, query, args...)
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/coalesce"
 	"github.com/sqlsessions/sessions/internal/native"
+	"github.com/sqlsessions/sessions/internal/pgerr"
 	"github.com/sqlsessions/sessions/internal/retry"
 	"github.com/sqlsessions/sessions/internal/uuid"
 )
@@ -107,7 +108,7 @@ func (s *Store) loadTogether(ctx context.Context, calls []*loadCall) {
 	for _, c := range slices.Backward(calls) {
 		asked := first[c.In.id]
 		switch {
-		case unreadable || refused(err):
+		case unreadable || pgerr.Refused(err):
 			c.Apart = true
 		case err != nil:
 			c.Err = s.wrap("load", err)
@@ -229,7 +230,7 @@ func (s *Store) saveTogether(ctx context.Context, calls []*writeCall) {
 		switch is := now[c.In.From.ID]; {
 		case saved[c.In.version]:
 			c.Out.Version = c.In.version
-		case refused(err):
+		case pgerr.Refused(err):
 			c.Apart = true
 		case err != nil:
 			c.Err = s.wrap("save", err)
@@ -324,7 +325,7 @@ func (s *Store) createTogether(ctx context.Context, calls []*writeCall) {
 // a bad one harms itself alone.
 func fail(calls []*writeCall, err error) {
 	for _, c := range calls {
-		if c.Err, c.Apart = err, refused(err); c.Apart {
+		if c.Err, c.Apart = err, pgerr.Refused(err); c.Apart {
 			c.Err = nil
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/cause"
+	"github.com/sqlsessions/sessions/internal/native"
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
@@ -86,16 +88,10 @@ func (s *Store) whenFree(ctx context.Context, f func() error) error {
 		}
 		return err
 	})
-	if err == nil || ctx.Err() == nil {
-		return err
-	}
-	if lock != nil && !busy(err) { // the time was up in the middle of a try
+	if err != nil && ctx.Err() != nil && lock != nil && !busy(err) { // the time was up in the middle of a try
 		err = fmt.Errorf("%w: %w", err, lock)
 	}
-	if cause := context.Cause(ctx); !errors.Is(err, cause) {
-		err = fmt.Errorf("%w: %w", cause, err)
-	}
-	return err
+	return cause.Add(ctx, err, nil)
 }
 
 // advice tells an operator what SQLite's text does not.
@@ -126,8 +122,7 @@ func (s *Store) wrap(doing string, err error) error {
 	case says(err, "UNIQUE constraint failed"):
 		return fmt.Errorf("sqlitestore: %s: %w: %w", doing, driver.ErrExists, err)
 	case missing(err):
-		return fmt.Errorf("sqlitestore: %s: %w: table %s is missing or not as this version needs it; run `sessions migrate up`, and `sessions doctor` if that changes nothing: %w",
-			doing, driver.ErrSchema, s.table, err)
+		return fmt.Errorf("sqlitestore: %s: %w: table %s %s: %w", doing, driver.ErrSchema, s.table, native.Misfit, err)
 	case says(err, "CHECK constraint failed", "malformed JSON"):
 		return fmt.Errorf("sqlitestore: %s: %w: %w", doing, driver.ErrValue, err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/express/internal/row"
+	"github.com/sqlsessions/sessions/internal/myerr"
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
@@ -75,7 +76,7 @@ func (s *Store) EndAll(ctx context.Context, req driver.EndAllRequest) (ended int
 	switch {
 	case err != nil || req.Label != "":
 	case req.All:
-		err = row.Answer(ctx, retry.Do(ctx, retry.Many, undone, func() error {
+		err = row.Answer(ctx, retry.Do(ctx, retry.Many, myerr.Undone, func() error {
 			ended, err = s.endAllOnce(ctx, req.Except, req.Limit)
 			return err
 		}))

@@ -7,12 +7,13 @@ import (
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/express/internal/row"
+	"github.com/sqlsessions/sessions/internal/myerr"
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
 // Reap implements [driver.Store]. What it deletes, upstream's own clearing would delete too.
 func (s *Store) Reap(ctx context.Context, req driver.ReapRequest) (result driver.ReapResult, err error) {
-	err = row.Answer(ctx, retry.Do(ctx, retry.Few, transient, func() error {
+	err = row.Answer(ctx, retry.Do(ctx, retry.Few, myerr.Transient, func() error {
 		result.Deleted, err = s.reapOnce(ctx, req.Limit)
 		return err
 	}))

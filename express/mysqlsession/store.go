@@ -25,6 +25,7 @@ import (
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/express/internal/row"
+	"github.com/sqlsessions/sessions/internal/myerr"
 	"github.com/sqlsessions/sessions/internal/retry"
 	"github.com/sqlsessions/sessions/internal/stmt"
 )
@@ -160,8 +161,8 @@ func (s *Store) update(ctx context.Context, query string, args ...any) error {
 
 // exec runs a statement that is tried again where the database rolled it back.
 func (s *Store) exec(ctx context.Context, query string, args ...any) (result sql.Result, err error) {
-	err = retry.Do(ctx, retry.Few, waited, func() error {
-		return retry.Do(ctx, retry.Many, undone, func() error {
+	err = retry.Do(ctx, retry.Few, myerr.Waited, func() error {
+		return retry.Do(ctx, retry.Many, myerr.Undone, func() error {
 			result, err = s.db.Run(ctx, query, args...)
 			return err
 		})

@@ -26,6 +26,7 @@ import (
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/express/internal/row"
+	"github.com/sqlsessions/sessions/internal/pgerr"
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
@@ -132,7 +133,7 @@ func (s *Store) exists(ctx context.Context, ref driver.Ref) error {
 // get runs a statement that returns one row. It is tried again where PostgreSQL
 // rolled it back.
 func (s *Store) get(ctx context.Context, tries int, dest []any, query string, args ...any) error {
-	return row.Answer(ctx, retry.Do(ctx, tries, transient, func() error {
+	return row.Answer(ctx, retry.Do(ctx, tries, pgerr.Transient, func() error {
 		return s.db.QueryRowContext(ctx, query, args...).Scan(dest...)
 	}))
 }

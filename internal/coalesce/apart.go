@@ -3,6 +3,8 @@ package coalesce
 import (
 	"context"
 	"fmt"
+
+	"github.com/sqlsessions/sessions/internal/cause"
 )
 
 // runApart runs a call that its batch left undone, beside the batches to come.
@@ -12,7 +14,7 @@ func (g *Group[In, Out]) runApart(ctx context.Context, in In) (out Out, err erro
 		defer func() { <-g.Crowd.apart }()
 		return g.Alone(ctx, in)
 	case <-ctx.Done():
-		return out, fmt.Errorf("%s: waiting to be sent: %w", g.Doing, because(ctx))
+		return out, fmt.Errorf("%s: waiting to be sent: %w", g.Doing, cause.Add(ctx, ctx.Err(), nil))
 	}
 }
 

@@ -2,8 +2,9 @@ package coalesce
 
 import (
 	"context"
-	"fmt"
 	"time"
+
+	"github.com/sqlsessions/sessions/internal/cause"
 )
 
 // A Call is one caller's.
@@ -60,15 +61,6 @@ func (c *Call[In, Out]) wait(ctx context.Context) error {
 	case <-c.done:
 		return nil
 	case <-ctx.Done():
-		return because(ctx)
+		return cause.Add(ctx, ctx.Err(), nil)
 	}
-}
-
-// because returns the error of a context that has ended, and its cause.
-func because(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if cause == err { //nolint:errorlint // it is the same unless there is another cause
-		return err
-	}
-	return fmt.Errorf("%w: %w", err, cause)
 }

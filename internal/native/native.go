@@ -26,6 +26,9 @@ func CheckFormat(format int64) error {
 	return nil
 }
 
+// Misfit says of a table that it has not the columns which the statements need.
+const Misfit = "is missing or not as this version needs it; run `sessions migrate up`, and `sessions doctor` if that changes nothing"
+
 // NewVersion returns a version that no other write has.
 func NewVersion() driver.Version { return driver.Version(1 + rand.Int64N(math.MaxInt64)) }
 

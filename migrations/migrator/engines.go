@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions/internal/ident"
+	"github.com/sqlsessions/sessions/internal/pgerr"
 	"github.com/sqlsessions/sessions/internal/product"
 	"github.com/sqlsessions/sessions/internal/retry"
 	"github.com/sqlsessions/sessions/migrations"
@@ -26,9 +27,10 @@ type engine struct {
 	server         func(*driver) (product.Server, error)
 }
 
-// absent holds for the error of a version table that is not there. It is MySQL's: only
-// its own answer tells a table that is missing from one that the user may
-// not see. By the text, for the type is of one client library.
+// absent reports whether the version table is missing, by MySQL's own answer: nothing else
+// tells a table that is missing from one that the user may not see. It goes by the text and
+// not by package myerr, because that would link MySQL's driver into every program that
+// migrates.
 func (e engine) absent(err error) bool {
 	return err != nil && e.versionsExist == "" && strings.Contains(strings.ToLower(err.Error()), "error 1146")
 }
@@ -90,8 +92,7 @@ func postgres(schema, table, name string, wait time.Duration) engine {
 				fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", lockID(schema, name)),
 				"SET LOCAL lock_timeout TO DEFAULT",
 			)
-			var coded interface{ SQLState() string }
-			if errors.As(err, &coded) && coded.SQLState() == "55P03" { // lock_not_available
+			if pgerr.LockTimeout(err) {
 				return errLocked
 			}
 			return err

@@ -4,10 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/cause"
 )
 
 // A Found is a row that a read of the whole table found, dead or alive. With the
@@ -91,12 +91,8 @@ func Until(f func() (done bool, err error)) error {
 // Answer turns the error of a query without a row into [driver.ErrNotFound], and adds
 // to any other why ctx has ended, where the driver does not say.
 func Answer(ctx context.Context, err error) error {
-	cause := context.Cause(ctx)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
+	if errors.Is(err, sql.ErrNoRows) {
 		return driver.ErrNotFound
-	case err == nil || cause == nil || errors.Is(err, cause):
-		return err
 	}
-	return fmt.Errorf("%w: %w", cause, err)
+	return cause.Add(ctx, err, nil)
 }

@@ -16,6 +16,9 @@ import (
 	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
+// Misfit says of a table that its columns have changed.
+const Misfit = "is not as it was when it was opened"
+
 // Usable reports whether a column of text can hold the sid at all.
 func Usable(sid driver.Verifier) bool {
 	return utf8.ValidString(string(sid)) && strings.IndexByte(string(sid), 0) < 0
