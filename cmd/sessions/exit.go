@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/cmd/sessions/internal/target"
 )
 
 // The exit codes. Those of status and doctor are results, not failures.
@@ -38,33 +38,35 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
-// A usageError is a mistake on the command line, which a look at the help cures.
-// Errors of cobra's own count as such too: see asFailure.
-type usageError struct{ error }
+// exitWith ends the program with a code and prints nothing. 0 is success.
+func exitWith(code int) error {
+	if code == 0 {
+		return nil
+	}
+	return &exitError{code: code}
+}
 
-func (e usageError) Unwrap() error { return e.error }
-
-func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+// usagef returns a mistake on the command line, for which the help is a cure. All errors
+// that wrap sessions.ErrInvalid are such, because the only options are flags, and so are
+// cobra's own: see asFailure.
+func usagef(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", sessions.ErrInvalid, fmt.Errorf(format, args...))
+}
 
 // runner is what a command does; args have been checked.
 type runner func(ctx context.Context, cmd *cobra.Command, args []string) error
 
-// asFailure marks what run returns as a failure at work, so that report can tell
-// it from a mistake on the command line that cobra found.
+// asFailure gives the errors of run an exit code, so that report can tell them from a
+// mistake on the command line that cobra found.
 func asFailure(run runner) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
 		err := run(ctx, cmd, args)
-		var (
-			exit  *exitError
-			usage usageError
-			by    interrupted
-		)
+		var exit *exitError
+		var by interrupted
 		switch {
-		case err == nil, errors.As(err, &exit), errors.As(err, &usage):
+		case err == nil, errors.As(err, &exit), errors.Is(err, sessions.ErrInvalid):
 			return err
-		case errors.Is(err, sessions.ErrInvalid): // the only options are flags
-			return usageError{err}
 		case errors.As(context.Cause(ctx), &by):
 			return &exitError{by.exitCode(), by}
 		}
@@ -72,8 +74,8 @@ func asFailure(run runner) func(*cobra.Command, []string) error {
 	}
 }
 
-// report prints what went wrong in one line, and for a mistake on the command line
-// how it is used, and returns the exit code.
+// report prints the error in one line, and for a mistake on the command line how it is
+// used, and returns the exit code.
 func report(w io.Writer, cmd *cobra.Command, err error) int {
 	if err == nil {
 		return 0
@@ -81,11 +83,11 @@ func report(w io.Writer, cmd *cobra.Command, err error) int {
 	var exit *exitError
 	if errors.As(err, &exit) {
 		if exit.err != nil {
-			fmt.Fprintln(w, "sessions: "+oneLine(exit.err))
+			fmt.Fprintln(w, "sessions: "+target.OneLine(exit.err))
 		}
 		return exit.code
 	}
-	fmt.Fprintln(w, "sessions: "+withoutURLs(oneLine(err)))
+	fmt.Fprintln(w, "sessions: "+withoutURLs(target.OneLine(err)))
 	usage := cmd.UseLine()
 	if cmd.HasAvailableSubCommands() {
 		usage = cmd.CommandPath() + " COMMAND [flags]"
@@ -97,25 +99,6 @@ func report(w io.Writer, cmd *cobra.Command, err error) int {
 // urlLike matches what may be a database URL, or the DSN of a driver.
 var urlLike = regexp.MustCompile(`[^\s"]*(://|:[^"]*@)[^"]*`)
 
-// withoutURLs hides arguments that may have a password in them: people pass a
-// URL where none is expected, and errors about arguments quote them.
+// withoutURLs hides arguments that may have a password in them: users pass a URL where
+// none is expected, and errors about arguments quote them.
 func withoutURLs(text string) string { return urlLike.ReplaceAllString(text, "[URL]") }
-
-// oneLine is the text of err without the packages it came through, which mean
-// nothing to the user of a command.
-func oneLine(err error) string {
-	text := strings.Join(strings.Fields(err.Error()), " ")
-	for {
-		short := text
-		for _, prefix := range []string{
-			"sessions: ", "invalid option or argument: ", "reaper: ", "migrator: ", "migrations: ",
-			"pgstore: ", "mysqlstore: ", "sqlitestore: ",
-		} {
-			short = strings.TrimPrefix(short, prefix)
-		}
-		if short == text {
-			return text
-		}
-		text = short
-	}
-}

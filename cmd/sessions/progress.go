@@ -11,13 +11,14 @@ import (
 	"golang.org/x/term"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/cmd/sessions/internal/target"
 )
 
-// lineEvery is how often a plain line tells that it goes on.
+// lineEvery is the time between two plain lines.
 const lineEvery = 5 * time.Second
 
-// A progress shows how far a sweep is: by a bar on a terminal, by a plain line
-// now and then elsewhere, and not at all when it is quiet.
+// A progress shows how far a command is: by a bar on a terminal, by a plain line now and
+// then elsewhere, and not at all with --quiet.
 type progress struct {
 	bar   *progressbar.ProgressBar
 	lines io.Writer
@@ -28,19 +29,23 @@ type progress struct {
 	what  string
 }
 
-func (c *cleanup) progress(ctx context.Context, reaper *sessions.Reaper, w io.Writer) (*progress, error) {
-	if c.quiet {
-		return &progress{}, nil
-	}
+func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+func (c *cleanup) progress(ctx context.Context, reaper *sessions.Reaper, w io.Writer) (*progress, error) {
+	switch {
+	case c.quiet:
+		return &progress{}, nil
+	case !isTerminal(w):
 		return newLines(w, time.Now, deletedSoFar, "expired session"), nil
 	}
-	total, err := reaper.DryRun(ctx) // worth a count, for somebody is watching
-	if err != nil {
+	total, err := reaper.DryRun(ctx) // worth a count, because a person is watching
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if total <= c.batch {
+	case total <= c.batch:
 		return &progress{}, nil
 	}
 	return newBar(w, total, "deleting"), nil
@@ -68,17 +73,17 @@ func (p *progress) add(n int) { p.set(p.done + n) }
 func (p *progress) set(done int) {
 	p.done = done
 	if p.bar != nil {
-		// More than the total when sessions expire meanwhile. What the bar can
-		// fail on is writing to a terminal that is gone.
+		// There are more than the total if sessions expire at the same time. The bar fails
+		// only if it can't write to the terminal.
 		_ = p.bar.Set(min(p.done, p.bar.GetMax()))
 	}
 	if p.lines != nil && p.now().Sub(p.last) >= lineEvery {
 		p.last = p.now()
-		fmt.Fprintf(p.lines, p.line, plural(p.done, p.what))
+		fmt.Fprintf(p.lines, p.line, target.Plural(p.done, p.what))
 	}
 }
 
-// end clears the line of the bar, so that the result takes its place.
+// end clears the bar's line, for the result.
 func (p *progress) end() {
 	if p.bar != nil {
 		_ = p.bar.Clear()

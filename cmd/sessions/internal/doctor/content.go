@@ -1,0 +1,74 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sqlsessions/sessions/cmd/sessions/internal/target"
+)
+
+const (
+	countLimit = 100_000  // rows; in the SQL too
+	bigData    = 64 << 10 // bytes, the default of MaxBytes
+)
+
+// checkContent looks at the rows that a reaper should have deleted, and at the newest.
+func checkContent(ctx context.Context, c *Conn) ([]Finding, error) {
+	var expired, oldest, rows, live, later, largest, huge int64
+	if err := c.get(ctx, c.ask.due, &expired, &oldest); err != nil {
+		return nil, err
+	}
+	if err := c.get(ctx, c.ask.newest, &rows, &live, &later, &largest, &huge); err != nil {
+		return nil, err
+	}
+	of := ""
+	if rows >= countLimit {
+		of = fmt.Sprintf(" among the %d newest rows", countLimit)
+	}
+	return []Finding{
+		{"live", OK, target.Plural(int(live), "live session") + of, "", live},
+		c.backlog(expired, time.Duration(oldest)*time.Millisecond),
+		dataSize(rows, largest, huge),
+		laterFormat(later, of),
+	}, nil
+}
+
+func (c *Conn) backlog(expired int64, oldest time.Duration) Finding {
+	text := "no expired rows"
+	if expired > 0 {
+		text = fmt.Sprintf("%s, the oldest for %s", target.Plural(int(min(expired, countLimit)), "expired row"), age(oldest))
+	}
+	if expired > countLimit {
+		text = "more than " + text
+	}
+	if expired > countLimit || oldest > 24*time.Hour {
+		return Finding{"expired", Warning, text + ": no reaper seems to run", "run a sessions.Reaper in your program, or " + c.Command("cleanup --every 5m") + "; it may take a while to catch up", expired}
+	}
+	return Finding{"expired", OK, text, "", expired}
+}
+
+func dataSize(rows, largest, huge int64) Finding {
+	const advice = "store in a session the keys of things, and the things in a table; Options.MaxBytes limits it"
+	text := "the largest data is " + size(largest)
+	switch {
+	case rows == 0:
+		return Finding{Check: "data", Status: OK, Text: "no data to measure"}
+	case huge > 0:
+		return Finding{"data", Warning, fmt.Sprintf("%s; in %s it is over 1 MiB, which each request reads", text, target.Plural(int(huge), "row")), advice, largest}
+	case largest > bigData:
+		return Finding{"data", Note, text + ", which is over the default limit of 64 KiB", advice, largest}
+	}
+	return Finding{"data", OK, text, "", largest}
+}
+
+// laterFormat reports live rows in a format that only a later version of the program knows.
+func laterFormat(rows int64, of string) Finding {
+	if rows == 0 {
+		return Finding{"format", OK, "no live rows" + of + " were written by a later version of the program", "", rows}
+	}
+	return Finding{
+		"format", Warning, target.Plural(int(rows), "live row") + of + " written by a later version of the program; this one answers 503 for them",
+		"update the application wherever an older version still runs, and this program", rows,
+	}
+}
