@@ -63,50 +63,27 @@ Results go to standard output, everything else to standard error.`,
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print results and errors only")
 	noFiles(root, "database-url", "table", "schema", "timeout")
 	root.AddCommand(newMigrate(a), newCleanup(a), newDoctor(a), newImport(a), newVersion())
-	root.SetHelpCommand(newHelp())
+	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
-	if completion, _, err := root.Find([]string{"completion"}); err == nil {
-		completion.Args = onlySubcommands
-		completion.RunE = func(*cobra.Command, []string) error {
-			return usagef("name a shell: completion bash, fish, powershell or zsh")
+	for _, cmd := range root.Commands() { // two are cobra's
+		switch cmd.Name() {
+		case "help": // shows the root's help for a mistyped command
+			cmd.Short, cmd.Long, cmd.Example = "Show the help of a command", "Shows the help of a command, as COMMAND --help does.", "  sessions help migrate down"
+			cmd.Args = func(cmd *cobra.Command, args []string) error {
+				about, rest, err := cmd.Root().Find(args)
+				if err != nil {
+					return err
+				}
+				return onlySubcommands(about, rest)
+			}
+		case "completion":
+			cmd.Args = onlySubcommands
+			cmd.RunE = func(*cobra.Command, []string) error {
+				return usagef("name a shell: completion bash, fish, powershell or zsh")
+			}
 		}
 	}
 	return root
-}
-
-// newHelp is like cobra's own, which shows the root's help for a mistyped command.
-func newHelp() *cobra.Command {
-	return &cobra.Command{
-		Use:     "help [COMMAND]",
-		Short:   "Show the help of a command",
-		Long:    "Shows the help of a command, as COMMAND --help does.",
-		Example: "  sessions help migrate down",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			about, rest, err := cmd.Root().Find(args)
-			if err != nil {
-				return err
-			}
-			if err := onlySubcommands(about, rest); err != nil {
-				return err
-			}
-			about.InitDefaultHelpFlag() // lists them, as --help does
-			about.InitDefaultVersionFlag()
-			return about.Help()
-		},
-		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			about, _, err := cmd.Root().Find(args)
-			if err != nil {
-				return nil, cobra.ShellCompDirectiveNoFileComp
-			}
-			var names []cobra.Completion
-			for _, sub := range about.Commands() {
-				if sub.IsAvailableCommand() {
-					names = append(names, cobra.CompletionWithDesc(sub.Name(), sub.Short))
-				}
-			}
-			return names, cobra.ShellCompDirectiveNoFileComp
-		},
-	}
 }
 
 // onlySubcommands is for commands that have subcommands. Cobra's own check takes a

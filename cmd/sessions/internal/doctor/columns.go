@@ -1,14 +1,15 @@
 package doctor
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/sqlsessions/sessions/cmd/sessions/internal/target"
 	"github.com/sqlsessions/sessions/internal/pgerr"
+	"github.com/sqlsessions/sessions/migrations"
 	"github.com/sqlsessions/sessions/migrations/migrator"
 )
 
@@ -20,42 +21,18 @@ type column struct {
 	preset     string // the default
 }
 
-// A wantedColumn is one that the migrations make, with its type on each engine.
-type wantedColumn struct {
-	name                    string
-	postgres, mysql, sqlite string
-	nullable                bool
-	preset                  string
-}
+// A line of the statement that creates the table: name, type, NOT NULL, default.
+var createColumn = regexp.MustCompile("(?m)^ +[`\"](\\w+)[`\"] +(.+?)( NOT NULL| NULL)?(?: DEFAULT (\\w+)| PRIMARY KEY| CHECK .*)?,?$")
 
-var wantedColumns = []wantedColumn{
-	{"id", "uuid", "binary(16)", "BLOB", false, ""},
-	{"version", "bigint", "bigint", "INTEGER", false, ""},
-	{"created_at", pgTime, "datetime(6)", "INTEGER", false, ""},
-	{"absolute_expires_at", pgTime, "datetime(6)", "INTEGER", false, ""},
-	{"expires_at", pgTime, "datetime(6)", "INTEGER", false, ""},
-	{"reap_after", pgTime, "datetime", "INTEGER", false, ""},
-	{"authenticated_at", pgTime, "datetime(6)", "INTEGER", true, ""},
-	{"ended_at", pgTime, "datetime(6)", "INTEGER", true, ""},
-	{"keep_until", pgTime, "datetime(6)", "INTEGER", true, ""},
-	{"previous_until", pgTime, "datetime(6)", "INTEGER", true, ""},
-	{"format", "smallint", "smallint", "INTEGER", false, "0"},
-	{"pending", "boolean", "tinyint(1)", "INTEGER", false, "0"},
-	{"verifier", "bytea", "binary(32)", "BLOB", true, ""},
-	{"previous_verifier", "bytea", "binary(32)", "BLOB", true, ""},
-	{"user_id", pgText, "varbinary(255)", "TEXT", true, ""},
-	{"label", pgText, "varbinary(255)", "TEXT", true, ""},
-	{"ended_user", pgText, "varbinary(255)", "TEXT", true, ""},
-	{"ended_reason", pgText, "varbinary(255)", "TEXT", true, ""},
-	{"device_key", "bytea", "blob", "BLOB", true, ""},
-	{"extra", "text", "text", "TEXT", true, ""},
-	{"data", "json", "mediumtext", "TEXT", false, ""},
+// wanted returns the columns as the migrations make them.
+func (c *Conn) wanted() (columns []column) {
+	steps, _ := migrations.Steps(c.Dialect, c.Schema, c.Table) // the names have been checked
+	for _, line := range createColumn.FindAllStringSubmatch(steps[0].Up, -1) {
+		typ := c.sqlType(strings.Join(strings.Fields(line[2]), " "))
+		columns = append(columns, column{line[1], typ, line[3] != " NOT NULL", line[4] != "", line[4]})
+	}
+	return columns
 }
-
-const (
-	pgTime = "timestamp with time zone"
-	pgText = `text COLLATE "C"`
-)
 
 // presetValue is the default, which each product writes in its own way.
 func (c column) presetValue() string {
@@ -77,26 +54,20 @@ func developmentColumns(have []column) bool {
 }
 
 // checkColumns compares the columns with those that the migrations make.
-func checkColumns(ctx context.Context, c *Conn) (found []Finding, err error) {
+func checkColumns(c *Conn) (found []Finding) {
 	var have []column
-	err = c.each(ctx, c.ask.columns, func(scan func(...any) error) error {
-		var one column
-		err := scan(&one.name, &one.typ, &one.nullable, &one.hasDefault, &one.preset)
-		have = append(have, one)
-		return err
-	})
+	var one column
+	c.each(c.ask.columns, func() { have = append(have, one) }, &one.name, &one.typ, &one.nullable, &one.hasDefault, &one.preset)
 	switch {
-	case err != nil:
-		return nil, err
 	case len(have) == 0:
 		return failure(fmt.Sprintf("table %s is missing, or this user may not see it", c.TableName()),
-			"run "+c.Command("migrate up")+", or check --table and --schema, or grant the user what docs/operations.md lists", nil), nil
+			"run "+c.Command("migrate up")+", or check --table and --schema, or grant the user what docs/operations.md lists", nil)
 	case developmentColumns(have):
 		problem, advice := c.DevelopmentTable()
-		return failure(problem, advice, nil), nil
+		return failure(problem, advice, nil)
 	}
 	var missing []string
-	for _, want := range wantedColumns {
+	for _, want := range c.wanted() {
 		i := slices.IndexFunc(have, func(one column) bool { return one.name == want.name })
 		if i < 0 {
 			missing = append(missing, want.name)
@@ -126,51 +97,50 @@ func checkColumns(ctx context.Context, c *Conn) (found []Finding, err error) {
 	if found == nil {
 		found = append(found, ok(fmt.Sprintf("table %s has the right columns", c.TableName()), nil)...)
 	}
-	return found, nil
+	return found
 }
 
-func (c *Conn) compare(have column, want wantedColumn) []Finding {
-	typ := c.columnType(want)
+func (c *Conn) compare(have, want column) []Finding {
 	how := "change it to what " + c.Command("migrate print") + " shows, with ALTER TABLE"
 	if c.is == sqlite {
 		how = "make the table again, as " + c.Command("migrate print") + " shows it: SQLite can't change a column"
 	}
 	switch {
-	case have.typ != typ:
-		return failure(fmt.Sprintf("column %s is %s, and should be %s", have.name, have.typ, typ), how, have.typ)
+	case have.typ != want.typ:
+		return failure(fmt.Sprintf("column %s is %s, and should be %s", have.name, have.typ, want.typ), how, have.typ)
 	case !have.nullable && want.nullable:
 		return failure(fmt.Sprintf("column %s must allow NULL: rows may have no value there", have.name), how, have.name)
 	case have.nullable && !want.nullable:
 		return warning(fmt.Sprintf("column %s must not allow NULL: the store can't read such a row", have.name), how, have.name)
-	case want.preset != "" && !have.hasDefault:
-		return failure(fmt.Sprintf("column %s has no default, and should have %s: no session can be created", have.name, want.preset), how, have.name)
-	case want.preset != "" && have.presetValue() != want.preset:
-		return failure(fmt.Sprintf("column %s has the default %s, and should have %s", have.name, have.preset, want.preset), how, have.name)
+	case want.hasDefault && !have.hasDefault:
+		return failure(fmt.Sprintf("column %s has no default, and should have %s: no session can be created", have.name, want.presetValue()), how, have.name)
+	case want.hasDefault && have.presetValue() != want.presetValue():
+		return failure(fmt.Sprintf("column %s has the default %s, and should have %s", have.name, have.preset, want.presetValue()), how, have.name)
 	}
 	return nil
 }
 
 // checkSchema compares the recorded version with the one that this program knows.
-func checkSchema(ctx context.Context, c *Conn) ([]Finding, error) {
-	status, err := c.Migrator.Status(ctx)
+func checkSchema(c *Conn) []Finding {
+	status, err := c.Migrator.Status(c.ctx)
 	var found []Finding
 	switch {
 	case errors.Is(err, migrator.ErrDevelopment):
-		return nil, nil // the columns check reported it
+		return nil // the columns check reported it
 	case target.Denied(err):
 		found = note("schema: this user may not read the version, which an application does not need to",
 			c.grant("SELECT", "$VERSIONS")+", or run doctor as the role that migrates", nil)
 	case pgerr.Pooler(err):
 		found = note("schema: the version was not read: prepared statements do not work on this connection", "add default_query_exec_mode=exec to the database URL", nil)
-	case err != nil && ctx.Err() != nil:
-		return nil, err
+	case err != nil && c.ctx.Err() != nil:
+		c.err = err
 	case err != nil:
 		found = warning("schema: the table of versions can't be read: "+target.OneLine(target.Cause(err)),
 			"look at "+c.VersionTable()+"; "+c.Command("migrate force VERSION")+" rewrites it", nil)
 	case status.Dirty:
 		found = failure(fmt.Sprintf("schema: dirty, a step stopped half-way at version %d", status.Version), c.RepairAdvice(), status.Version)
 	case status.Version == 0 && c.has < theTable:
-		return nil, nil // the columns check reported that the table is missing
+		return nil // the columns check reported that the table is missing
 	case status.Version == 0:
 		found = warning(fmt.Sprintf("schema: no version is recorded, so table %s was made by other means", c.TableName()),
 			fmt.Sprintf("if the table is right, record it with %s", c.Command(fmt.Sprintf("migrate force %d", status.Latest))), 0)
@@ -183,5 +153,5 @@ func checkSchema(ctx context.Context, c *Conn) ([]Finding, error) {
 		found = failure(fmt.Sprintf("schema: %s pending, it is at version %d of %d", target.Plural(len(status.Pending), "step"), status.Version, status.Latest),
 			"run "+c.Command("migrate up"), status.Version)
 	}
-	return found, nil
+	return found
 }

@@ -16,14 +16,14 @@ import (
 
 // An engine is what the checks need to know of one kind of database.
 type engine struct {
-	is         engines
-	begin      string            // makes a transaction harmless
-	lead       []any             // arguments that the driver wants before those of a query
-	names      *strings.Replacer // fills in the names that queries contain, such as $TABLE
-	product    func(a, b string) product.Server
-	columnType func(wantedColumn) string
-	ask        queries
-	repair     repairs
+	is      engines
+	begin   string            // makes a transaction harmless
+	lead    []any             // arguments that the driver wants before those of a query
+	names   *strings.Replacer // fills in the names that queries contain, such as $TABLE
+	product func(a, b string) product.Server
+	sqlType func(string) string // a type in a migration, as the catalog has it
+	ask     queries
+	repair  repairs
 }
 
 // queries are what all engines are asked, in the words of each.
@@ -50,12 +50,15 @@ var dialects = map[migrations.Dialect]func(*target.Target) engine{
 	migrations.SQLite:     newSQLite,
 }
 
-// A Conn is what checks ask the database through.
+// A Conn is what checks ask the database through. A query that fails is remembered, and
+// those after it do nothing, so that a check need not look at errors.
 type Conn struct {
 	*target.Target
 	engine
-	has needs   // what the columns check found
-	tx  *sql.Tx // of the check that runs, begun with its first query
+	has needs           // what the columns check found
+	ctx context.Context // of the check that runs
+	tx  *sql.Tx         // begun with its first query
+	err error           // of its first query that failed
 }
 
 // Run runs all checks. A check that fails is a finding, like any other; an error means
@@ -106,22 +109,22 @@ func (c *Conn) run(ctx context.Context, check Check) ([]Finding, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	found, err := check.Run(ctx, c)
+	c.ctx, c.tx, c.err = ctx, nil, nil
+	found := check.Run(c)
 	if c.tx != nil {
 		_ = c.tx.Rollback() // it only read
-		c.tx = nil
 	}
 	var lost lostError
 	switch {
-	case err == nil:
-	case errors.As(err, &lost):
+	case c.err == nil:
+	case errors.As(c.err, &lost):
 		return nil, lost.error
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		found = append(found, note(fmt.Sprintf("%s was not checked: it took longer than %s", check.Name, c.Timeout), "give it more time with --timeout", nil)...)
-	case target.Denied(err):
-		found = append(found, note(fmt.Sprintf("%s was not checked: user %q lacks the privilege", check.Name, c.User), c.grant("SELECT", "$TABLE"), nil)...)
+		found = note(fmt.Sprintf("%s was not checked: it took longer than %s", check.Name, c.Timeout), "give it more time with --timeout", nil)
+	case target.Denied(c.err):
+		found = note(fmt.Sprintf("%s was not checked: user %q lacks the privilege", check.Name, c.User), c.grant("SELECT", "$TABLE"), nil)
 	default:
-		found = append(found, warning(fmt.Sprintf("%s could not be checked: %s", check.Name, target.OneLine(target.Cause(err))), "correct that, and run it again", nil)...)
+		found = warning(fmt.Sprintf("%s could not be checked: %s", check.Name, target.OneLine(target.Cause(c.err))), "correct that, and run it again", nil)
 	}
 	return named(check.Name, found), nil
 }
@@ -131,45 +134,45 @@ func (c *Conn) grant(privilege, on string) string {
 	return c.names.Replace(fmt.Sprintf("GRANT %s ON %s TO %s", privilege, on, c.Role))
 }
 
-// start begins a transaction in which nothing can be changed.
-func (c *Conn) start(ctx context.Context) error {
-	if c.tx != nil {
-		return nil
+// start begins a transaction in which nothing can be changed, and reports whether it can
+// be used.
+func (c *Conn) start() bool {
+	if c.tx != nil || c.err != nil {
+		return c.err == nil
 	}
-	tx, err := c.DB.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		if ctx.Err() != nil { // it had to wait too long
-			return err
-		}
-		return lostError{err}
+	c.tx, c.err = c.DB.BeginTx(c.ctx, &sql.TxOptions{ReadOnly: true})
+	switch {
+	case c.err == nil:
+		_, c.err = c.tx.ExecContext(c.ctx, c.begin)
+	case c.ctx.Err() == nil: // it did not just have to wait too long
+		c.err = lostError{c.err}
 	}
-	c.tx = tx
-	_, err = tx.ExecContext(ctx, c.begin)
-	return err
+	return c.err == nil
 }
 
 // get reads the one row of a query.
-func (c *Conn) get(ctx context.Context, query string, dest ...any) error {
-	if err := c.start(ctx); err != nil {
-		return err
+func (c *Conn) get(query string, dest ...any) {
+	if c.start() {
+		c.err = c.tx.QueryRowContext(c.ctx, c.names.Replace(query), c.lead...).Scan(dest...)
 	}
-	return c.tx.QueryRowContext(ctx, c.names.Replace(query), c.lead...).Scan(dest...)
 }
 
-// each calls row for each row of a query.
-func (c *Conn) each(ctx context.Context, query string, row func(scan func(...any) error) error) error {
-	if err := c.start(ctx); err != nil {
-		return err
+// each reads the rows of a query, and calls row after each.
+func (c *Conn) each(query string, row func(), dest ...any) {
+	if !c.start() {
+		return
 	}
-	rows, err := c.tx.QueryContext(ctx, c.names.Replace(query), c.lead...)
+	rows, err := c.tx.QueryContext(c.ctx, c.names.Replace(query), c.lead...)
 	if err != nil {
-		return err
+		c.err = err
+		return
 	}
 	defer rows.Close()
 	for rows.Next() {
-		if err := row(rows.Scan); err != nil {
-			return err
+		if c.err = rows.Scan(dest...); c.err != nil {
+			return
 		}
+		row()
 	}
-	return rows.Err()
+	c.err = rows.Err()
 }

@@ -1,11 +1,13 @@
 package doctor
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/sqlsessions/sessions/cmd/sessions/internal/target"
 	"github.com/sqlsessions/sessions/internal/product"
+	"github.com/sqlsessions/sessions/migrations"
 )
 
 // What no SQLite file can have.
@@ -67,6 +69,31 @@ func TestAmounts(t *testing.T) {
 	for n, want := range map[int64]string{0: "0.0 KiB", 1536: "1.5 KiB", 3 << 20: "3.0 MiB"} {
 		if got := size(n); got != want {
 			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+// The columns are read from the migrations: the same on each engine, and all of them.
+func TestWanted(t *testing.T) {
+	for dialect, last := range map[migrations.Dialect]string{
+		migrations.PostgreSQL: "json", migrations.MySQL: "mediumtext character set utf8mb4", migrations.SQLite: "TEXT",
+	} {
+		to := &target.Target{Options: target.Options{Table: "sessions"}}
+		to.Dialect = dialect
+		c := &Conn{Target: to, engine: dialects[dialect](to)}
+		var names []string
+		for _, one := range c.wanted() {
+			names = append(names, one.name)
+			if one.name == "data" && (one.nullable || one.hasDefault || one.typ != last) || one.name == "id" && one.nullable || one.name == "label" && !one.nullable {
+				t.Errorf("%s: %+v", dialect, one)
+			}
+			if one.hasDefault != (one.name == "format" || one.name == "pending") || one.presetValue() != "0" && one.hasDefault {
+				t.Errorf("%s: %+v", dialect, one)
+			}
+		}
+		if got := strings.Join(names, " "); got != "id version created_at absolute_expires_at expires_at reap_after authenticated_at ended_at keep_until "+
+			"previous_until format pending verifier previous_verifier user_id label ended_user ended_reason device_key extra data" {
+			t.Errorf("%s: %s", dialect, got)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"context"
 	"slices"
 	"strings"
 
@@ -35,16 +34,14 @@ const pgGrants = `SELECT quote_ident(n.nspname), has_schema_privilege(n.oid, 'US
 		has_any_column_privilege(c.oid, 'UPDATE')
 	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $OID`
 
-func postgresGrants(ctx context.Context, c *Conn) (found []Finding, err error) {
+func postgresGrants(c *Conn) (found []Finding) {
 	var schema, missing string
 	var usage, locks bool
-	if err := c.get(ctx, pgGrants, &schema, &usage, &missing, &locks); err != nil {
-		return nil, err
-	}
+	c.get(pgGrants, &schema, &usage, &missing, &locks)
 	if !usage {
 		found = append(found, failure("the user may not use schema "+schema+", so no statement works", c.grant("USAGE", "SCHEMA "+schema), "USAGE")...)
 	}
-	return append(found, c.granted(strings.FieldsFunc(missing, func(r rune) bool { return r == ',' }), locks)...), nil
+	return append(found, c.granted(strings.FieldsFunc(missing, func(r rune) bool { return r == ',' }), locks)...)
 }
 
 const pgWidth = `SELECT CASE WHEN r.rolsuper THEN 'is a superuser'
@@ -55,19 +52,17 @@ const pgWidth = `SELECT CASE WHEN r.rolsuper THEN 'is a superuser'
 		ELSE '' END, r.rolsuper
 	FROM pg_class c, pg_roles r WHERE c.oid = $OID AND r.rolname = current_user`
 
-func postgresWidth(ctx context.Context, c *Conn) ([]Finding, error) {
+func postgresWidth(c *Conn) []Finding {
 	var wide string
 	var super bool
-	err := c.get(ctx, pgWidth, &wide, &super)
+	c.get(pgWidth, &wide, &super)
 	switch {
-	case err != nil:
-		return nil, err
 	case super:
-		return warning("the user "+wide, wideAdvice, wide), nil
+		return warning("the user "+wide, wideAdvice, wide)
 	case wide != "":
-		return note("the user "+wide, wideAdvice, wide), nil
+		return note("the user "+wide, wideAdvice, wide)
 	}
-	return ok("the user may do no more than that", nil), nil
+	return ok("the user may do no more than that", nil)
 }
 
 // myExplain asks whether a statement may be run, without running it.
@@ -78,11 +73,11 @@ var myExplain = []struct{ privilege, statement string }{
 	{"DELETE", "EXPLAIN DELETE FROM $TABLE WHERE `id` = ''"},
 }
 
-func mysqlGrants(ctx context.Context, c *Conn) ([]Finding, error) {
+func mysqlGrants(c *Conn) []Finding {
 	var missing []string
 	for _, ask := range myExplain {
 		// Not in a read-only transaction, which refuses even to explain a change.
-		rows, err := c.DB.QueryContext(ctx, c.names.Replace(ask.statement))
+		rows, err := c.DB.QueryContext(c.ctx, c.names.Replace(ask.statement))
 		if err == nil {
 			err = rows.Err()
 			_ = rows.Close() // the plan is of no interest
@@ -92,12 +87,12 @@ func mysqlGrants(ctx context.Context, c *Conn) ([]Finding, error) {
 		case target.Denied(err):
 			missing = append(missing, ask.privilege)
 		case myerr.ReadOnly(err):
-			return note("grants were not checked: a read-only server does not tell", "connect to the primary, and run it again", nil), nil
+			return note("grants were not checked: a read-only server does not tell", "connect to the primary, and run it again", nil)
 		default:
-			return nil, err
+			c.err = err
 		}
 	}
-	return c.granted(missing, !slices.Contains(missing, "UPDATE")), nil
+	return c.granted(missing, !slices.Contains(missing, "UPDATE"))
 }
 
 // myWide returns privileges that change more than rows, and whether on all databases. The
@@ -108,25 +103,21 @@ const myWide = `SELECT privilege_type, everywhere FROM (
 		UNION SELECT privilege_type, 0 FROM information_schema.table_privileges WHERE grantee = $GRANTEE AND table_schema = $SCHEMA AND table_name = '$NAME'
 	) AS held WHERE privilege_type IN ('CREATE', 'DROP', 'ALTER', 'INDEX', 'TRIGGER', 'SUPER', 'FILE', 'CREATE USER') ORDER BY 2 DESC, 1`
 
-func mysqlWidth(ctx context.Context, c *Conn) ([]Finding, error) {
-	var wide []string
-	var everywhere bool
-	err := c.each(ctx, myWide, func(scan func(...any) error) error {
-		var privilege string
-		var all bool
-		err := scan(&privilege, &all)
-		if everywhere = everywhere || all; all || !everywhere {
-			wide = append(wide, privilege)
+func mysqlWidth(c *Conn) []Finding {
+	var privilege string
+	var global bool
+	var wide, everywhere []string
+	c.each(myWide, func() {
+		wide = append(wide, privilege)
+		if global {
+			everywhere = append(everywhere, privilege)
 		}
-		return err
-	})
+	}, &privilege, &global)
 	switch {
-	case err != nil:
-		return nil, err
-	case everywhere:
-		return warning("the user may do this with all databases: "+strings.Join(wide, ", "), wideAdvice, wide), nil
-	case len(wide) > 0:
-		return note("the user may do more than the store needs: "+strings.Join(wide, ", "), wideAdvice, wide), nil
+	case everywhere != nil:
+		return warning("the user may do this with all databases: "+strings.Join(everywhere, ", "), wideAdvice, everywhere)
+	case wide != nil:
+		return note("the user may do more than the store needs: "+strings.Join(wide, ", "), wideAdvice, wide)
 	}
-	return ok("the user may change no tables", nil), nil
+	return ok("the user may change no tables", nil)
 }

@@ -1,8 +1,8 @@
 package doctor
 
 import (
-	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -22,19 +22,6 @@ func (i index) begins(keys ...string) bool {
 	return i.used && len(i.keys) >= len(keys) && slices.Equal(i.keys[:len(keys)], keys)
 }
 
-// A wanted index is one that the statements need.
-type wantedIndex struct {
-	suffix, title string // of its name; of the step that makes it
-	keys          []string
-	without       string // what it is like without it
-}
-
-var wantedIndexes = []wantedIndex{
-	{"user_id_idx", "index sessions user", []string{"user_id", "id"}, "listing and ending the sessions of a user read the whole table"},
-	{"label_idx", "index sessions label", []string{"label", "id"}, "listing and ending the sessions with a label read the whole table"},
-	{"reap_after_idx", "index sessions reap", []string{"reap_after"}, "cleaning up reads the whole table"},
-}
-
 // moving are the columns that change with the traffic, which no index should contain, and when.
 var moving = []struct{ column, when string }{
 	{"expires_at", "each move of an expiry"},
@@ -43,20 +30,22 @@ var moving = []struct{ column, when string }{
 	{"verifier", "each new token"},
 }
 
+// without is what is slow without the index that begins with a column.
+var without = map[string]string{
+	"user_id":    "listing and ending the sessions of a user read the whole table",
+	"label":      "listing and ending the sessions with a label read the whole table",
+	"reap_after": "cleaning up reads the whole table",
+}
+
 // checkIndexes looks for indexes that the statements need, and for those that slow them.
-func checkIndexes(ctx context.Context, c *Conn) (found []Finding, err error) {
+func checkIndexes(c *Conn) (found []Finding) {
 	var have []index
-	err = c.each(ctx, c.ask.indexes, func(scan func(...any) error) error {
-		var i index
-		var keys, depends string
-		err := scan(&i.name, &i.unique, &i.used, &keys, &depends, &i.condition, &i.revive)
+	var i index
+	var keys, depends string
+	c.each(c.ask.indexes, func() {
 		i.keys, i.depends = strings.Split(keys, ","), strings.Split(depends, ",")
 		have = append(have, i)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
+	}, &i.name, &i.unique, &i.used, &keys, &depends, &i.condition, &i.revive)
 	for _, i := range have {
 		if !i.used {
 			found = append(found, warning(fmt.Sprintf("index %s is not in use: the database maintains it and never reads it", i.name), i.revival(), i.name)...)
@@ -67,11 +56,17 @@ func checkIndexes(ctx context.Context, c *Conn) (found []Finding, err error) {
 	}) {
 		found = append(found, failure("the primary key on id is missing: each request reads the whole table, and an ID could be used twice", c.names.Replace(c.repair.addPrimary), "id")...)
 	}
-	for _, want := range wantedIndexes {
+	steps, _ := migrations.Steps(c.Dialect, c.Schema, c.Table) // the names have been checked
+	for _, step := range steps {
+		parts := createIndex.FindStringSubmatch(step.Up)
+		if parts == nil {
+			continue
+		}
+		statement, name, keys := parts[0], parts[1], columnName.FindAllString(parts[2], -1)
 		if !slices.ContainsFunc(have, func(i index) bool {
-			return i.begins(want.keys...) && (i.condition == "" || len(want.keys) > 1 && strings.Contains(i.condition, want.keys[0]))
+			return i.begins(keys...) && (i.condition == "" || len(keys) > 1 && strings.Contains(i.condition, keys[0]))
 		}) {
-			found = append(found, c.missing(have, want)...)
+			found = append(found, c.missing(have, name, statement, without[keys[0]])...)
 		}
 	}
 	for _, i := range have {
@@ -85,7 +80,7 @@ func checkIndexes(ctx context.Context, c *Conn) (found []Finding, err error) {
 	if found == nil {
 		found = append(found, ok("the primary key and all indexes are there, and none that slows the store", len(have))...)
 	}
-	return found, nil
+	return found
 }
 
 // revival is how to put an index back in use.
@@ -96,17 +91,14 @@ func (i index) revival() string {
 	return "run " + i.revive
 }
 
+var (
+	createIndex = regexp.MustCompile("CREATE INDEX [`\"](\\w+)[`\"] ON \\S+ \\(([^)]*)\\)[^;]*")
+	columnName  = regexp.MustCompile(`\w+`)
+)
+
 // missing reports an index that a migration makes, with its statement.
-func (c *Conn) missing(have []index, want wantedIndex) []Finding {
-	name := c.Table + "_" + want.suffix
-	advice := "run what " + c.Command("migrate print") + " shows for it"
-	steps, _ := migrations.Steps(c.Dialect, c.Schema, c.Table) // the names have been checked
-	for _, step := range steps {
-		if _, statement, ok := strings.Cut(step.Up, "CREATE INDEX"); ok && step.Title == want.title {
-			advice = "run CREATE INDEX" + strings.TrimRight(statement, ";\n")
-		}
-	}
-	is := "missing"
+func (c *Conn) missing(have []index, name, statement, effect string) []Finding {
+	is, advice := "missing", "run "+strings.TrimSpace(statement)
 	if i := slices.IndexFunc(have, func(i index) bool { return i.name == name }); i >= 0 {
 		is = "not what the migration makes"
 		advice = c.names.Replace("run "+fmt.Sprintf(c.repair.dropIndex, name)) + ", and then " + advice
@@ -114,5 +106,5 @@ func (c *Conn) missing(have []index, want wantedIndex) []Finding {
 			advice = have[i].revival()
 		}
 	}
-	return warning(fmt.Sprintf("index %s is %s: %s", name, is, want.without), advice, name)
+	return warning(fmt.Sprintf("index %s is %s: %s", name, is, effect), advice, name)
 }

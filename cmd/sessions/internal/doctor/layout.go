@@ -1,9 +1,7 @@
 package doctor
 
 import (
-	"context"
 	"fmt"
-	"strings"
 
 	"github.com/sqlsessions/sessions/cmd/sessions/internal/target"
 )
@@ -17,12 +15,10 @@ const pgLayout = `SELECT coalesce(pg_get_partkeydef($OID), ''), count(*),
 	FROM pg_inherits i WHERE i.inhparent = $OID`
 
 // postgresLayout reports how a table is divided. There is nothing to say about one that is not.
-func postgresLayout(ctx context.Context, c *Conn) ([]Finding, error) {
+func postgresLayout(c *Conn) []Finding {
 	var key string
 	var below, bare int
-	if err := c.get(ctx, pgLayout, &key, &below, &bare); err != nil {
-		return nil, err
-	}
+	c.get(pgLayout, &key, &below, &bare)
 	var found []Finding
 	switch {
 	case key != "" && below == 0:
@@ -36,44 +32,30 @@ func postgresLayout(ctx context.Context, c *Conn) ([]Finding, error) {
 		found = note(fmt.Sprintf("the table has %s below it by inheritance: keys are not inherited, so an ID is not unique among them", target.Plural(below, "table")),
 			"use PARTITION BY HASH (id), which keeps it unique", below)
 	default:
-		return nil, nil
+		return nil
 	}
-	return found, nil
+	return found
 }
 
 // pgStorage looks where the rows are: a partitioned table has no storage of its own.
 const pgStorage = `SELECT CASE WHEN oid = $OID THEN '$TABLE' ELSE oid::regclass::text END, relpersistence = 'u',
-		'autovacuum_enabled=false' = ANY (reloptions) OR 'autovacuum_enabled=off' = ANY (reloptions)
+		coalesce(reloptions && '{autovacuum_enabled=false, autovacuum_enabled=off}', false)
 	FROM pg_class WHERE oid IN $TREE AND relkind = 'r' ORDER BY 1`
 
 // postgresStorage looks for tables that lose their rows in a crash, or grow without bound.
-func postgresStorage(ctx context.Context, c *Conn) ([]Finding, error) {
-	var unlogged, unswept []string
-	err := c.each(ctx, pgStorage, func(scan func(...any) error) error {
-		var table string
-		var lost, off *bool
-		if err := scan(&table, &lost, &off); err != nil {
-			return err
+func postgresStorage(c *Conn) (found []Finding) {
+	var table string
+	var unlogged, off bool
+	c.each(pgStorage, func() {
+		if unlogged {
+			found = append(found, warning(table+" is UNLOGGED: a crash of the server logs everybody out, and a standby has no sessions", "run ALTER TABLE "+table+" SET LOGGED", table)...)
 		}
-		if lost != nil && *lost {
-			unlogged = append(unlogged, table)
+		if off {
+			found = append(found, warning("autovacuum is off for "+table+", which grows with each update", "run ALTER TABLE "+table+" RESET (autovacuum_enabled)", table)...)
 		}
-		if off != nil && *off {
-			unswept = append(unswept, table)
-		}
-		return nil
-	})
-	var found []Finding
-	if len(unlogged) > 0 {
-		found = append(found, warning(strings.Join(unlogged, ", ")+": UNLOGGED, so a crash of the server logs everybody out, and a standby has no sessions",
-			fmt.Sprintf("run ALTER TABLE %s SET LOGGED", unlogged[0]), unlogged)...)
-	}
-	if len(unswept) > 0 {
-		found = append(found, warning(strings.Join(unswept, ", ")+": autovacuum is off, so it grows with each update",
-			fmt.Sprintf("run ALTER TABLE %s RESET (autovacuum_enabled)", unswept[0]), unswept)...)
-	}
+	}, &table, &unlogged, &off)
 	if found == nil {
-		found = append(found, ok("the table survives a crash, and autovacuum is on", nil)...)
+		return ok("the table survives a crash, and autovacuum is on", nil)
 	}
-	return found, err
+	return found
 }

@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -15,10 +14,10 @@ var myQueries = queries{
 	server:    `SELECT VERSION(), @@version_comment`,
 	clock:     `SELECT TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6))`,
 	isolation: `SHOW SESSION VARIABLES WHERE Variable_name IN ('transaction_isolation', 'tx_isolation')`, // MariaDB before 11.1 has the second
-	// MariaDB shows a width of integers, which means nothing. The collation of data has a
-	// check of its own, and that of extra does not matter.
+	// MariaDB shows a width of integers, which means nothing. No text is compared, so
+	// collations do not matter.
 	columns: `SELECT column_name, CONCAT(CASE WHEN column_type REGEXP '^(big|small)int[(]' THEN REGEXP_REPLACE(column_type, '[(][0-9]+[)]', '') ELSE column_type END,
-				CASE WHEN column_name IN ('data', 'extra') THEN '' ELSE COALESCE(CONCAT(' COLLATE ', collation_name), '') END),
+				COALESCE(CONCAT(' character set ', character_set_name), '')),
 			is_nullable = 'YES', column_default IS NOT NULL OR extra LIKE '%auto_increment%' OR extra LIKE '%generated%', COALESCE(column_default, '')
 		FROM information_schema.columns WHERE table_schema = $SCHEMA AND table_name = '$NAME' ORDER BY ordinal_position`,
 	// Executable comments, the first for MySQL, the second for MariaDB: an index that is not
@@ -46,10 +45,12 @@ func newMySQL(t *target.Target) engine {
 		// Executable comments again. The server goes on with a query whose client has gone.
 		begin: fmt.Sprintf("SET @sessions_doctor = 1 /*!50708 , SESSION max_execution_time = %d */ /*M!100101 , SESSION max_statement_time = %f */",
 			t.Timeout.Milliseconds(), t.Timeout.Seconds()),
-		names:      strings.NewReplacer("$TABLE", t.Quoted(t.Table), "$NAME", t.Table, "$SCHEMA", schema, "$VERSIONS", t.Quoted(t.VersionTable()), "$GRANTEE", "'"+strings.ReplaceAll(t.Role, "'", "''")+"'", "$FORMAT", strconv.Itoa(native.Format)),
-		product:    product.MySQL,
-		columnType: func(c wantedColumn) string { return c.mysql },
-		ask:        myQueries,
+		names:   strings.NewReplacer("$TABLE", t.Quoted(t.Table), "$NAME", t.Table, "$SCHEMA", schema, "$VERSIONS", t.Quoted(t.VersionTable()), "$GRANTEE", "'"+strings.ReplaceAll(t.Role, "'", "''")+"'", "$FORMAT", strconv.Itoa(native.Format)),
+		product: product.MySQL,
+		sqlType: func(typ string) string {
+			return strings.ToLower(strings.NewReplacer("BOOLEAN", "TINYINT(1)", " COLLATE utf8mb4_bin", "").Replace(typ))
+		},
+		ask: myQueries,
 		repair: repairs{
 			addPrimary: "run ALTER TABLE $TABLE ADD PRIMARY KEY (`id`)",
 			dropIndex:  "DROP INDEX `%s` ON $TABLE",
@@ -60,38 +61,31 @@ func newMySQL(t *target.Target) engine {
 
 // variables returns the connection's. One that the server does not have is left out:
 // MySQL and MariaDB have different ones.
-func (c *Conn) variables(ctx context.Context, names ...string) (map[string]string, error) {
+func (c *Conn) variables(names ...string) map[string]string {
 	have := map[string]string{}
-	err := c.each(ctx, "SHOW SESSION VARIABLES WHERE Variable_name IN ('"+strings.Join(names, "', '")+"')", func(scan func(...any) error) error {
-		var name, value string
-		err := scan(&name, &value)
-		have[name] = value
-		return err
-	})
-	return have, err
+	var name, value string
+	c.each("SHOW SESSION VARIABLES WHERE Variable_name IN ('"+strings.Join(names, "', '")+"')", func() { have[name] = value }, &name, &value)
+	return have
 }
 
-func mysqlPrimary(ctx context.Context, c *Conn) ([]Finding, error) {
+func mysqlPrimary(c *Conn) []Finding {
 	names := []string{"read_only", "super_read_only", "innodb_read_only", "transaction_read_only", "tx_read_only"}
-	have, err := c.variables(ctx, names...)
-	if err != nil {
-		return nil, err
-	}
+	have := c.variables(names...)
 	var why []string
 	for _, name := range names {
 		if value, there := have[name]; there && value != "OFF" {
 			why = append(why, name+" is "+value)
 		}
 	}
-	return writable(strings.Join(why, ", ")), nil
+	return writable(strings.Join(why, ", "))
 }
 
-func mysqlGalera(ctx context.Context, c *Conn) ([]Finding, error) {
-	have, err := c.variables(ctx, "wsrep_on", "wsrep_sync_wait")
-	if err != nil || have["wsrep_on"] != "ON" {
-		return nil, err
+func mysqlGalera(c *Conn) []Finding {
+	have := c.variables("wsrep_on", "wsrep_sync_wait")
+	if have["wsrep_on"] != "ON" {
+		return nil
 	}
-	return galera(have["wsrep_sync_wait"]), nil
+	return galera(have["wsrep_sync_wait"])
 }
 
 // galera judges wsrep_sync_wait, whose bits 1 and 2 are about reads and changes.
@@ -103,58 +97,37 @@ func galera(wait string) []Finding {
 	return ok("this is a node of a Galera cluster, and the connection waits for what was saved through others (wsrep_sync_wait="+wait+")", wait)
 }
 
-func mysqlMode(ctx context.Context, c *Conn) ([]Finding, error) {
-	have, err := c.variables(ctx, "sql_mode")
-	if err != nil {
-		return nil, err
+func mysqlMode(c *Conn) []Finding {
+	mode := c.variables("sql_mode")["sql_mode"]
+	if !strings.Contains(mode, "STRICT_TRANS_TABLES") && !strings.Contains(mode, "STRICT_ALL_TABLES") {
+		return warning(fmt.Sprintf("sql_mode %q is not strict: the server truncates what is too long instead of refusing it", mode), "add STRICT_TRANS_TABLES to sql_mode", mode)
 	}
-	if mode := have["sql_mode"]; !strings.Contains(mode, "STRICT_TRANS_TABLES") && !strings.Contains(mode, "STRICT_ALL_TABLES") {
-		return warning(fmt.Sprintf("sql_mode %q is not strict: the server truncates what is too long instead of refusing it", mode), "add STRICT_TRANS_TABLES to sql_mode", mode), nil
-	}
-	return ok("sql_mode is strict", nil), nil
+	return ok("sql_mode is strict", nil)
 }
 
 // mysqlPrepared is about proxies: the store keeps its statements prepared.
-func mysqlPrepared(ctx context.Context, c *Conn) ([]Finding, error) {
-	statement, err := c.DB.PrepareContext(ctx, c.ask.clock)
+func mysqlPrepared(c *Conn) []Finding {
+	statement, err := c.DB.PrepareContext(c.ctx, c.ask.clock)
 	if err == nil {
 		defer statement.Close()
 		var now int64
-		err = statement.QueryRowContext(ctx).Scan(&now)
+		err = statement.QueryRowContext(c.ctx).Scan(&now)
 	}
 	switch {
-	case err != nil && ctx.Err() != nil:
-		return nil, err
+	case err != nil && c.ctx.Err() != nil:
+		c.err = err
 	case err != nil:
 		return warning("prepared statements do not work on this connection: "+target.OneLine(target.Cause(err)),
-			"make sure that max_prepared_stmt_count allows about thirty on each connection, and that a proxy passes them on", false), nil
+			"make sure that max_prepared_stmt_count allows about thirty on each connection, and that a proxy passes them on", false)
 	}
-	return ok("prepared statements work", true), nil
+	return ok("prepared statements work", true)
 }
 
-func mysqlEngine(ctx context.Context, c *Conn) ([]Finding, error) {
+func mysqlEngine(c *Conn) []Finding {
 	var name string
-	if err := c.get(ctx, `SELECT COALESCE(engine, '') FROM information_schema.tables WHERE table_schema = $SCHEMA AND table_name = '$NAME'`, &name); err != nil {
-		return nil, err
-	}
+	c.get(`SELECT COALESCE(engine, '') FROM information_schema.tables WHERE table_schema = $SCHEMA AND table_name = '$NAME'`, &name)
 	if name != "InnoDB" {
-		return failure(fmt.Sprintf("the table is in %s, which has no transactions that survive a crash", name), c.names.Replace("run ALTER TABLE $TABLE ENGINE = InnoDB"), name), nil
+		return failure(fmt.Sprintf("the table is in %s, which has no transactions that survive a crash", name), c.names.Replace("run ALTER TABLE $TABLE ENGINE = InnoDB"), name)
 	}
-	return ok("the table is in InnoDB", name), nil
-}
-
-// mysqlCharset leaves the collation alone: the store compares no data.
-func mysqlCharset(ctx context.Context, c *Conn) ([]Finding, error) {
-	var charset string
-	if err := c.get(ctx, `SELECT COALESCE(MAX(character_set_name), '') FROM information_schema.columns WHERE table_schema = $SCHEMA AND table_name = '$NAME' AND column_name = 'data'`, &charset); err != nil {
-		return nil, err
-	}
-	switch charset {
-	case "": // it is missing or no text, which the columns check reported
-		return nil, nil
-	case "utf8mb4":
-		return ok("column data is in utf8mb4", charset), nil
-	}
-	return failure(fmt.Sprintf("column data is in %s: text that it can't represent is refused or lost", charset),
-		c.names.Replace("run ALTER TABLE $TABLE MODIFY `data` MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL"), charset), nil
+	return ok("the table is in InnoDB", name)
 }

@@ -1,8 +1,6 @@
 package doctor
 
 import (
-	"context"
-	"database/sql"
 	"fmt"
 	"strconv"
 	"strings"
@@ -57,11 +55,11 @@ func newPostgres(t *target.Target) engine {
 		// The server's own limit: it goes on with a query whose client has gone.
 		begin: fmt.Sprintf("SET LOCAL statement_timeout = %d", t.Timeout.Milliseconds()),
 		// Leaves no prepared statement behind, which a pooler might hand to another client.
-		lead:       []any{pgx.QueryExecModeExec},
-		names:      strings.NewReplacer("$TABLE", t.Quoted(t.Table), "$OID", oid, "$TREE", tree, "$VERSIONS", t.Quoted(t.VersionTable()), "$FORMAT", strconv.Itoa(native.Format)),
-		product:    product.PostgreSQL,
-		columnType: func(c wantedColumn) string { return c.postgres },
-		ask:        pgQueries,
+		lead:    []any{pgx.QueryExecModeExec},
+		names:   strings.NewReplacer("$TABLE", t.Quoted(t.Table), "$OID", oid, "$TREE", tree, "$VERSIONS", t.Quoted(t.VersionTable()), "$FORMAT", strconv.Itoa(native.Format)),
+		product: product.PostgreSQL,
+		sqlType: strings.NewReplacer("timestamptz", "timestamp with time zone").Replace,
+		ask:     pgQueries,
 		repair: repairs{
 			addPrimary: `run ALTER TABLE $TABLE ADD PRIMARY KEY ("id"); a table that is partitioned by another column has to be made again, partitioned by id alone, as in PARTITION BY HASH (id)`,
 			dropIndex:  "DROP INDEX " + inSchema + `"%s"`,
@@ -70,12 +68,10 @@ func newPostgres(t *target.Target) engine {
 	}
 }
 
-func postgresPrimary(ctx context.Context, c *Conn) ([]Finding, error) {
+func postgresPrimary(c *Conn) []Finding {
 	var standby, readOnly bool
 	// Not transaction_read_only: the transaction of the check is read-only.
-	if err := c.get(ctx, `SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')::bool`, &standby, &readOnly); err != nil {
-		return nil, err
-	}
+	c.get(`SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')::bool`, &standby, &readOnly)
 	why := ""
 	switch {
 	case standby:
@@ -83,52 +79,35 @@ func postgresPrimary(ctx context.Context, c *Conn) ([]Finding, error) {
 	case readOnly:
 		why = "default_transaction_read_only is on, for the server, the database or the user"
 	}
-	return writable(why), nil
+	return writable(why)
 }
-
-const (
-	pgBackend = `SELECT pg_backend_pid()`
-	pgEcho    = `SELECT $1::int` // with an argument: the driver may prepare no others
-)
 
 // postgresPooler finds out whether statements work as the application sends them. A pooler
 // may move a connection to another backend between transactions: while a second
 // connection holds the backend that served the first, the next statement of the first
 // runs elsewhere, and fails if it was prepared and the pooler does not know that.
-func postgresPooler(ctx context.Context, c *Conn) ([]Finding, error) {
-	first, err := c.DB.Conn(ctx)
+func postgresPooler(c *Conn) []Finding {
+	first, err := c.DB.Conn(c.ctx)
 	if err != nil {
-		return nil, err
+		c.err = err
+		return nil
 	}
 	defer first.Close()
-	second, err := c.DB.Conn(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer second.Close()
 	send := func() error { // as an application with this URL does; the program itself does not
 		var one int
-		return first.QueryRowContext(ctx, pgEcho, c.ExecMode, 1).Scan(&one)
+		return first.QueryRowContext(c.ctx, `SELECT $1::int`, c.ExecMode, 1).Scan(&one) // without an argument the driver might not prepare it
 	}
-	wrong := send()
-	tx, err := second.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = tx.Rollback() }()
-	var held int
-	if err := tx.QueryRowContext(ctx, pgBackend, pgx.QueryExecModeExec).Scan(&held); err != nil {
-		return nil, err
-	}
-	if wrong == nil {
-		wrong = send()
+	err = send()
+	c.get(`SELECT pg_backend_pid()`, new(int)) // on a second connection, which holds its backend until the check ends
+	if err == nil {
+		err = send()
 	}
 	switch {
-	case wrong != nil && ctx.Err() != nil:
-		return nil, wrong
-	case wrong != nil:
-		return warning("prepared statements do not work on this connection, because a pooler shares it: "+target.OneLine(target.Cause(wrong)),
-			"add default_query_exec_mode=exec to the database URL of the application, or let the pooler support prepared statements (max_prepared_statements of PgBouncer 1.21 and newer)", false), nil
+	case err != nil && c.ctx.Err() != nil:
+		c.err = err
+	case err != nil:
+		return warning("prepared statements do not work on this connection, because a pooler shares it: "+target.OneLine(target.Cause(err)),
+			"add default_query_exec_mode=exec to the database URL of the application, or let the pooler support prepared statements (max_prepared_statements of PgBouncer 1.21 and newer)", false)
 	}
-	return ok("statements work in the way that the database URL has them sent", true), nil
+	return ok("statements work in the way that the database URL has them sent", true)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/sqlsessions/sessions/cmd/sessions/internal/target"
@@ -77,13 +78,7 @@ func (r *Report) add(found []Finding) {
 
 // WithoutOK leaves out what is as it should be.
 func (r *Report) WithoutOK() {
-	shown := []Finding{}
-	for _, f := range r.Findings {
-		if f.Status != OK {
-			shown = append(shown, f)
-		}
-	}
-	r.Findings = shown
+	r.Findings = slices.DeleteFunc(r.Findings, func(f Finding) bool { return f.Status == OK })
 }
 
 // Text prints the report for people.

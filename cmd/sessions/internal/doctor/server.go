@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -10,11 +9,9 @@ import (
 )
 
 // checkServer reports whether the store's statements work on this server.
-func checkServer(ctx context.Context, c *Conn) ([]Finding, error) {
+func checkServer(c *Conn) []Finding {
 	var a, b string
-	if err := c.get(ctx, c.ask.server, &a, &b); err != nil {
-		return nil, err
-	}
+	c.get(c.ask.server, &a, &b)
 	server := c.product(a, b)
 	if c.is == mysql && !server.Foreign() {
 		c.Name = server.Name // which the URL does not say: MySQL or MariaDB
@@ -23,7 +20,7 @@ func checkServer(ctx context.Context, c *Conn) ([]Finding, error) {
 	if c.is == sqlite {
 		found[0].Text += " (in this program; your application has its own)"
 	}
-	return found, nil
+	return found
 }
 
 func supported(server product.Server) []Finding {
@@ -46,19 +43,17 @@ func writable(why string) []Finding {
 }
 
 // checkClock compares the server's clock with this machine's.
-func checkClock(ctx context.Context, c *Conn) ([]Finding, error) {
+func checkClock(c *Conn) []Finding {
 	var skew, trip time.Duration
 	for i := range 4 { // the fastest answer is the most accurate; the first also connects
 		var micros int64
 		before := time.Now()
-		if err := c.get(ctx, c.ask.clock, &micros); err != nil {
-			return nil, err
-		}
+		c.get(c.ask.clock, &micros)
 		if took := time.Since(before); i == 1 || took < trip {
 			trip, skew = took, time.UnixMicro(micros).Sub(before.Add(took/2))
 		}
 	}
-	return skewed(skew), nil
+	return skewed(skew)
 }
 
 // skewed judges by how much the server's clock is ahead.
@@ -81,12 +76,10 @@ func skewed(skew time.Duration) []Finding {
 
 // checkIsolation checks the isolation level of statements outside a transaction, as all
 // of the store's are.
-func checkIsolation(ctx context.Context, c *Conn) ([]Finding, error) {
+func checkIsolation(c *Conn) []Finding {
 	var name, level string
-	if err := c.get(ctx, c.ask.isolation, &name, &level); err != nil {
-		return nil, err
-	}
-	return isolated(c.is, level), nil
+	c.get(c.ask.isolation, &name, &level)
+	return isolated(c.is, level)
 }
 
 // usualLevels are the isolation levels that the store is made for, the server's default first.

@@ -1,8 +1,6 @@
 package doctor
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -31,12 +29,12 @@ var sqliteQueries = queries{
 
 func newSQLite(t *target.Target) engine {
 	return engine{
-		is:         sqlite,
-		begin:      "PRAGMA query_only = 1",
-		names:      strings.NewReplacer("$TABLE", t.Quoted(t.Table), "$NAME", t.Table, "$VERSIONS", t.Quoted(t.VersionTable()), "$FORMAT", strconv.Itoa(native.Format)),
-		product:    func(version, _ string) product.Server { return product.SQLite(version) },
-		columnType: func(c wantedColumn) string { return c.sqlite },
-		ask:        sqliteQueries,
+		is:      sqlite,
+		begin:   "PRAGMA query_only = 1",
+		names:   strings.NewReplacer("$TABLE", t.Quoted(t.Table), "$NAME", t.Table, "$VERSIONS", t.Quoted(t.VersionTable()), "$FORMAT", strconv.Itoa(native.Format)),
+		product: func(version, _ string) product.Server { return product.SQLite(version) },
+		sqlType: func(typ string) string { return typ },
+		ask:     sqliteQueries,
 		repair: repairs{
 			addPrimary: `run CREATE UNIQUE INDEX "` + t.Table + `_id_key" ON $TABLE ("id")`,
 			dropIndex:  `DROP INDEX "%s"`,
@@ -46,37 +44,30 @@ func newSQLite(t *target.Target) engine {
 }
 
 // sqlitePrimary asks the driver: no statement tells whether the file is read-only.
-func sqlitePrimary(ctx context.Context, c *Conn) ([]Finding, error) {
-	conn, err := c.DB.Conn(ctx)
+func sqlitePrimary(c *Conn) []Finding {
+	conn, err := c.DB.Conn(c.ctx)
 	if err != nil {
-		return nil, err
+		c.err = err
+		return nil
 	}
 	defer conn.Close()
-	found := ok("the file is writable", true)
-	err = conn.Raw(func(driver any) error {
-		is, can := driver.(interface {
-			IsReadOnly(schema string) (bool, error)
-		})
-		if !can {
-			return errors.New("the driver does not tell whether the file is read-only")
-		}
-		readOnly, err := is.IsReadOnly("main")
-		if readOnly {
-			found = failure("the file is read-only for this user", "let the application's user write to the file and its folder, and run doctor as that user", false)
-		}
+	var readOnly bool
+	c.err = conn.Raw(func(driver any) error {
+		readOnly, err = driver.(interface{ IsReadOnly(string) (bool, error) }).IsReadOnly("main")
 		return err
 	})
-	return found, err
+	if readOnly {
+		return failure("the file is read-only for this user", "let the application's user write to the file and its folder, and run doctor as that user", false)
+	}
+	return ok("the file is writable", true)
 }
 
-func sqliteJournal(ctx context.Context, c *Conn) ([]Finding, error) {
+func sqliteJournal(c *Conn) []Finding {
 	var mode string
-	if err := c.get(ctx, "PRAGMA journal_mode", &mode); err != nil {
-		return nil, err
-	}
+	c.get("PRAGMA journal_mode", &mode)
 	if mode != "wal" {
 		return warning(fmt.Sprintf("journal mode %s: readers and writers wait for each other", mode),
-			"open it with _pragma=journal_mode(WAL), or run PRAGMA journal_mode = WAL once; the file keeps it", mode), nil
+			"open it with _pragma=journal_mode(WAL), or run PRAGMA journal_mode = WAL once; the file keeps it", mode)
 	}
-	return ok("journal mode wal", mode), nil
+	return ok("journal mode wal", mode)
 }
