@@ -45,7 +45,7 @@ Any number of machines may clean up the same table; they share the work.`,
 		Args: cobra.NoArgs,
 		// Before the database is opened.
 		PreRunE: func(cmd *cobra.Command, _ []string) error { return c.check(cmd) },
-		RunE: a.on(target.Job{Need: target.CleanUp}, nil, func(ctx context.Context, cmd *cobra.Command, t *target.Target, _ []string) error {
+		RunE: a.on(target.Job{Need: target.CleanUp}, nil, func(ctx context.Context, cmd *cobra.Command, t *target.Target) error {
 			if err := a.checkVersion(ctx, t); err != nil {
 				return err
 			}

@@ -30,7 +30,7 @@ and findings, each with check, status (ok, note, warning or error), text, advice
   sessions doctor --schema auth --table web_sessions
   sessions doctor --json --timeout 5s`,
 		Args: cobra.NoArgs,
-		RunE: a.on(target.Job{}, nil, func(ctx context.Context, cmd *cobra.Command, t *target.Target, _ []string) error {
+		RunE: a.on(target.Job{}, nil, func(ctx context.Context, cmd *cobra.Command, t *target.Target) error {
 			report, err := doctor.Run(ctx, t)
 			if err != nil {
 				return err

@@ -15,12 +15,12 @@ import (
 
 // A diagnosis is what doctor --json prints.
 type diagnosis struct {
-	Database string    `json:"database"`
-	At       string    `json:"at"`
-	Table    string    `json:"table"`
-	Errors   int       `json:"errors"`
-	Warnings int       `json:"warnings"`
-	Notes    int       `json:"notes"`
+	Database string           `json:"database"`
+	At       string           `json:"at"`
+	Table    string           `json:"table"`
+	Errors   int              `json:"errors"`
+	Warnings int              `json:"warnings"`
+	Notes    int              `json:"notes"`
 	Findings []doctor.Finding `json:"findings"`
 }
 

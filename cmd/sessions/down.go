@@ -18,6 +18,7 @@ import (
 
 func newDown(a *app) *cobra.Command {
 	var yes bool
+	n := 1
 	down := &cobra.Command{
 		Use:   "down [N]",
 		Short: "Revert the last step, or the last N",
@@ -28,34 +29,25 @@ out. That needs --yes, or a "yes" typed on a terminal.`,
 		Example: `  sessions migrate down
   sessions migrate down 4 --yes`,
 		Args: func(_ *cobra.Command, args []string) error {
-			_, err := stepsDown(args)
-			return err
+			if len(args) > 1 {
+				return usagef("down takes one number of steps, not %d arguments", len(args))
+			}
+			if len(args) == 1 {
+				steps, err := number(args[0])
+				if err != nil || steps == 0 {
+					return usagef("%q is not a number of steps of 1 or more", args[0])
+				}
+				n = int(steps)
+			}
+			return nil
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: a.on(target.Job{Need: target.Migrate}, nil, func(ctx context.Context, cmd *cobra.Command, t *target.Target, args []string) error {
-			n, err := stepsDown(args)
-			if err != nil {
-				return err
-			}
+		RunE: a.on(target.Job{Need: target.Migrate}, nil, func(ctx context.Context, cmd *cobra.Command, t *target.Target) error {
 			return a.down(ctx, cmd, t, n, yes)
 		}),
 	}
 	down.Flags().BoolVar(&yes, "yes", false, "drop the table without asking")
 	return down
-}
-
-func stepsDown(args []string) (int, error) {
-	if len(args) == 0 {
-		return 1, nil
-	}
-	if len(args) > 1 {
-		return 0, usagef("down takes one number of steps, not %d arguments", len(args))
-	}
-	n, err := number(args[0])
-	if err != nil || n == 0 {
-		return 0, usagef("%q is not a number of steps of 1 or more", args[0])
-	}
-	return int(n), nil
 }
 
 func (a *app) down(ctx context.Context, cmd *cobra.Command, t *target.Target, n int, yes bool) error {

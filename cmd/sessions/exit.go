@@ -29,12 +29,7 @@ type exitError struct {
 	err  error
 }
 
-func (e *exitError) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("exit code %d", e.code)
-	}
-	return e.err.Error()
-}
+func (e *exitError) Error() string { return fmt.Sprintf("exit code %d: %v", e.code, e.err) }
 
 func (e *exitError) Unwrap() error { return e.err }
 
@@ -46,54 +41,38 @@ func exitWith(code int) error {
 	return &exitError{code: code}
 }
 
-// usagef returns a mistake on the command line, for which the help is a cure. All errors
-// that wrap sessions.ErrInvalid are such, because the only options are flags, and so are
-// cobra's own: see asFailure.
+// usagef returns a mistake on the command line. So is every error that wraps
+// sessions.ErrInvalid, because the only options are flags.
 func usagef(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", sessions.ErrInvalid, fmt.Errorf(format, args...))
 }
 
-// runner is what a command does; args have been checked.
-type runner func(ctx context.Context, cmd *cobra.Command, args []string) error
-
-// asFailure gives the errors of run an exit code, so that report can tell them from a
-// mistake on the command line that cobra found.
-func asFailure(run runner) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, args []string) error {
-		ctx := cmd.Context()
-		err := run(ctx, cmd, args)
-		var exit *exitError
-		var by interrupted
-		switch {
-		case err == nil, errors.As(err, &exit), errors.Is(err, sessions.ErrInvalid):
-			return err
-		case errors.As(context.Cause(ctx), &by):
-			return &exitError{by.exitCode(), by}
-		}
-		return &exitError{exitFailure, err}
-	}
-}
-
 // report prints the error in one line, and for a mistake on the command line how it is
-// used, and returns the exit code.
-func report(w io.Writer, cmd *cobra.Command, err error) int {
-	if err == nil {
-		return 0
-	}
+// used, and returns the exit code. If the command has not begun, cobra found a mistake.
+func report(w io.Writer, cmd *cobra.Command, begun bool, err error) int {
 	var exit *exitError
-	if errors.As(err, &exit) {
-		if exit.err != nil {
-			fmt.Fprintln(w, "sessions: "+target.OneLine(exit.err))
+	var by interrupted
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+	case !begun, errors.Is(err, sessions.ErrInvalid):
+		fmt.Fprintln(w, "sessions: "+withoutURLs(target.OneLine(err)))
+		usage := cmd.UseLine()
+		if cmd.HasAvailableSubCommands() {
+			usage = cmd.CommandPath() + " COMMAND [flags]"
 		}
-		return exit.code
+		fmt.Fprintf(w, "usage: %s\nMore: %s --help\n", usage, cmd.CommandPath())
+		return exitUsage
+	case errors.As(context.Cause(cmd.Context()), &by):
+		exit = &exitError{by.exitCode(), by}
+	default:
+		exit = &exitError{exitFailure, err}
 	}
-	fmt.Fprintln(w, "sessions: "+withoutURLs(target.OneLine(err)))
-	usage := cmd.UseLine()
-	if cmd.HasAvailableSubCommands() {
-		usage = cmd.CommandPath() + " COMMAND [flags]"
+	if exit.err != nil {
+		fmt.Fprintln(w, "sessions: "+target.OneLine(exit.err))
 	}
-	fmt.Fprintf(w, "usage: %s\nMore: %s --help\n", usage, cmd.CommandPath())
-	return exitUsage
+	return exit.code
 }
 
 // urlLike matches what may be a database URL, or the DSN of a driver.

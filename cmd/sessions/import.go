@@ -62,7 +62,7 @@ says which, by a name that is not secret, and why.`,
 			}
 			return nil
 		},
-		RunE: a.on(target.Job{}, nil, func(ctx context.Context, cmd *cobra.Command, to *target.Target, _ []string) error {
+		RunE: a.on(target.Job{}, nil, func(ctx context.Context, cmd *cobra.Command, to *target.Target) error {
 			return s.run(ctx, to, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		}),
 	}
@@ -98,7 +98,7 @@ func (s *source) run(ctx context.Context, to *target.Target, out, errOut io.Writ
 	if err != nil {
 		return from.Explain(err)
 	}
-	show := &progress{}
+	show := newSilent()
 	switch {
 	case s.quiet:
 	case isTerminal(errOut):

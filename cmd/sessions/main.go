@@ -12,23 +12,19 @@ import (
 
 func main() {
 	ctx, stop := untilSignal(context.Background())
-	command, err := newRoot().ExecuteContextC(ctx)
+	a := &app{}
+	command, err := newRoot(a).ExecuteContextC(ctx)
 	stop()
-	os.Exit(report(os.Stderr, command, err))
+	os.Exit(report(os.Stderr, command, a.begun, err))
 }
 
 // interrupted is the cause of a context that a signal ended.
-type interrupted struct{ signal os.Signal }
+type interrupted struct{ signal syscall.Signal }
 
 func (i interrupted) Error() string { return fmt.Sprintf("stopped by a signal (%v)", i.signal) }
 
 // exitCode is what a shell reports for a program that the signal killed.
-func (i interrupted) exitCode() int {
-	if number, ok := i.signal.(syscall.Signal); ok {
-		return 128 + int(number)
-	}
-	return exitFailure
-}
+func (i interrupted) exitCode() int { return 128 + int(i.signal) }
 
 // untilSignal returns a context that ends with the first SIGINT or SIGTERM. A second
 // signal kills the program.
@@ -40,7 +36,7 @@ func untilSignal(parent context.Context) (context.Context, func()) {
 		select {
 		case got := <-signals:
 			signal.Stop(signals)
-			cancel(interrupted{got})
+			cancel(interrupted{got.(syscall.Signal)}) // on all systems
 		case <-ctx.Done():
 		}
 	}()

@@ -50,7 +50,7 @@ everything as it was.`,
   sessions migrate up --schema auth --table web_sessions
   DATABASE_URL=sqlite:app.db sessions migrate up`,
 		Args: cobra.NoArgs,
-		RunE: a.on(target.Job{Create: true, Need: target.Migrate}, a.limitIfSet, func(ctx context.Context, cmd *cobra.Command, t *target.Target, _ []string) error {
+		RunE: a.on(target.Job{Create: true, Need: target.Migrate}, a.limitIfSet, func(ctx context.Context, cmd *cobra.Command, t *target.Target) error {
 			ran, err := t.Migrator.Up(ctx)
 			if err != nil {
 				return migrationFailed(t, err)
@@ -90,7 +90,7 @@ func newMigrateVersion(a *app) *cobra.Command {
 step that ran, or 0 if none did.`,
 		Example: "  sessions migrate version",
 		Args:    cobra.NoArgs,
-		RunE: a.on(target.Job{}, a.limit, func(ctx context.Context, cmd *cobra.Command, t *target.Target, _ []string) error {
+		RunE: a.on(target.Job{}, a.limit, func(ctx context.Context, cmd *cobra.Command, t *target.Target) error {
 			status, err := t.Migrator.Status(ctx)
 			if err != nil {
 				return t.Explain(err)
@@ -105,6 +105,7 @@ step that ran, or 0 if none did.`,
 }
 
 func newForce(a *app) *cobra.Command {
+	var version uint
 	return &cobra.Command{
 		Use:   "force VERSION",
 		Short: "Record a version without running anything",
@@ -114,19 +115,15 @@ no confirmation.
 Use it after a step stopped half-way, once the table has been corrected by hand,
 and for a table that was made by other means, such as the output of migrate print.`,
 		Example: `  sessions migrate force 4`,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(_ *cobra.Command, args []string) (err error) {
 			if len(args) != 1 {
 				return usagef("force needs the version that the database is at, as in `sessions migrate force 4`")
 			}
-			_, err := number(args[0])
+			version, err = number(args[0])
 			return err
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: a.on(target.Job{Need: target.Migrate}, a.limit, func(ctx context.Context, cmd *cobra.Command, t *target.Target, args []string) error {
-			version, err := number(args[0])
-			if err != nil {
-				return err
-			}
+		RunE: a.on(target.Job{Need: target.Migrate}, a.limit, func(ctx context.Context, cmd *cobra.Command, t *target.Target) error {
 			before, err := t.Migrator.Status(ctx)
 			if err != nil {
 				return t.Explain(err)

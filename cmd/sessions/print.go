@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -26,7 +25,7 @@ database: the dialect is --dialect, or that of the database URL.`,
   sessions migrate print --dialect mysql --table web_sessions
   sessions migrate print --dialect sqlite --down`,
 		Args: cobra.NoArgs,
-		RunE: asFailure(func(_ context.Context, cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			of := migrations.Dialect(dialect)
 			if dialect == "" {
 				if a.DatabaseURL() == "" {
@@ -48,7 +47,7 @@ database: the dialect is --dialect, or that of the database URL.`,
 				return err
 			}
 			return a.print(cmd.OutOrStdout(), steps, down)
-		}),
+		},
 	}
 	show.Flags().StringVar(&dialect, "dialect", "", "`name` of the dialect: "+strings.Join(names, ", "))
 	show.Flags().BoolVar(&down, "down", false, "print the SQL that reverts the steps, last step first")

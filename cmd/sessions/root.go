@@ -18,10 +18,10 @@ import (
 type app struct {
 	target.Options
 	quiet bool
+	begun bool // the command line is right
 }
 
-func newRoot() *cobra.Command {
-	a := &app{}
+func newRoot(a *app) *cobra.Command {
 	version, _ := build()
 	root := &cobra.Command{ //nolint:gosec // the passwords in it are examples
 		Use:   "sessions",
@@ -50,7 +50,7 @@ Results go to standard output, everything else to standard error.`,
 		Version:       version,
 		Args:          onlySubcommands,
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
-			a.TimeoutSet = cmd.Flags().Changed("timeout")
+			a.begun, a.TimeoutSet = true, cmd.Flags().Changed("timeout")
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -103,9 +103,10 @@ func onlySubcommands(cmd *cobra.Command, args []string) error {
 // on opens the database for a command, runs it, and closes the database. The limit, which
 // may be nil, is for all of that.
 func (a *app) on(job target.Job, limit func(context.Context) (context.Context, context.CancelFunc),
-	run func(ctx context.Context, cmd *cobra.Command, t *target.Target, args []string) error,
+	run func(ctx context.Context, cmd *cobra.Command, t *target.Target) error,
 ) func(*cobra.Command, []string) error {
-	return asFailure(func(ctx context.Context, cmd *cobra.Command, args []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		ctx := cmd.Context()
 		if limit != nil {
 			var cancel context.CancelFunc
 			ctx, cancel = limit(ctx)
@@ -123,8 +124,8 @@ func (a *app) on(job target.Job, limit func(context.Context) (context.Context, c
 			return err
 		}
 		defer t.DB.Close()
-		return run(ctx, cmd, t, args)
-	})
+		return run(ctx, cmd, t)
+	}
 }
 
 // limit bounds a command that is fast unless something is wrong.

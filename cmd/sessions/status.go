@@ -23,7 +23,7 @@ Exit codes: 0 up to date; 1 failed; 3 steps are pending; 4 a step stopped half-w
 		Example: `  sessions migrate status
   sessions migrate status || sessions migrate up`,
 		Args: cobra.NoArgs,
-		RunE: a.on(target.Job{}, a.limit, func(ctx context.Context, cmd *cobra.Command, t *target.Target, _ []string) error {
+		RunE: a.on(target.Job{}, a.limit, func(ctx context.Context, cmd *cobra.Command, t *target.Target) error {
 			status, err := t.Migrator.Status(ctx)
 			if err != nil {
 				return t.Explain(err)

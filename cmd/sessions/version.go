@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -20,7 +19,7 @@ with, and the newest schema version it knows. For the version that a database is
 at, see sessions migrate version.`,
 		Example: "  sessions version",
 		Args:    cobra.NoArgs,
-		RunE: asFailure(func(_ context.Context, cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			steps, err := migrations.Steps(migrations.PostgreSQL, "", "") // all dialects have the same versions
 			if err != nil {
 				return err
@@ -29,7 +28,7 @@ at, see sessions migrate version.`,
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "version   %s\nrevision  %s\ngo        %s %s/%s\nschema    %d\n",
 				version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH, len(steps))
 			return err
-		}),
+		},
 	}
 }
 

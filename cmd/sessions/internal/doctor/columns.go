@@ -44,17 +44,9 @@ func (c column) presetValue() string {
 	return text
 }
 
-// developmentColumns reports whether a development version from before the first release
-// made the table. It found a row by the hash of the cookie's secret.
-func developmentColumns(have []column) bool {
-	is := func(name string) bool {
-		return slices.ContainsFunc(have, func(c column) bool { return c.name == name })
-	}
-	return is("key") && is("handle") && is("reap_after") && !is("id")
-}
-
 // checkColumns compares the columns with those that the migrations make.
 func checkColumns(c *Conn) (found []Finding) {
+	_, err := c.Migrator.Status(c.ctx)
 	var have []column
 	var one column
 	c.each(c.ask.columns, func() { have = append(have, one) }, &one.name, &one.typ, &one.nullable, &one.hasDefault, &one.preset)
@@ -62,7 +54,7 @@ func checkColumns(c *Conn) (found []Finding) {
 	case len(have) == 0:
 		return failure(fmt.Sprintf("table %s is missing, or this user may not see it", c.TableName()),
 			"run "+c.Command("migrate up")+", or check --table and --schema, or grant the user what docs/operations.md lists", nil)
-	case developmentColumns(have):
+	case errors.Is(err, migrator.ErrDevelopment):
 		problem, advice := c.DevelopmentTable()
 		return failure(problem, advice, nil)
 	}

@@ -23,7 +23,10 @@ type engine struct {
 	product func(a, b string) product.Server
 	sqlType func(string) string // a type in a migration, as the catalog has it
 	ask     queries
-	repair  repairs
+	// Advice:
+	addPrimary string // where the primary key is missing
+	dropIndex  string // with a place for the name
+	indexCost  string // of an index on what changes with each request
 }
 
 // queries are what all engines are asked, in the words of each.
@@ -35,13 +38,6 @@ type queries struct {
 	indexes   string // name, unique, in use, key columns, all columns it depends on, condition, how to put it back in use
 	due       string // rows that a reaper should have deleted up to countLimit, age of the oldest in ms
 	newest    string // of the newest rows by ID: how many, live, live in a later format, largest data, data over 1 MiB
-}
-
-// repairs are pieces of advice.
-type repairs struct {
-	addPrimary string // where the primary key is missing
-	dropIndex  string // with a place for the name
-	indexCost  string // of an index on what changes with each request
 }
 
 var dialects = map[migrations.Dialect]func(*target.Target) engine{
@@ -77,7 +73,7 @@ func Run(ctx context.Context, t *target.Target) (*Report, error) {
 		if err != nil {
 			return nil, t.Explain(err)
 		}
-		report.add(found)
+		report.add(check.Name, found)
 	}
 	report.Database = t.Name
 	return report, nil
@@ -103,7 +99,7 @@ type lostError struct{ error }
 func (c *Conn) run(ctx context.Context, check Check) ([]Finding, error) {
 	if check.Needs > c.has {
 		if check.Needs == allColumns && c.has == theTable {
-			return named(check.Name, note(check.Name+" was not checked: columns are missing", "correct the columns first", nil)), nil
+			return note(check.Name+" was not checked: columns are missing", "correct the columns first", nil), nil
 		}
 		return nil, nil
 	}
@@ -126,7 +122,7 @@ func (c *Conn) run(ctx context.Context, check Check) ([]Finding, error) {
 	default:
 		found = warning(fmt.Sprintf("%s could not be checked: %s", check.Name, target.OneLine(target.Cause(c.err))), "correct that, and run it again", nil)
 	}
-	return named(check.Name, found), nil
+	return found, nil
 }
 
 // grant is the statement that gives the user a privilege.

@@ -54,7 +54,7 @@ func checkIndexes(c *Conn) (found []Finding) {
 	if !slices.ContainsFunc(have, func(i index) bool {
 		return i.used && i.unique && i.condition == "" && slices.Equal(i.keys, []string{"id"})
 	}) {
-		found = append(found, failure("the primary key on id is missing: each request reads the whole table, and an ID could be used twice", c.names.Replace(c.repair.addPrimary), "id")...)
+		found = append(found, failure("the primary key on id is missing: each request reads the whole table, and an ID could be used twice", c.names.Replace(c.addPrimary), "id")...)
 	}
 	steps, _ := migrations.Steps(c.Dialect, c.Schema, c.Table) // the names have been checked
 	for _, step := range steps {
@@ -72,7 +72,7 @@ func checkIndexes(c *Conn) (found []Finding) {
 	for _, i := range have {
 		for _, m := range moving {
 			if slices.Contains(i.depends, m.column) {
-				found = append(found, warning(fmt.Sprintf("index %s contains %s: %s %s", i.name, m.column, m.when, c.repair.indexCost), "drop it; the store does not use it", i.name)...)
+				found = append(found, warning(fmt.Sprintf("index %s contains %s: %s %s", i.name, m.column, m.when, c.indexCost), "drop it; the store does not use it", i.name)...)
 				break
 			}
 		}
@@ -101,7 +101,7 @@ func (c *Conn) missing(have []index, name, statement, effect string) []Finding {
 	is, advice := "missing", "run "+strings.TrimSpace(statement)
 	if i := slices.IndexFunc(have, func(i index) bool { return i.name == name }); i >= 0 {
 		is = "not what the migration makes"
-		advice = c.names.Replace("run "+fmt.Sprintf(c.repair.dropIndex, name)) + ", and then " + advice
+		advice = c.names.Replace("run "+fmt.Sprintf(c.dropIndex, name)) + ", and then " + advice
 		if have[i].revive != "" {
 			advice = have[i].revival()
 		}

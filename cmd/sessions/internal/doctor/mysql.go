@@ -50,12 +50,10 @@ func newMySQL(t *target.Target) engine {
 		sqlType: func(typ string) string {
 			return strings.ToLower(strings.NewReplacer("BOOLEAN", "TINYINT(1)", " COLLATE utf8mb4_bin", "").Replace(typ))
 		},
-		ask: myQueries,
-		repair: repairs{
-			addPrimary: "run ALTER TABLE $TABLE ADD PRIMARY KEY (`id`)",
-			dropIndex:  "DROP INDEX `%s` ON $TABLE",
-			indexCost:  "writes that index too",
-		},
+		ask:        myQueries,
+		addPrimary: "run ALTER TABLE $TABLE ADD PRIMARY KEY (`id`)",
+		dropIndex:  "DROP INDEX `%s` ON $TABLE",
+		indexCost:  "writes that index too",
 	}
 }
 

@@ -55,16 +55,14 @@ func newPostgres(t *target.Target) engine {
 		// The server's own limit: it goes on with a query whose client has gone.
 		begin: fmt.Sprintf("SET LOCAL statement_timeout = %d", t.Timeout.Milliseconds()),
 		// Leaves no prepared statement behind, which a pooler might hand to another client.
-		lead:    []any{pgx.QueryExecModeExec},
-		names:   strings.NewReplacer("$TABLE", t.Quoted(t.Table), "$OID", oid, "$TREE", tree, "$VERSIONS", t.Quoted(t.VersionTable()), "$FORMAT", strconv.Itoa(native.Format)),
-		product: product.PostgreSQL,
-		sqlType: strings.NewReplacer("timestamptz", "timestamp with time zone").Replace,
-		ask:     pgQueries,
-		repair: repairs{
-			addPrimary: `run ALTER TABLE $TABLE ADD PRIMARY KEY ("id"); a table that is partitioned by another column has to be made again, partitioned by id alone, as in PARTITION BY HASH (id)`,
-			dropIndex:  "DROP INDEX " + inSchema + `"%s"`,
-			indexCost:  "writes all indexes, because it can't be a HOT update",
-		},
+		lead:       []any{pgx.QueryExecModeExec},
+		names:      strings.NewReplacer("$TABLE", t.Quoted(t.Table), "$OID", oid, "$TREE", tree, "$VERSIONS", t.Quoted(t.VersionTable()), "$FORMAT", strconv.Itoa(native.Format)),
+		product:    product.PostgreSQL,
+		sqlType:    strings.NewReplacer("timestamptz", "timestamp with time zone").Replace,
+		ask:        pgQueries,
+		addPrimary: `run ALTER TABLE $TABLE ADD PRIMARY KEY ("id"); a table that is partitioned by another column has to be made again, partitioned by id alone, as in PARTITION BY HASH (id)`,
+		dropIndex:  "DROP INDEX " + inSchema + `"%s"`,
+		indexCost:  "writes all indexes, because it can't be a HOT update",
 	}
 }
 

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -41,16 +42,6 @@ func failure(text, advice string, value any) []Finding {
 	return []Finding{{"", Error, text, advice, value}}
 }
 
-// named gives the findings of a check its name, except those that have one of their own.
-func named(check string, found []Finding) []Finding {
-	for i := range found {
-		if found[i].Check == "" {
-			found[i].Check = check
-		}
-	}
-	return found
-}
-
 // A Report is everything that was found.
 type Report struct {
 	Database string    `json:"database"`
@@ -62,8 +53,10 @@ type Report struct {
 	Findings []Finding `json:"findings"`
 }
 
-func (r *Report) add(found []Finding) {
+// add gives the findings the check's name, except those that have one of their own.
+func (r *Report) add(check string, found []Finding) {
 	for _, f := range found {
+		f.Check = cmp.Or(f.Check, check)
 		switch f.Status {
 		case Error:
 			r.Errors++
@@ -72,8 +65,8 @@ func (r *Report) add(found []Finding) {
 		case Note:
 			r.Notes++
 		}
+		r.Findings = append(r.Findings, f)
 	}
-	r.Findings = append(r.Findings, found...)
 }
 
 // WithoutOK leaves out what is as it should be.

@@ -29,17 +29,15 @@ var sqliteQueries = queries{
 
 func newSQLite(t *target.Target) engine {
 	return engine{
-		is:      sqlite,
-		begin:   "PRAGMA query_only = 1",
-		names:   strings.NewReplacer("$TABLE", t.Quoted(t.Table), "$NAME", t.Table, "$VERSIONS", t.Quoted(t.VersionTable()), "$FORMAT", strconv.Itoa(native.Format)),
-		product: func(version, _ string) product.Server { return product.SQLite(version) },
-		sqlType: func(typ string) string { return typ },
-		ask:     sqliteQueries,
-		repair: repairs{
-			addPrimary: `run CREATE UNIQUE INDEX "` + t.Table + `_id_key" ON $TABLE ("id")`,
-			dropIndex:  `DROP INDEX "%s"`,
-			indexCost:  "writes that index too",
-		},
+		is:         sqlite,
+		begin:      "PRAGMA query_only = 1",
+		names:      strings.NewReplacer("$TABLE", t.Quoted(t.Table), "$NAME", t.Table, "$VERSIONS", t.Quoted(t.VersionTable()), "$FORMAT", strconv.Itoa(native.Format)),
+		product:    func(version, _ string) product.Server { return product.SQLite(version) },
+		sqlType:    func(typ string) string { return typ },
+		ask:        sqliteQueries,
+		addPrimary: `run CREATE UNIQUE INDEX "` + t.Table + `_id_key" ON $TABLE ("id")`,
+		dropIndex:  `DROP INDEX "%s"`,
+		indexCost:  "writes that index too",
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"strings"
 
 	"modernc.org/sqlite"
@@ -164,23 +165,12 @@ func Cause(err error) error {
 	}
 }
 
-// OneLine is the text of err without the packages it came through, which mean nothing to
-// the user of a command.
+// packages begin errors and mean nothing to the user of a command.
+var packages = regexp.MustCompile(`^(?:(?:sessions|invalid option or argument|reaper|migrator|migrations|(?:pg|mysql|sqlite)store): )+`)
+
+// OneLine is the text of err without the packages it came through.
 func OneLine(err error) string {
-	text := strings.Join(strings.Fields(err.Error()), " ")
-	for {
-		short := text
-		for _, prefix := range []string{
-			"sessions: ", "invalid option or argument: ", "reaper: ", "migrator: ", "migrations: ",
-			"pgstore: ", "mysqlstore: ", "sqlitestore: ",
-		} {
-			short = strings.TrimPrefix(short, prefix)
-		}
-		if short == text {
-			return text
-		}
-		text = short
-	}
+	return packages.ReplaceAllString(strings.Join(strings.Fields(err.Error()), " "), "")
 }
 
 // Plural is 1 session, 2 sessions.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/internal/ident"
+	"github.com/sqlsessions/sessions/internal/retry"
 	"github.com/sqlsessions/sessions/migrations"
 	"github.com/sqlsessions/sessions/migrations/migrator"
 	"github.com/sqlsessions/sessions/mysqlstore"
@@ -158,27 +160,14 @@ func (t *Target) connect(ctx context.Context, job Job) (err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.Timeout)
 	defer cancel()
-	if err := t.ping(ctx); err != nil {
+	// SQLite's busy timeout does not cover the switch to WAL, which fails at once while
+	// another process is creating the same file.
+	busy := func(err error) bool { return sqliteCode(err) == sqlite3.SQLITE_BUSY }
+	if err := retry.Do(ctx, math.MaxInt, busy, func() error { return t.DB.PingContext(ctx) }); err != nil {
 		return t.Explain(err)
 	}
 	t.askRole(ctx)
 	return nil
-}
-
-// ping connects. SQLite's busy timeout does not cover the switch to WAL, which fails at
-// once while another process is creating the same file.
-func (t *Target) ping(ctx context.Context) error {
-	for {
-		err := t.DB.PingContext(ctx)
-		if sqliteCode(err) != sqlite3.SQLITE_BUSY {
-			return err
-		}
-		select {
-		case <-time.After(10 * time.Millisecond):
-		case <-ctx.Done():
-			return err
-		}
-	}
 }
 
 // Quoted is a table, or one beside it, as it stands in a statement.

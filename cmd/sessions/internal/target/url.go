@@ -36,8 +36,6 @@ type Address struct {
 	open     func(create bool, timeout time.Duration) (*sql.DB, error)
 }
 
-var errNoURL = errors.New("no database: set DATABASE_URL or give --database-url, such as postgres://user@host/db, mysql://user@host/db or sqlite:file.db")
-
 // Dialect returns the dialect by the scheme of a URL.
 func Dialect(raw string) (migrations.Dialect, error) {
 	dialect, _, err := split(raw)
@@ -48,7 +46,7 @@ func Dialect(raw string) (migrations.Dialect, error) {
 // since a URL has a password in it.
 func split(raw string) (migrations.Dialect, string, error) {
 	if raw == "" {
-		return "", "", errNoURL
+		return "", "", errors.New("no database: set DATABASE_URL or give --database-url, such as postgres://user@host/db, mysql://user@host/db or sqlite:file.db")
 	}
 	scheme, rest, _ := strings.Cut(raw, ":")
 	switch strings.ToLower(scheme) {
