@@ -32,17 +32,14 @@ database: the dialect is --dialect, or that of the database URL.`,
 					return usagef("say which SQL: --dialect %s", strings.Join(names, ", "))
 				}
 				var err error
-				if of, err = target.Dialect(a.DatabaseURL()); err != nil {
+				if of, _, err = target.Dialect(a.DatabaseURL()); err != nil {
 					return err
 				}
 			}
 			if !slices.Contains(names, string(of)) {
 				return usagef("unknown dialect %q: use %s", dialect, strings.Join(names, ", "))
 			}
-			if err := a.CheckNames(of); err != nil {
-				return err
-			}
-			steps, err := migrations.Steps(of, a.Schema, a.Table)
+			steps, err := a.Steps(of)
 			if err != nil {
 				return err
 			}

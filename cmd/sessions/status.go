@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sqlsessions/sessions/cmd/sessions/internal/target"
-	"github.com/sqlsessions/sessions/migrations"
 	"github.com/sqlsessions/sessions/migrations/migrator"
 )
 
@@ -28,7 +27,7 @@ Exit codes: 0 up to date; 1 failed; 3 steps are pending; 4 a step stopped half-w
 			if err != nil {
 				return t.Explain(err)
 			}
-			steps, err := migrations.Steps(t.Dialect, t.Schema, t.Table)
+			steps, err := t.Steps(t.Dialect)
 			if err != nil {
 				return err
 			}

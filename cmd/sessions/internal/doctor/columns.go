@@ -9,7 +9,6 @@ import (
 
 	"github.com/sqlsessions/sessions/cmd/sessions/internal/target"
 	"github.com/sqlsessions/sessions/internal/pgerr"
-	"github.com/sqlsessions/sessions/migrations"
 	"github.com/sqlsessions/sessions/migrations/migrator"
 )
 
@@ -26,7 +25,7 @@ var createColumn = regexp.MustCompile("(?m)^ +[`\"](\\w+)[`\"] +(.+?)( NOT NULL|
 
 // wanted returns the columns as the migrations make them.
 func (c *Conn) wanted() (columns []column) {
-	steps, _ := migrations.Steps(c.Dialect, c.Schema, c.Table) // the names have been checked
+	steps, _ := c.Steps(c.Dialect) // the names have been checked
 	for _, line := range createColumn.FindAllStringSubmatch(steps[0].Up, -1) {
 		typ := c.sqlType(strings.Join(strings.Fields(line[2]), " "))
 		columns = append(columns, column{line[1], typ, line[3] != " NOT NULL", line[4] != "", line[4]})

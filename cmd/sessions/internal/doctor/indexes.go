@@ -5,8 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/sqlsessions/sessions/migrations"
 )
 
 // An index is as the catalog describes it.
@@ -56,7 +54,7 @@ func checkIndexes(c *Conn) (found []Finding) {
 	}) {
 		found = append(found, failure("the primary key on id is missing: each request reads the whole table, and an ID could be used twice", c.names.Replace(c.addPrimary), "id")...)
 	}
-	steps, _ := migrations.Steps(c.Dialect, c.Schema, c.Table) // the names have been checked
+	steps, _ := c.Steps(c.Dialect) // the names have been checked
 	for _, step := range steps {
 		parts := createIndex.FindStringSubmatch(step.Up)
 		if parts == nil {

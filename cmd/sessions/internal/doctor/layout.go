@@ -19,22 +19,19 @@ func postgresLayout(c *Conn) []Finding {
 	var key string
 	var below, bare int
 	c.get(pgLayout, &key, &below, &bare)
-	var found []Finding
 	switch {
 	case key != "" && below == 0:
-		found = failure("the table is partitioned and has no partitions, so no session can be created", c.names.Replace("add some, with CREATE TABLE ... PARTITION OF $TABLE"), 0)
+		return failure("the table is partitioned and has no partitions, so no session can be created", c.names.Replace("add some, with CREATE TABLE ... PARTITION OF $TABLE"), 0)
 	case key != "":
-		found = ok(fmt.Sprintf("the table has %s, by %s", target.Plural(below, "partition"), key), below)
+		return ok(fmt.Sprintf("the table has %s, by %s", target.Plural(below, "partition"), key), below)
 	case bare > 0:
-		found = warning(fmt.Sprintf("the table has %s below it by inheritance, %d without an index on id or on reap_after: indexes are not inherited, so each request reads all of it", target.Plural(below, "table"), bare),
+		return warning(fmt.Sprintf("the table has %s below it by inheritance, %d without an index on id or on reap_after: indexes are not inherited, so each request reads all of it", target.Plural(below, "table"), bare),
 			"give each the primary key and the indexes that "+c.Command("migrate print")+" shows, or use PARTITION BY HASH (id), which has them on every partition", bare)
 	case below > 0:
-		found = note(fmt.Sprintf("the table has %s below it by inheritance: keys are not inherited, so an ID is not unique among them", target.Plural(below, "table")),
+		return note(fmt.Sprintf("the table has %s below it by inheritance: keys are not inherited, so an ID is not unique among them", target.Plural(below, "table")),
 			"use PARTITION BY HASH (id), which keeps it unique", below)
-	default:
-		return nil
 	}
-	return found
+	return nil
 }
 
 // pgStorage looks where the rows are: a partitioned table has no storage of its own.

@@ -90,7 +90,7 @@ func (o Options) Open(ctx context.Context, job Job) (*Target, error) {
 	if o.Timeout <= 0 {
 		return nil, fmt.Errorf("%w: --timeout must be more than 0, as in --timeout 30s", sessions.ErrInvalid)
 	}
-	if err := o.CheckNames(address.Dialect); err != nil {
+	if _, err := o.Steps(address.Dialect); err != nil {
 		return nil, err
 	}
 	if address.file != "" {
@@ -110,13 +110,13 @@ func (o Options) Open(ctx context.Context, job Job) (*Target, error) {
 	return t, nil
 }
 
-// CheckNames refuses names that can't be used, before any message shows them.
-func (o Options) CheckNames(dialect migrations.Dialect) error {
+// Steps returns the migrations of the table. It refuses names that can't be used, before
+// any message shows them.
+func (o Options) Steps(dialect migrations.Dialect) ([]migrations.Step, error) {
 	if dialect == migrations.SQLite && o.Schema != "" {
-		return fmt.Errorf("%w: --schema does not apply to SQLite, which has no schemas", sessions.ErrInvalid)
+		return nil, fmt.Errorf("%w: --schema does not apply to SQLite, which has no schemas", sessions.ErrInvalid)
 	}
-	_, err := migrations.Steps(dialect, o.Schema, o.Table)
-	return err
+	return migrations.Steps(dialect, o.Schema, o.Table)
 }
 
 // createFile makes sure that there is a SQLite file. SQLite itself would make one that

@@ -36,15 +36,9 @@ type Address struct {
 	open     func(create bool, timeout time.Duration) (*sql.DB, error)
 }
 
-// Dialect returns the dialect by the scheme of a URL.
-func Dialect(raw string) (migrations.Dialect, error) {
-	dialect, _, err := split(raw)
-	return dialect, err
-}
-
-// split also returns what follows the colon. Its errors quote no more than a scheme,
-// since a URL has a password in it.
-func split(raw string) (migrations.Dialect, string, error) {
+// Dialect returns the dialect by the scheme of a URL, and what follows the colon. Its
+// errors quote no more than a scheme, since a URL has a password in it.
+func Dialect(raw string) (dialect migrations.Dialect, rest string, err error) {
 	if raw == "" {
 		return "", "", errors.New("no database: set DATABASE_URL or give --database-url, such as postgres://user@host/db, mysql://user@host/db or sqlite:file.db")
 	}
@@ -66,7 +60,7 @@ func split(raw string) (migrations.Dialect, string, error) {
 
 // Parse parses a database URL. Its errors do not show the password.
 func Parse(raw string) (Address, error) {
-	dialect, rest, err := split(raw)
+	dialect, rest, err := Dialect(raw)
 	if err != nil {
 		return Address{}, err
 	}
