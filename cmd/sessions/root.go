@@ -68,7 +68,7 @@ Results go to standard output, everything else to standard error.`,
 	for _, cmd := range root.Commands() { // two are cobra's
 		switch cmd.Name() {
 		case "help": // shows the root's help for a mistyped command
-			cmd.Short, cmd.Long, cmd.Example = "Show the help of a command", "Shows the help of a command, as COMMAND --help does.", "  sessions help migrate down"
+			cmd.Use, cmd.Short, cmd.Long, cmd.Example = "help [COMMAND]", "Show the help of a command", "Shows the help of a command, as COMMAND --help does.", "  sessions help migrate down"
 			cmd.Args = func(cmd *cobra.Command, args []string) error {
 				about, rest, err := cmd.Root().Find(args)
 				if err != nil {
