@@ -18,7 +18,7 @@ var postgresSpoils = []spoil{
 	},
 	{
 		name: "a primary key of two columns", statements: []string{"ALTER TABLE sessions DROP CONSTRAINT sessions_pkey, ADD PRIMARY KEY (id, created_at)"},
-		want: []string{"indexes error"}, texts: []string{"primary key on id is missing", "an ID could be taken twice"},
+		want: []string{"indexes error"}, texts: []string{"primary key on id is missing", "an ID could be used twice"},
 	},
 	{
 		name: "no index", statements: []string{"DROP INDEX sessions_user_id_idx"}, want: []string{"indexes warning"},
