@@ -64,7 +64,6 @@ Any number of machines may clean up the same table; they share the work.`,
 	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "print how many would be deleted, and delete none")
 	cmd.Flags().IntVar(&c.batch, "batch-size", 50, fmt.Sprintf("how many `rows` one transaction looks at,\nat most %d: requests wait for large batches", maxBatch))
 	cmd.Flags().BoolVar(&c.noRest, "no-rest", false, "do not pause between batches: to clear a backlog\nwhile there is no traffic, with a large --batch-size")
-	noFiles(cmd, "every", "batch-size")
 	return cmd
 }
 

@@ -38,11 +38,12 @@ and findings, each with check, status (ok, note, warning or error), text, advice
 			if a.quiet {
 				report.WithoutOK()
 			}
-			show := report.Text
 			if asJSON {
-				show = report.JSON
+				err = printJSON(cmd.OutOrStdout(), report)
+			} else {
+				err = report.Print(cmd.OutOrStdout())
 			}
-			if err := show(cmd.OutOrStdout()); err != nil {
+			if err != nil {
 				return err
 			}
 			switch {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -74,7 +73,6 @@ says which, by a name that is not secret, and why.`,
 	flags.StringVar(&s.userKey, "user-key", "", "where a session holds its user, as `names` joined by\ndots: userId, passport.user")
 	flags.DurationVar(&s.lifetime, "lifetime", 30*24*time.Hour, "absolute limit, counted from the import: the Lifetime\nof your program")
 	flags.BoolVar(&s.asJSON, "json", false, "print the counts as JSON")
-	noFiles(cmd, "from-url", "from-table", "from-schema", "user-key", "lifetime")
 	choices(cmd, "from", "connect-pg-simple", "express-mysql-session")
 	return cmd
 }
@@ -153,9 +151,7 @@ func (s *source) manager(ctx context.Context, to, from *target.Target, log *slog
 
 func (s *source) print(out io.Writer, r sessions.ImportReport) error {
 	if s.asJSON {
-		enc := json.NewEncoder(out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(struct {
+		return printJSON(out, struct {
 			sessions.ImportReport
 			Verified bool `json:"verified"`
 		}{r, r.Verified()})

@@ -122,7 +122,6 @@ and for a table that was made by other means, such as the output of migrate prin
 			version, err = number(args[0])
 			return err
 		},
-		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.on(target.Job{Need: target.Migrate}, a.limit, func(ctx context.Context, cmd *cobra.Command, t *target.Target) error {
 			before, err := t.Migrator.Status(ctx)
 			if err != nil {

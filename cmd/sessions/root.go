@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -54,6 +55,7 @@ Results go to standard output, everything else to standard error.`,
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	flags := root.PersistentFlags()
 	// Its default stays empty because help shows defaults; the variable is read when it is needed.
 	flags.StringVar(&a.URL, "database-url", "", "`URL` of the database; visible in the process list\n(default: the variable DATABASE_URL, which is not)")
@@ -61,7 +63,6 @@ Results go to standard output, everything else to standard error.`,
 	flags.StringVar(&a.Schema, "schema", "", "`name` of the schema that the table is in, or, on MySQL,\nof the database (default: the connection's)")
 	flags.DurationVar(&a.Timeout, "timeout", 30*time.Second, "limit for connecting and for the command; for cleanup\nof each batch; migrate up has none unless it is given")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print results and errors only")
-	noFiles(root, "database-url", "table", "schema", "timeout")
 	root.AddCommand(newMigrate(a), newCleanup(a), newDoctor(a), newImport(a), newVersion())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -141,6 +142,13 @@ func (a *app) limitIfSet(ctx context.Context) (context.Context, context.CancelFu
 	return context.WithCancel(ctx)
 }
 
+func printJSON(w io.Writer, value any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(value)
+}
+
 // logger logs from the level on, or, if it is quiet, from the other one.
 func (a *app) logger(w io.Writer, quiet slog.Level) *slog.Logger {
 	level := slog.LevelInfo
@@ -148,14 +156,6 @@ func (a *app) logger(w io.Writer, quiet slog.Level) *slog.Logger {
 		level = quiet
 	}
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
-}
-
-// noFiles keeps shells from completing file names as values of flags.
-func noFiles(cmd *cobra.Command, flags ...string) {
-	for _, name := range flags {
-		// It fails only for a flag that is not defined.
-		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
-	}
 }
 
 // choices completes the values of a flag.

@@ -14,7 +14,7 @@ var checks = []Check{
 	{"server", all, aConnection, checkServer},
 	{"primary", postgres, aConnection, postgresPrimary},
 	{"primary", mysql, aConnection, mysqlPrimary},
-	{"primary", sqlite, aConnection, sqlitePrimary},
+	{"writable", sqlite, aConnection, sqliteWritable},
 	{"clock", servers, aConnection, checkClock},
 	{"isolation", servers, aConnection, checkIsolation},
 	{"galera", mysql, aConnection, mysqlGalera},

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sqlsessions/sessions/cmd/sessions/internal/target"
@@ -21,15 +22,15 @@ func checkContent(c *Conn) []Finding {
 	if rows >= countLimit {
 		of = fmt.Sprintf(" among the %d newest rows", countLimit)
 	}
-	return []Finding{
-		{"live", OK, target.Plural(int(live), "live session") + of, "", live},
-		c.backlog(expired, time.Duration(oldest)*time.Millisecond),
-		dataSize(rows, largest, huge),
-		laterFormat(later, of),
-	}
+	return slices.Concat(
+		as("live", ok(target.Plural(int(live), "live session")+of, live)),
+		as("expired", c.backlog(expired, time.Duration(oldest)*time.Millisecond)),
+		as("data", dataSize(rows, largest, huge)),
+		as("format", laterFormat(later, of)),
+	)
 }
 
-func (c *Conn) backlog(expired int64, oldest time.Duration) Finding {
+func (c *Conn) backlog(expired int64, oldest time.Duration) []Finding {
 	text := "no expired rows"
 	if expired > 0 {
 		text = fmt.Sprintf("%s, the oldest for %s", target.Plural(int(min(expired, countLimit)), "expired row"), age(oldest))
@@ -38,32 +39,30 @@ func (c *Conn) backlog(expired int64, oldest time.Duration) Finding {
 		text = "more than " + text
 	}
 	if expired > countLimit || oldest > 24*time.Hour {
-		return Finding{"expired", Warning, text + ": no reaper seems to run", "run a sessions.Reaper in your program, or " + c.Command("cleanup --every 5m") + "; it may take a while to catch up", expired}
+		return warning(text+": no reaper seems to run", "run a sessions.Reaper in your program, or "+c.Command("cleanup --every 5m")+"; it may take a while to catch up", expired)
 	}
-	return Finding{"expired", OK, text, "", expired}
+	return ok(text, expired)
 }
 
-func dataSize(rows, largest, huge int64) Finding {
-	const advice = "store in a session the keys of things, and the things in a table; Options.MaxBytes limits it"
+func dataSize(rows, largest, huge int64) []Finding {
+	const advice = "store the keys of things in a session, and the things in a table; Options.MaxBytes limits it"
 	text := "the largest data is " + size(largest)
 	switch {
 	case rows == 0:
-		return Finding{Check: "data", Status: OK, Text: "no data to measure"}
+		return ok("no data to measure", nil)
 	case huge > 0:
-		return Finding{"data", Warning, fmt.Sprintf("%s; in %s it is over 1 MiB, which each request reads", text, target.Plural(int(huge), "row")), advice, largest}
+		return warning(fmt.Sprintf("%s; in %s it is over 1 MiB, which each request reads", text, target.Plural(int(huge), "row")), advice, largest)
 	case largest > bigData:
-		return Finding{"data", Note, text + ", which is over the default limit of 64 KiB", advice, largest}
+		return note(text+", which is over the default limit of 64 KiB", advice, largest)
 	}
-	return Finding{"data", OK, text, "", largest}
+	return ok(text, largest)
 }
 
 // laterFormat reports live rows in a format that only a later version of the program knows.
-func laterFormat(rows int64, of string) Finding {
+func laterFormat(rows int64, of string) []Finding {
 	if rows == 0 {
-		return Finding{"format", OK, "no live rows" + of + " were written by a later version of the program", "", rows}
+		return ok("no live rows"+of+" were written by a later version of the program", rows)
 	}
-	return Finding{
-		"format", Warning, target.Plural(int(rows), "live row") + of + " written by a later version of the program; this one answers 503 for them",
-		"update the application wherever an older version still runs, and this program", rows,
-	}
+	return warning(target.Plural(int(rows), "live row")+of+" written by a later version of the program; this one answers 503 for them",
+		"update the application wherever an older version still runs, and this program", rows)
 }

@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -42,6 +41,14 @@ func failure(text, advice string, value any) []Finding {
 	return []Finding{{"", Error, text, advice, value}}
 }
 
+// as gives findings a name other than the check's.
+func as(name string, found []Finding) []Finding {
+	for i := range found {
+		found[i].Check = name
+	}
+	return found
+}
+
 // A Report is everything that was found.
 type Report struct {
 	Database string    `json:"database"`
@@ -74,8 +81,8 @@ func (r *Report) WithoutOK() {
 	r.Findings = slices.DeleteFunc(r.Findings, func(f Finding) bool { return f.Status == OK })
 }
 
-// Text prints the report for people.
-func (r *Report) Text(w io.Writer) error {
+// Print prints the report for people.
+func (r *Report) Print(w io.Writer) error {
 	for _, f := range r.Findings {
 		fmt.Fprintf(w, "%-8s %s\n", f.Status, f.Text)
 		if f.Advice != "" {
@@ -89,14 +96,6 @@ func (r *Report) Text(w io.Writer) error {
 	_, err := fmt.Fprintf(w, "\n%s at %s %s: %s, %s, %s.\n", r.Table, r.At, verdict,
 		target.Plural(r.Errors, "error"), target.Plural(r.Warnings, "warning"), target.Plural(r.Notes, "note"))
 	return err
-}
-
-// JSON prints the report for programs.
-func (r *Report) JSON(w io.Writer) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(r)
 }
 
 // age is a duration as people say it.

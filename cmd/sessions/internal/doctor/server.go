@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -90,10 +91,8 @@ var usualLevels = map[engines][]string{
 
 func isolated(on engines, level string) []Finding {
 	text := strings.ToLower(strings.ReplaceAll(level, "-", " "))
-	for _, usual := range usualLevels[on] {
-		if text == usual {
-			return ok("isolation level "+text, level)
-		}
+	if slices.Contains(usualLevels[on], text) {
+		return ok("isolation level "+text, level)
 	}
 	return note(fmt.Sprintf("isolation level %s is not the server's default, and parallel requests of one session may fail or wait for it", text),
 		"set "+usualLevels[on][0]+" for the application's user", level)

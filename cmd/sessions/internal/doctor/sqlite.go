@@ -41,8 +41,8 @@ func newSQLite(t *target.Target) engine {
 	}
 }
 
-// sqlitePrimary asks the driver: no statement tells whether the file is read-only.
-func sqlitePrimary(c *Conn) []Finding {
+// sqliteWritable asks the driver: no statement tells whether the file is read-only.
+func sqliteWritable(c *Conn) []Finding {
 	conn, err := c.DB.Conn(c.ctx)
 	if err != nil {
 		c.err = err
@@ -51,7 +51,9 @@ func sqlitePrimary(c *Conn) []Finding {
 	defer conn.Close()
 	var readOnly bool
 	c.err = conn.Raw(func(driver any) error {
-		readOnly, err = driver.(interface{ IsReadOnly(string) (bool, error) }).IsReadOnly("main")
+		readOnly, err = driver.(interface {
+			IsReadOnly(schema string) (bool, error)
+		}).IsReadOnly("main")
 		return err
 	})
 	if readOnly {
