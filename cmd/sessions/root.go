@@ -106,7 +106,7 @@ func onlySubcommands(cmd *cobra.Command, args []string) error {
 func (a *app) on(job target.Job, limit func(context.Context) (context.Context, context.CancelFunc),
 	run func(ctx context.Context, cmd *cobra.Command, t *target.Target) error,
 ) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, args []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
 		ctx := cmd.Context()
 		if limit != nil {
 			var cancel context.CancelFunc
