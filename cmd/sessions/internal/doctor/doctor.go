@@ -7,9 +7,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/sqlsessions/sessions/cmd/sessions/internal/target"
+	"github.com/sqlsessions/sessions/internal/native"
 	"github.com/sqlsessions/sessions/internal/product"
 	"github.com/sqlsessions/sessions/migrations"
 )
@@ -19,7 +21,7 @@ type engine struct {
 	is      engines
 	begin   string            // makes a transaction harmless
 	lead    []any             // arguments that the driver wants before those of a query
-	names   *strings.Replacer // fills in the names that queries contain, such as $TABLE
+	names   *strings.Replacer // see names
 	product func(a, b string) product.Server
 	sqlType func(string) string // a type in a migration, as the catalog has it
 	ask     queries
@@ -36,14 +38,20 @@ type queries struct {
 	isolation string // a name that means nothing, the level
 	columns   string // name, type, nullable, has a default, the default
 	indexes   string // name, unique, in use, key columns, all columns it depends on, condition, how to put it back in use
-	due       string // rows that a reaper should have deleted up to countLimit, age of the oldest in ms
-	newest    string // of the newest rows by ID: how many, live, live in a later format, largest data, data over 1 MiB
+	due       string // rows that a reaper should have deleted up to $LIMIT, age of the oldest in ms
+	newest    string // of the $LIMIT newest rows by ID: how many, live, live in a later format, largest data, data over 1 MiB
 }
 
 var dialects = map[migrations.Dialect]func(*target.Target) engine{
 	migrations.PostgreSQL: newPostgres,
 	migrations.MySQL:      newMySQL,
 	migrations.SQLite:     newSQLite,
+}
+
+// names fills in what queries and advice contain in capitals.
+func names(t *target.Target, more ...string) *strings.Replacer {
+	return strings.NewReplacer(append(more, "$TABLE", t.Quoted(t.Table), "$NAME", t.Table, "$VERSIONS", t.Quoted(t.VersionTable()),
+		"$FORMAT", strconv.Itoa(native.Format), "$LIMIT", strconv.Itoa(countLimit))...)
 }
 
 // A Conn is what checks ask the database through. A query that fails is remembered, and

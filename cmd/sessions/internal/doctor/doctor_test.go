@@ -1,6 +1,8 @@
 package doctor
 
 import (
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,8 +34,8 @@ func TestJudgements(t *testing.T) {
 		{skewed(2 * time.Second), OK},
 		{skewed(-3 * time.Second), Note},
 		{skewed(time.Hour), Warning},
-		{c.backlog(countLimit, time.Second), OK},
-		{c.backlog(countLimit+1, time.Second), Warning},
+		{c.backlog(countLimit-1, time.Second), OK},
+		{c.backlog(countLimit, time.Second), Warning},
 		{c.granted(nil, true), OK},
 		{c.granted([]string{"INSERT", "UPDATE"}, true), Note},
 		{c.granted([]string{"INSERT", "UPDATE"}, false), Error},
@@ -96,4 +98,48 @@ func TestWanted(t *testing.T) {
 			t.Errorf("%s: %s", dialect, got)
 		}
 	}
+}
+
+// Not all rows of a big table are counted.
+func TestBigTable(t *testing.T) {
+	defer func(before int) { countLimit = before }(countLimit)
+	countLimit = 10
+	to, err := target.Options{URL: "sqlite:" + filepath.Join(t.TempDir(), "big.db"), Table: "sessions", Timeout: time.Minute}.Open(t.Context(), target.Job{Create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer to.DB.Close()
+	if _, err := to.Migrator.Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	insert := func(n int, expiry time.Time, format int) {
+		t.Helper()
+		_, err := to.DB.ExecContext(t.Context(), `WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < ?2)
+			INSERT INTO sessions (id, data, version, created_at, absolute_expires_at, expires_at, reap_after, format)
+			SELECT randomblob(16), '{}', 1, ?1, ?1, ?1, ?1, ?3 FROM i`, expiry.UnixMilli(), n, format)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(check, status, text string) {
+		t.Helper()
+		report, err := Run(t.Context(), to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(report.Findings, func(f Finding) bool { return f.Check == check && f.Status == status && strings.HasPrefix(f.Text, text) }) {
+			t.Errorf("no %s of %s with %q: %+v", status, check, text, report.Findings)
+		}
+		if _, err := to.DB.ExecContext(t.Context(), "PRAGMA query_only = 0; DELETE FROM sessions"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	insert(11, time.Now().Add(time.Hour), 0)
+	want("live", OK, "10 live sessions among the 10 newest rows")
+	insert(11, time.Now().Add(time.Hour), 9)
+	want("format", Warning, "10 live rows among the 10 newest rows written by a later version")
+	insert(9, time.Now().Add(-time.Hour), 0)
+	want("expired", OK, "9 expired rows, the oldest for 60 minutes")
+	insert(11, time.Now().Add(-time.Hour), 0)
+	want("expired", Warning, "at least 10 expired rows")
 }

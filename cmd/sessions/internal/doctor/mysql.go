@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/sqlsessions/sessions/cmd/sessions/internal/target"
-	"github.com/sqlsessions/sessions/internal/native"
 	"github.com/sqlsessions/sessions/internal/product"
 )
 
@@ -30,9 +29,9 @@ var myQueries = queries{
 				ELSE CONCAT('ALTER TABLE $TABLE ALTER INDEX ', CHAR(96), index_name, CHAR(96), /*!80000 ' VISIBLE' */ /*M!100600 ' NOT IGNORED' */) END
 		FROM information_schema.statistics WHERE table_schema = $SCHEMA AND table_name = '$NAME' GROUP BY index_name ORDER BY index_name`,
 	due: `SELECT COUNT(*), COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(expires_at), UTC_TIMESTAMP(6)) DIV 1000, 0)
-		FROM (SELECT expires_at FROM $TABLE WHERE reap_after <= UTC_TIMESTAMP() AND expires_at <= UTC_TIMESTAMP(6) ORDER BY reap_after LIMIT 100001) AS due`,
+		FROM (SELECT expires_at FROM $TABLE WHERE reap_after <= UTC_TIMESTAMP() AND expires_at <= UTC_TIMESTAMP(6) ORDER BY reap_after LIMIT $LIMIT) AS due`,
 	newest: `SELECT COUNT(*), COUNT(IF(live, 1, NULL)), COUNT(IF(live AND format > $FORMAT, 1, NULL)), COALESCE(MAX(size), 0), COUNT(IF(size > 1048576, 1, NULL))
-		FROM (SELECT expires_at > UTC_TIMESTAMP(6) AS live, format, LENGTH(data) AS size FROM $TABLE ORDER BY id DESC LIMIT 100000) AS newest`,
+		FROM (SELECT expires_at > UTC_TIMESTAMP(6) AS live, format, LENGTH(data) AS size FROM $TABLE ORDER BY id DESC LIMIT $LIMIT) AS newest`,
 }
 
 func newMySQL(t *target.Target) engine {
@@ -45,7 +44,7 @@ func newMySQL(t *target.Target) engine {
 		// Executable comments again. The server goes on with a query whose client has gone.
 		begin: fmt.Sprintf("SET @sessions_doctor = 1 /*!50708 , SESSION max_execution_time = %d */ /*M!100101 , SESSION max_statement_time = %f */",
 			t.Timeout.Milliseconds(), t.Timeout.Seconds()),
-		names:   strings.NewReplacer("$TABLE", t.Quoted(t.Table), "$NAME", t.Table, "$SCHEMA", schema, "$VERSIONS", t.Quoted(t.VersionTable()), "$GRANTEE", "'"+strings.ReplaceAll(t.Role, "'", "''")+"'", "$FORMAT", strconv.Itoa(native.Format)),
+		names:   names(t, "$SCHEMA", schema, "$GRANTEE", "'"+strings.ReplaceAll(t.Role, "'", "''")+"'"),
 		product: product.MySQL,
 		sqlType: func(typ string) string {
 			return strings.ToLower(strings.NewReplacer("BOOLEAN", "TINYINT(1)", " COLLATE utf8mb4_bin", "").Replace(typ))

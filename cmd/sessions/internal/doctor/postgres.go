@@ -2,13 +2,11 @@ package doctor
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sqlsessions/sessions/cmd/sessions/internal/target"
-	"github.com/sqlsessions/sessions/internal/native"
 	"github.com/sqlsessions/sessions/internal/product"
 )
 
@@ -36,9 +34,9 @@ var pgQueries = queries{
 			coalesce(pg_get_expr(i.indpred, i.indrelid), ''), ''
 		FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = $OID ORDER BY c.relname`,
 	due: `SELECT count(*), coalesce((extract(epoch FROM now() - min(expires_at)) * 1000)::bigint, 0)
-		FROM (SELECT expires_at FROM $TABLE WHERE reap_after <= now() AND expires_at <= now() ORDER BY reap_after LIMIT 100001) AS due`,
+		FROM (SELECT expires_at FROM $TABLE WHERE reap_after <= now() AND expires_at <= now() ORDER BY reap_after LIMIT $LIMIT) AS due`,
 	newest: `SELECT count(*), count(*) FILTER (WHERE live), count(*) FILTER (WHERE live AND format > $FORMAT), coalesce(max(size), 0), count(*) FILTER (WHERE size > 1048576)
-		FROM (SELECT expires_at > now() AS live, format, octet_length(data::text) AS size FROM $TABLE ORDER BY id DESC LIMIT 100000) AS newest`,
+		FROM (SELECT expires_at > now() AS live, format, octet_length(data::text) AS size FROM $TABLE ORDER BY id DESC LIMIT $LIMIT) AS newest`,
 }
 
 func newPostgres(t *target.Target) engine {
@@ -56,7 +54,7 @@ func newPostgres(t *target.Target) engine {
 		begin: fmt.Sprintf("SET LOCAL statement_timeout = %d", t.Timeout.Milliseconds()),
 		// Leaves no prepared statement behind, which a pooler might hand to another client.
 		lead:       []any{pgx.QueryExecModeExec},
-		names:      strings.NewReplacer("$TABLE", t.Quoted(t.Table), "$OID", oid, "$TREE", tree, "$VERSIONS", t.Quoted(t.VersionTable()), "$FORMAT", strconv.Itoa(native.Format)),
+		names:      names(t, "$OID", oid, "$TREE", tree),
 		product:    product.PostgreSQL,
 		sqlType:    strings.NewReplacer("timestamptz", "timestamp with time zone").Replace,
 		ask:        pgQueries,

@@ -2,11 +2,8 @@ package doctor
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/sqlsessions/sessions/cmd/sessions/internal/target"
-	"github.com/sqlsessions/sessions/internal/native"
 	"github.com/sqlsessions/sessions/internal/product"
 )
 
@@ -22,16 +19,16 @@ var sqliteQueries = queries{
 			CASE WHEN l.partial THEN substr(m.sql, instr(upper(m.sql), ' WHERE ')) ELSE '' END, ''
 		FROM pragma_index_list('$NAME') AS l LEFT JOIN sqlite_master AS m ON m.type = 'index' AND m.name = l.name ORDER BY l.name`,
 	due: `SELECT count(*), coalesce(CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) - min(expires_at), 0)
-		FROM (SELECT expires_at FROM $TABLE WHERE reap_after <= unixepoch('now', 'subsec') * 1000 AND expires_at <= unixepoch('now', 'subsec') * 1000 ORDER BY reap_after LIMIT 100001)`,
+		FROM (SELECT expires_at FROM $TABLE WHERE reap_after <= unixepoch('now', 'subsec') * 1000 AND expires_at <= unixepoch('now', 'subsec') * 1000 ORDER BY reap_after LIMIT $LIMIT)`,
 	newest: `SELECT count(*), count(*) FILTER (WHERE live), count(*) FILTER (WHERE live AND format > $FORMAT), coalesce(max(size), 0), count(*) FILTER (WHERE size > 1048576)
-		FROM (SELECT expires_at > unixepoch('now', 'subsec') * 1000 AS live, format, octet_length(data) AS size FROM $TABLE ORDER BY id DESC LIMIT 100000)`,
+		FROM (SELECT expires_at > unixepoch('now', 'subsec') * 1000 AS live, format, octet_length(data) AS size FROM $TABLE ORDER BY id DESC LIMIT $LIMIT)`,
 }
 
 func newSQLite(t *target.Target) engine {
 	return engine{
 		is:         sqlite,
 		begin:      "PRAGMA query_only = 1",
-		names:      strings.NewReplacer("$TABLE", t.Quoted(t.Table), "$NAME", t.Table, "$VERSIONS", t.Quoted(t.VersionTable()), "$FORMAT", strconv.Itoa(native.Format)),
+		names:      names(t),
 		product:    func(version, _ string) product.Server { return product.SQLite(version) },
 		sqlType:    func(typ string) string { return typ },
 		ask:        sqliteQueries,
