@@ -21,7 +21,7 @@ func TestCleanup(t *testing.T) {
 	run(t, url, "cleanup", "--dry-run").want(t, 0, "1 expired session would be deleted\n")
 	insert(t, db, 2499, long)
 	run(t, url, "cleanup", "--dry-run").want(t, 0, "2500 expired sessions would be deleted\n")
-	run(t, url, "cleanup", "--once").want(t, 0, "deleted 2500 expired sessions\n")
+	run(t, url, "cleanup", "--once", "--quiet").want(t, 0, "deleted 2500 expired sessions\n")
 	run(t, url, "cleanup", "--once", "--batch-size", "10").want(t, 0, "deleted 0 expired sessions\n")
 	if n := query[int](t, db, "SELECT count(*) FROM sessions"); n != 7 {
 		t.Errorf("%d rows are left, want 7", n)

@@ -9,18 +9,19 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sqlsessions/sessions/cmd/sessions/internal/doctor"
 	"github.com/sqlsessions/sessions/migrations"
 )
 
 // A diagnosis is what doctor --json prints.
 type diagnosis struct {
-	Database string    `json:"database"`
-	At       string    `json:"at"`
-	Table    string    `json:"table"`
-	Errors   int       `json:"errors"`
-	Warnings int       `json:"warnings"`
-	Notes    int       `json:"notes"`
-	Findings []finding `json:"findings"`
+	Database string           `json:"database"`
+	At       string           `json:"at"`
+	Table    string           `json:"table"`
+	Errors   int              `json:"errors"`
+	Warnings int              `json:"warnings"`
+	Notes    int              `json:"notes"`
+	Findings []doctor.Finding `json:"findings"`
 }
 
 func spoil(t *testing.T, db *sql.DB, statements ...string) {
@@ -44,11 +45,11 @@ func diagnose(t *testing.T, url string, code int, args ...string) diagnosis {
 	count := map[string]int{}
 	for _, f := range d.Findings {
 		count[f.Status]++
-		if f.Check == "" || f.Text == "" || (f.Advice == "") != (f.Status == statusOK) {
+		if f.Check == "" || f.Text == "" || (f.Advice == "") != (f.Status == doctor.OK) {
 			t.Errorf("%+v", f)
 		}
 	}
-	if count[statusError] != d.Errors || count[statusWarning] != d.Warnings || count[statusNote] != d.Notes {
+	if count[doctor.Error] != d.Errors || count[doctor.Warning] != d.Warnings || count[doctor.Note] != d.Notes {
 		t.Errorf("%v found, and %d, %d and %d reported", count, d.Errors, d.Warnings, d.Notes)
 	}
 	return d
@@ -84,13 +85,13 @@ func TestDoctorHealthy(t *testing.T) {
 	before := query[int](t, db, "PRAGMA data_version")
 	d := diagnose(t, url, 0)
 	d.alone(t, 0)
-	d.want(t, "live", statusOK, "3 live sessions")
-	d.want(t, "expired", statusOK, "2 expired rows, the oldest since 60 minutes")
+	d.want(t, "live", doctor.OK, "3 live sessions")
+	d.want(t, "expired", doctor.OK, "2 expired rows, the oldest for 60 minutes")
 	if d.Database != "SQLite" || d.Table != "sessions" || d.At != strings.TrimPrefix(url, "sqlite:") {
 		t.Errorf("%+v", d)
 	}
 	r := run(t, url, "doctor")
-	for _, text := range []string{"ok       SQLite 3.", "ok       journal mode wal\n", " is well: 0 errors, 0 warnings, 0 notes.\n"} {
+	for _, text := range []string{"ok       SQLite 3.", "ok       journal mode wal\n", " is healthy: 0 errors, 0 warnings, 0 notes.\n"} {
 		if r.code != 0 || r.err != "" || !strings.Contains(r.out, text) {
 			t.Errorf("no %q in %+v", text, r)
 		}
@@ -109,7 +110,7 @@ func TestDoctorText(t *testing.T) {
 	const finding = "\nwarning  index sessions_reap_after_idx is missing: cleaning up reads the whole table\n" +
 		"         what to do: run CREATE INDEX \"sessions_reap_after_idx\" ON \"sessions\" (\"reap_after\")\n"
 	r := run(t, url, "doctor")
-	if r.code != exitWarnings || r.err != "" || !strings.Contains(r.out, finding) || !strings.HasSuffix(r.out, " is not well: 0 errors, 1 warning, 0 notes.\n") {
+	if r.code != exitWarnings || r.err != "" || !strings.Contains(r.out, finding) || !strings.HasSuffix(r.out, " has problems: 0 errors, 1 warning, 0 notes.\n") {
 		t.Errorf("%+v", r)
 	}
 }
@@ -122,24 +123,24 @@ func TestDoctorSpoiled(t *testing.T) {
 		check, status string
 		texts         []string
 	}{
-		{"DROP INDEX sessions_user_id_idx", 5, 1, "indexes", statusWarning, []string{"user_id_idx is missing", `CREATE INDEX "sessions_user_id_idx" ON "sessions" ("user_id", "id") WHERE "user_id" IS NOT NULL`}},
-		{"DROP INDEX sessions_label_idx", 5, 1, "indexes", statusWarning, []string{"label_idx is missing", `CREATE INDEX "sessions_label_idx" ON "sessions" ("label", "id") WHERE "label" IS NOT NULL`}},
-		{"CREATE INDEX extra ON sessions (verifier)", 5, 1, "indexes", statusWarning, []string{"extra contains verifier: each new token"}},
-		{"CREATE INDEX extra ON sessions (expires_at)", 5, 1, "indexes", statusWarning, []string{"extra contains expires_at"}},
-		{"CREATE INDEX extra ON sessions (created_at) WHERE version > 1", 5, 1, "indexes", statusWarning, []string{"extra contains version"}},
-		{"CREATE INDEX extra ON sessions (data ->> 'x')", 5, 1, "indexes", statusWarning, []string{"extra contains data"}},
-		{"CREATE INDEX extra ON sessions (created_at)", 0, 0, "indexes", statusOK, nil},
-		{"UPDATE sessions_schema_migrations SET version = 9", 5, 1, "schema", statusWarning, []string{"9 is newer", "newer `sessions` program"}},
-		{"UPDATE sessions_schema_migrations SET version = 3", 6, 1, "schema", statusError, []string{"1 step pending", "`sessions migrate up`"}},
-		{"UPDATE sessions_schema_migrations SET version = 2, dirty = true", 6, 1, "schema", statusError, []string{"dirty", "`sessions migrate force VERSION`"}},
-		{"DROP TABLE sessions_schema_migrations", 5, 1, "schema", statusWarning, []string{"by other means", "`sessions migrate force 4`"}},
-		{"ALTER TABLE sessions_schema_migrations RENAME COLUMN dirty TO d", 5, 1, "schema", statusWarning, []string{"can't be read", "dirty"}},
-		{"DROP TABLE sessions", 6, 1, "columns", statusError, []string{"table sessions is missing", "`sessions migrate up`"}},
-		{"ALTER TABLE sessions RENAME COLUMN expires_at TO e", 6, 3, "columns", statusError, []string{"column expires_at is missing"}},
-		{"ALTER TABLE sessions ADD COLUMN mine TEXT", 0, 1, "columns", statusNote, []string{"column mine"}},
-		{"ALTER TABLE sessions ADD COLUMN mine TEXT NOT NULL DEFAULT ''", 0, 1, "columns", statusNote, []string{"column mine"}},
-		{"ALTER TABLE sessions DROP COLUMN extra", 6, 2, "columns", statusError, []string{"column extra is missing"}},
-		{"PRAGMA journal_mode = delete", 5, 1, "journal", statusWarning, []string{"journal mode delete", "journal_mode(WAL)"}},
+		{"DROP INDEX sessions_user_id_idx", 5, 1, "indexes", doctor.Warning, []string{"user_id_idx is missing", `CREATE INDEX "sessions_user_id_idx" ON "sessions" ("user_id", "id") WHERE "user_id" IS NOT NULL`}},
+		{"DROP INDEX sessions_label_idx", 5, 1, "indexes", doctor.Warning, []string{"label_idx is missing", `CREATE INDEX "sessions_label_idx" ON "sessions" ("label", "id") WHERE "label" IS NOT NULL`}},
+		{"CREATE INDEX extra ON sessions (verifier)", 5, 1, "indexes", doctor.Warning, []string{"extra contains verifier: each new token"}},
+		{"CREATE INDEX extra ON sessions (expires_at)", 5, 1, "indexes", doctor.Warning, []string{"extra contains expires_at"}},
+		{"CREATE INDEX extra ON sessions (created_at) WHERE version > 1", 5, 1, "indexes", doctor.Warning, []string{"extra contains version"}},
+		{"CREATE INDEX extra ON sessions (data ->> 'x')", 5, 1, "indexes", doctor.Warning, []string{"extra contains data"}},
+		{"CREATE INDEX extra ON sessions (created_at)", 0, 0, "indexes", doctor.OK, nil},
+		{"UPDATE sessions_schema_migrations SET version = 9", 5, 1, "schema", doctor.Warning, []string{"9 is newer", "newer `sessions` program"}},
+		{"UPDATE sessions_schema_migrations SET version = 3", 6, 1, "schema", doctor.Error, []string{"1 step pending", "`sessions migrate up`"}},
+		{"UPDATE sessions_schema_migrations SET version = 2, dirty = true", 6, 1, "schema", doctor.Error, []string{"dirty", "`sessions migrate force VERSION`"}},
+		{"DROP TABLE sessions_schema_migrations", 5, 1, "schema", doctor.Warning, []string{"by other means", "`sessions migrate force 4`"}},
+		{"ALTER TABLE sessions_schema_migrations RENAME COLUMN dirty TO d", 5, 1, "schema", doctor.Warning, []string{"can't be read", "dirty"}},
+		{"DROP TABLE sessions", 6, 1, "columns", doctor.Error, []string{"table sessions is missing", "`sessions migrate up`"}},
+		{"ALTER TABLE sessions RENAME COLUMN expires_at TO e", 6, 3, "columns", doctor.Error, []string{"column expires_at is missing"}},
+		{"ALTER TABLE sessions ADD COLUMN mine TEXT", 0, 1, "columns", doctor.Note, []string{"column mine"}},
+		{"ALTER TABLE sessions ADD COLUMN mine TEXT NOT NULL DEFAULT ''", 0, 1, "columns", doctor.Note, []string{"column mine"}},
+		{"ALTER TABLE sessions DROP COLUMN extra", 6, 2, "columns", doctor.Error, []string{"column extra is missing"}},
+		{"PRAGMA journal_mode = delete", 5, 1, "journal", doctor.Warning, []string{"journal mode delete", "journal_mode(WAL)"}},
 	} {
 		t.Run(test.statement, func(t *testing.T) {
 			db, url := migrated(t)
@@ -161,14 +162,14 @@ func TestDoctorColumns(t *testing.T) {
 		check, status string
 		texts         []string
 	}{
-		{`"version"             INTEGER NOT NULL`, "version TEXT NOT NULL", 6, 1, "columns", statusError, []string{"column version is TEXT, and should be INTEGER"}},
-		{`"created_at"          INTEGER NOT NULL`, "created_at INTEGER", 5, 1, "columns", statusWarning, []string{"column created_at takes NULL"}},
-		{`"verifier"            BLOB`, "verifier BLOB NOT NULL", 6, 1, "columns", statusError, []string{"column verifier takes no NULL"}},
-		{`"format"              INTEGER NOT NULL DEFAULT 0`, "format INTEGER NOT NULL", 6, 1, "columns", statusError, []string{"column format has no default, and should have 0"}},
-		{`"format"              INTEGER NOT NULL DEFAULT 0`, "format INTEGER NOT NULL DEFAULT 7", 6, 1, "columns", statusError, []string{"column format has the default 7, and should have 0"}},
-		{`"pending"             INTEGER NOT NULL DEFAULT 0`, "pending INTEGER NOT NULL DEFAULT FALSE", 0, 0, "columns", statusOK, nil},
-		{`"extra"               TEXT`, "extra TEXT, mine TEXT NOT NULL", 6, 1, "columns", statusError, []string{"column mine is not the store's, and takes neither NULL nor a default"}},
-		{" NOT NULL PRIMARY KEY", " NOT NULL", 6, 1, "indexes", statusError, []string{"primary key on id is missing", `CREATE UNIQUE INDEX "sessions_id_key" ON "sessions" ("id")`}},
+		{`"version"             INTEGER NOT NULL`, "version TEXT NOT NULL", 6, 1, "columns", doctor.Error, []string{"column version is TEXT, and should be INTEGER"}},
+		{`"created_at"          INTEGER NOT NULL`, "created_at INTEGER", 5, 1, "columns", doctor.Warning, []string{"column created_at must not allow NULL"}},
+		{`"verifier"            BLOB`, "verifier BLOB NOT NULL", 6, 1, "columns", doctor.Error, []string{"column verifier must allow NULL"}},
+		{`"format"              INTEGER NOT NULL DEFAULT 0`, "format INTEGER NOT NULL", 6, 1, "columns", doctor.Error, []string{"column format has no default, and should have 0"}},
+		{`"format"              INTEGER NOT NULL DEFAULT 0`, "format INTEGER NOT NULL DEFAULT 7", 6, 1, "columns", doctor.Error, []string{"column format has the default 7, and should have 0"}},
+		{`"pending"             INTEGER NOT NULL DEFAULT 0`, "pending INTEGER NOT NULL DEFAULT FALSE", 0, 0, "columns", doctor.OK, nil},
+		{`"extra"               TEXT`, "extra TEXT, mine TEXT NOT NULL", 6, 1, "columns", doctor.Error, []string{"column mine is not the store's, and has no default and allows no NULL"}},
+		{" NOT NULL PRIMARY KEY", " NOT NULL", 6, 1, "indexes", doctor.Error, []string{"primary key on id is missing", `CREATE UNIQUE INDEX "sessions_id_key" ON "sessions" ("id")`}},
 	} {
 		t.Run(test.changed, func(t *testing.T) {
 			db, url := migrated(t)
@@ -188,8 +189,8 @@ func TestDoctorForeignTable(t *testing.T) {
 	db, url := migrated(t)
 	spoil(t, db, "DROP TABLE sessions", "CREATE TABLE sessions (session_id TEXT NOT NULL, data TEXT)")
 	d := diagnose(t, url, exitErrors)
-	d.want(t, "columns", statusError, "columns id, version, created_at, ", " are missing")
-	d.want(t, "columns", statusError, "column session_id is not the store's")
+	d.want(t, "columns", doctor.Error, "columns id, version, created_at, ", " are missing")
+	d.want(t, "columns", doctor.Error, "column session_id is not the store's")
 }
 
 func TestDoctorContent(t *testing.T) {
@@ -197,23 +198,14 @@ func TestDoctorContent(t *testing.T) {
 	insert(t, db, 1, -25*time.Hour)
 	d := diagnose(t, url, exitWarnings)
 	d.alone(t, 1)
-	d.want(t, "expired", statusWarning, "1 expired row, the oldest since 25 hours", "no reaper seems to run", "`sessions cleanup --every 5m`")
-
-	// Ten rows whose ids lie far apart look like a table too big to count.
-	spoil(t, db, "DELETE FROM sessions")
-	insert(t, db, 10, -time.Minute)
-	spoil(t, db, "UPDATE sessions SET rowid = 9000000 WHERE rowid = 10")
-	d = diagnose(t, url, 0)
-	d.alone(t, 0)
-	d.want(t, "live", statusOK, "about 8999990")
-	d.want(t, "data", statusOK, "in 10 rows that were looked at")
+	d.want(t, "expired", doctor.Warning, "1 expired row, the oldest for 25 hours", "no reaper seems to run", "`sessions cleanup --every 5m`")
 
 	spoil(t, db, "DELETE FROM sessions")
 	insert(t, db, 2, time.Hour)
 	spoil(t, db, `UPDATE sessions SET data = '"' || hex(zeroblob(40000)) || '"' WHERE rowid = 1`)
-	diagnose(t, url, 0).want(t, "data", statusNote, "78.1 KiB", "default limit")
+	diagnose(t, url, 0).want(t, "data", doctor.Note, "78.1 KiB", "default limit")
 	spoil(t, db, `UPDATE sessions SET data = '"' || hex(zeroblob(1000000)) || '"' WHERE rowid = 1`)
-	diagnose(t, url, exitWarnings).want(t, "data", statusWarning, "in 1 row it is over 1 MiB")
+	diagnose(t, url, exitWarnings).want(t, "data", doctor.Warning, "in 1 row it is over 1 MiB")
 
 	spoil(t, db, "DELETE FROM sessions")
 	insert(t, db, 3, time.Hour)
@@ -221,9 +213,7 @@ func TestDoctorContent(t *testing.T) {
 	spoil(t, db, "UPDATE sessions SET format = 9 WHERE rowid <> 1") // one of them is dead
 	d = diagnose(t, url, exitWarnings)
 	d.alone(t, 1)
-	d.want(t, "format", statusWarning, "2 live rows written by a later version of the program; this one answers 503 for them", "update the application")
-	spoil(t, db, "UPDATE sessions SET rowid = 9000000 WHERE rowid = 2")
-	diagnose(t, url, exitWarnings).want(t, "format", statusWarning, "2 live rows (of the 10000 newest by ID) written by a later version")
+	d.want(t, "format", doctor.Warning, "2 live rows written by a later version of the program; this one answers 503 for them", "update the application")
 }
 
 func TestDoctorFile(t *testing.T) {
@@ -234,10 +224,7 @@ func TestDoctorFile(t *testing.T) {
 			t.Errorf("%s is made with mode %v, %v", file, info.Mode(), err)
 		}
 	}
-	check(t, os.Chmod(path, 0o604))
-	diagnose(t, url, exitWarnings).want(t, "file", statusWarning, path, "chmod o-rwx")
-	check(t, os.Chmod(path, 0o600))
-	diagnose(t, url, exitErrors, "--table", "other").want(t, "columns", statusError, "table other is missing", "`sessions migrate up --table other`")
+	diagnose(t, url, exitErrors, "--table", "other").want(t, "columns", doctor.Error, "table other is missing", "`sessions migrate up --table other`")
 
 	run(t, "sqlite:"+filepath.Join(t.TempDir(), "none.db"), "doctor").wantError(t, exitFailure, "there is no file")
 	run(t, url, "doctor", "--timeout", "0s").wantError(t, exitUsage, "--timeout")

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/cmd/sessions/internal/target"
 )
 
 // The exit codes. Those of status and doctor are results, not failures.
@@ -29,93 +29,55 @@ type exitError struct {
 	err  error
 }
 
-func (e *exitError) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("exit code %d", e.code)
-	}
-	return e.err.Error()
-}
+func (e *exitError) Error() string { return fmt.Sprintf("exit code %d: %v", e.code, e.err) }
 
 func (e *exitError) Unwrap() error { return e.err }
 
-// A usageError is a mistake on the command line, which a look at the help cures.
-// Errors of cobra's own count as such too: see asFailure.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
-func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
-
-// runner is what a command does; args have been checked.
-type runner func(ctx context.Context, cmd *cobra.Command, args []string) error
-
-// asFailure marks what run returns as a failure at work, so that report can tell
-// it from a mistake on the command line that cobra found.
-func asFailure(run runner) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, args []string) error {
-		ctx := cmd.Context()
-		err := run(ctx, cmd, args)
-		var (
-			exit  *exitError
-			usage usageError
-			by    interrupted
-		)
-		switch {
-		case err == nil, errors.As(err, &exit), errors.As(err, &usage):
-			return err
-		case errors.Is(err, sessions.ErrInvalid): // the only options are flags
-			return usageError{err}
-		case errors.As(context.Cause(ctx), &by):
-			return &exitError{by.exitCode(), by}
-		}
-		return &exitError{exitFailure, err}
+// exitWith ends the program with a code and prints nothing. 0 is success.
+func exitWith(code int) error {
+	if code == 0 {
+		return nil
 	}
+	return &exitError{code: code}
 }
 
-// report prints what went wrong in one line, and for a mistake on the command line
-// how it is used, and returns the exit code.
-func report(w io.Writer, cmd *cobra.Command, err error) int {
-	if err == nil {
-		return 0
-	}
+// usagef returns a mistake on the command line. So is every error that wraps
+// sessions.ErrInvalid, because the only options are flags.
+func usagef(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", sessions.ErrInvalid, fmt.Errorf(format, args...))
+}
+
+// report prints the error in one line, and for a mistake on the command line how it is
+// used, and returns the exit code. If the command has not begun, cobra found a mistake.
+func report(w io.Writer, cmd *cobra.Command, begun bool, err error) int {
 	var exit *exitError
-	if errors.As(err, &exit) {
-		if exit.err != nil {
-			fmt.Fprintln(w, "sessions: "+oneLine(exit.err))
+	var by interrupted
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+	case !begun, errors.Is(err, sessions.ErrInvalid):
+		fmt.Fprintln(w, "sessions: "+withoutURLs(target.OneLine(err)))
+		usage := cmd.UseLine()
+		if cmd.HasAvailableSubCommands() {
+			usage = cmd.CommandPath() + " COMMAND [flags]"
 		}
-		return exit.code
+		fmt.Fprintf(w, "usage: %s\nMore: %s --help\n", usage, cmd.CommandPath())
+		return exitUsage
+	case errors.As(context.Cause(cmd.Context()), &by):
+		exit = &exitError{by.exitCode(), by}
+	default:
+		exit = &exitError{exitFailure, err}
 	}
-	fmt.Fprintln(w, "sessions: "+withoutURLs(oneLine(err)))
-	usage := cmd.UseLine()
-	if cmd.HasAvailableSubCommands() {
-		usage = cmd.CommandPath() + " COMMAND [flags]"
+	if exit.err != nil {
+		fmt.Fprintln(w, "sessions: "+target.OneLine(exit.err))
 	}
-	fmt.Fprintf(w, "usage: %s\nMore: %s --help\n", usage, cmd.CommandPath())
-	return exitUsage
+	return exit.code
 }
 
 // urlLike matches what may be a database URL, or the DSN of a driver.
 var urlLike = regexp.MustCompile(`[^\s"]*(://|:[^"]*@)[^"]*`)
 
-// withoutURLs hides arguments that may have a password in them: people pass a
-// URL where none is expected, and errors about arguments quote them.
+// withoutURLs hides arguments that may have a password in them: users pass a URL where
+// none is expected, and errors about arguments quote them.
 func withoutURLs(text string) string { return urlLike.ReplaceAllString(text, "[URL]") }
-
-// oneLine is the text of err without the packages it came through, which mean
-// nothing to the user of a command.
-func oneLine(err error) string {
-	text := strings.Join(strings.Fields(err.Error()), " ")
-	for {
-		short := text
-		for _, prefix := range []string{
-			"sessions: ", "invalid option or argument: ", "reaper: ", "migrator: ", "migrations: ",
-			"pgstore: ", "mysqlstore: ", "sqlitestore: ",
-		} {
-			short = strings.TrimPrefix(short, prefix)
-		}
-		if short == text {
-			return text
-		}
-		text = short
-	}
-}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sqlsessions/sessions/cmd/sessions/internal/target"
 )
 
 // closedPort returns an address on which nobody listens.
@@ -118,14 +120,12 @@ func TestSQLiteFilesThatFail(t *testing.T) {
 	for parameters, want := range map[string]int{
 		"": 2000, "?_pragma=busy_timeout(60000)": 2000, "?_pragma=BUSY_TIMEOUT=1500": 1500, "?_pragma=foreign_keys(1)": 2000,
 	} {
-		addr, err := parseURL(url + parameters)
+		opened, err := target.Options{URL: url + parameters, Table: "sessions", Timeout: 2 * time.Second}.Open(t.Context(), target.Job{})
 		check(t, err)
-		db, err := addr.open(false, 2*time.Second)
-		check(t, err)
-		if millis := query[int](t, db, "PRAGMA busy_timeout"); millis != want {
+		if millis := query[int](t, opened.DB, "PRAGMA busy_timeout"); millis != want {
 			t.Errorf("%s: SQLite waits %d ms, want %d", parameters, millis, want)
 		}
-		check(t, db.Close())
+		check(t, opened.DB.Close())
 	}
 	_, err = conn.ExecContext(t.Context(), "ALTER TABLE sessions RENAME COLUMN reap_after TO reap")
 	check(t, err)

@@ -72,7 +72,7 @@ func TestHelpCoversAllCommands(t *testing.T) {
 			}
 		}
 	}
-	root := newRoot()
+	root := newRoot(&app{})
 	root.InitDefaultHelpCmd()
 	visit(root)
 	if count != len(commands) {

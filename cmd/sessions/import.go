@@ -4,17 +4,15 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/cmd/sessions/internal/target"
 	"github.com/sqlsessions/sessions/express"
 	"github.com/sqlsessions/sessions/express/mysqlsession"
 	"github.com/sqlsessions/sessions/express/pgsimple"
@@ -32,7 +30,7 @@ type source struct {
 	asJSON                 bool
 }
 
-// kinds are the Node packages whose tables can be imported.
+// kinds are the Node packages whose tables can be imported, with their databases.
 var kinds = map[string]migrations.Dialect{
 	"connect-pg-simple":     migrations.PostgreSQL,
 	"express-mysql-session": migrations.MySQL,
@@ -44,96 +42,93 @@ func newImport(a *app) *cobra.Command {
 		Use:   "import",
 		Short: "Copy the live sessions of an Express application",
 		Long: `Copies the live sessions of an Express application into the table of this
-package, and leaves the old table as it is, so that the application can go on
-meanwhile. Run it as often as you like: it copies what is new, brings copies up to
-date and removes those whose original has ended.
+package, and leaves the old table as it is, so the application can keep running.
+Run it as often as you like: it copies new sessions, updates copies and removes
+those whose original has ended.
 
-The copies count when your program accepts the old cookies: see
+The copies are used once your program accepts the old cookies: see
 package takeover, and From.ImportedOnly there for the time after the last import.
 
-Exit codes: 0 done, 1 failed, 5 some sessions can't be kept here; the log says
-which, by a name that is not secret, and why.`,
+Exit codes: 0 done, 1 failed, 5 some sessions can't be stored here; the log
+says which, by a name that is not secret, and why.`,
 		Example: `  sessions import --from connect-pg-simple
   sessions import --from connect-pg-simple --from-table user_sessions --user-key passport.user
   sessions import --from express-mysql-session --from-url mysql://app:secret@old.example.com/shop`,
 		Args: cobra.NoArgs,
-		RunE: asFailure(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
-			return s.run(ctx, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		// Before a database is opened.
+		PreRunE: func(*cobra.Command, []string) error {
+			if _, known := kinds[s.kind]; !known {
+				return usagef("--from must be connect-pg-simple or express-mysql-session")
+			}
+			return nil
+		},
+		RunE: a.on(target.Job{}, nil, func(ctx context.Context, cmd *cobra.Command, to *target.Target) error {
+			return s.run(ctx, to, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		}),
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&s.kind, "from", "", "`package` that keeps the old table: connect-pg-simple or\nexpress-mysql-session")
+	flags.StringVar(&s.kind, "from", "", "`package` that wrote the old table: connect-pg-simple or\nexpress-mysql-session")
 	flags.StringVar(&s.url, "from-url", "", "`URL` of the old database (default: the same database)")
 	flags.StringVar(&s.fromTable, "from-table", "", "`name` of the old table (default: that package's)")
 	flags.StringVar(&s.schema, "from-schema", "", "`name` of the schema that the old table is in")
-	flags.StringVar(&s.userKey, "user-key", "", "where a session says whose it is, as `names` joined by\ndots: userId, passport.user")
-	flags.DurationVar(&s.lifetime, "lifetime", 30*24*time.Hour, "absolute limit that begins with the import,\nthe Lifetime of your program")
+	flags.StringVar(&s.userKey, "user-key", "", "where a session holds its user, as `names` joined by\ndots: userId, passport.user")
+	flags.DurationVar(&s.lifetime, "lifetime", 30*24*time.Hour, "absolute limit, counted from the import: the Lifetime\nof your program")
 	flags.BoolVar(&s.asJSON, "json", false, "print the counts as JSON")
-	for _, name := range []string{"from-url", "from-table", "from-schema", "user-key", "lifetime"} {
-		// The flags were just defined, which is the one thing this can fail on.
-		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
-	}
-	_ = cmd.RegisterFlagCompletionFunc("from", cobra.FixedCompletions([]cobra.Completion{"connect-pg-simple", "express-mysql-session"}, cobra.ShellCompDirectiveNoFileComp))
+	choices(cmd, "from", "connect-pg-simple", "express-mysql-session")
 	return cmd
 }
 
-func (s *source) run(ctx context.Context, out, errOut io.Writer) error {
-	dialect, ok := kinds[s.kind]
-	if !ok {
-		return usagef("--from must be connect-pg-simple or express-mysql-session")
-	}
-	to, err := s.connect(ctx, job{needs: looking})
-	if err != nil {
+func (s *source) run(ctx context.Context, to *target.Target, out, errOut io.Writer) error {
+	if err := s.checkVersion(ctx, to); err != nil {
 		return err
 	}
-	defer to.db.Close()
-	if err := to.fits(ctx); err != nil {
-		return err
-	}
-	old := *s.app
-	old.url, old.table, old.schema = cmp.Or(s.url, s.databaseURL()), migrations.DefaultTable, ""
-	from, err := old.connect(ctx, job{needs: looking})
+	old := s.Options
+	old.URL, old.Table, old.Schema = cmp.Or(s.url, s.DatabaseURL()), migrations.DefaultTable, ""
+	from, err := old.Open(ctx, target.Job{})
 	if err != nil {
 		return fmt.Errorf("the old database: %w", err)
 	}
-	defer from.db.Close()
-	if from.dialect != dialect {
-		return usagef("%s keeps its sessions in another kind of database; name it with --from-url", s.kind)
+	defer from.DB.Close()
+	if from.Dialect != kinds[s.kind] {
+		return usagef("%s stores its sessions in another kind of database; name it with --from-url", s.kind)
 	}
-	level := slog.LevelInfo
-	if s.quiet {
-		level = slog.LevelError
-	}
-	log := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: level}))
+	log := s.logger(errOut, slog.LevelError)
 	manager, total, err := s.manager(ctx, to, from, log)
 	if err != nil {
-		return from.explain(err)
+		return from.Explain(err)
 	}
-	show := s.progress(errOut, total)
+	show := newSilent()
+	switch {
+	case s.quiet:
+	case isTerminal(errOut):
+		show = newBar(errOut, total, "reading")
+	default:
+		show = newLines(errOut, time.Now, "read %s so far\n", "session")
+	}
 	report, err := takeover.Import(ctx, manager, func(r takeover.Report) { show.set(r.Read) })
 	show.end()
 	if err != nil {
-		return fmt.Errorf("%w; it had copied %s, and goes on when it is run again", to.explain(err), plural(report.Copied+report.Updated, "session"))
+		return fmt.Errorf("%w; it had copied %s; run it again to continue", to.Explain(err), target.Plural(report.Copied+report.Updated, "session"))
 	}
 	if err := s.print(out, report); err != nil {
 		return err
 	}
 	if report.Skipped > 0 {
-		return &exitError{code: exitWarnings}
+		return exitWith(exitWarnings)
 	}
 	return nil
 }
 
-// manager is one that takes over from the old table, and how many sessions live there.
-func (s *source) manager(ctx context.Context, to, from *database, log *slog.Logger) (*sessions.Manager, int, error) {
+// manager returns one that takes over from the old table, and how many live sessions that has.
+func (s *source) manager(ctx context.Context, to, from *target.Target, log *slog.Logger) (*sessions.Manager, int, error) {
 	var store sessions.Store
 	var err error
 	open, cancel := s.limit(ctx)
 	defer cancel()
-	if from.dialect == migrations.PostgreSQL {
-		store, err = pgsimple.Open(open, from.db, pgsimple.Options{Table: s.fromTable, Schema: s.schema, Logger: log})
+	if from.Dialect == migrations.PostgreSQL {
+		store, err = pgsimple.Open(open, from.DB, pgsimple.Options{Table: s.fromTable, Schema: s.schema, Logger: log})
 	} else {
-		store, err = mysqlsession.Open(open, from.db, mysqlsession.Options{Table: s.fromTable, Schema: s.schema, Logger: log})
+		store, err = mysqlsession.Open(open, from.DB, mysqlsession.Options{Table: s.fromTable, Schema: s.schema, Logger: log})
 	}
 	if err != nil {
 		return nil, 0, err
@@ -147,40 +142,25 @@ func (s *source) manager(ctx context.Context, to, from *database, log *slog.Logg
 	if err != nil {
 		return nil, 0, err
 	}
-	m, err := takeover.New(to.store, sessions.Options{
+	m, err := takeover.New(to.Store, sessions.Options{
 		Secrets: [][]byte{[]byte(rand.Text() + rand.Text())}, Logger: log, MaxBytes: 1 << 20,
 		Lifetime: s.lifetime, IdleTimeout: min(s.lifetime, 24*time.Hour),
 	}, takeover.From{Manager: old, Until: time.Now().Add(24 * time.Hour), UserKey: s.userKey})
 	return m, stats.Live, err
 }
 
-func (s *source) progress(w io.Writer, total int) *progress {
-	if s.quiet {
-		return &progress{}
-	}
-	if file, ok := w.(*os.File); !ok || !term.IsTerminal(int(file.Fd())) {
-		return newLines(w, time.Now, "read %s so far\n", "session")
-	}
-	return newBar(w, total, "reading")
-}
-
 func (s *source) print(out io.Writer, r takeover.Report) error {
 	if s.asJSON {
-		enc := json.NewEncoder(out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(struct {
+		return printJSON(out, struct {
 			takeover.Report
 			Verified bool `json:"verified"`
 		}{r, r.Verified()})
 	}
-	_, err := fmt.Fprintf(out, "%s of the old table: %d copied, %d updated, %d unchanged, %d skipped; %s that had ended there removed here\n",
-		plural(r.Read, "live session"), r.Copied, r.Updated, r.Unchanged, r.Skipped, copies(r.Removed))
-	return err
-}
-
-func copies(n int) string {
-	if n == 1 {
-		return "1 copy"
+	copies := "copies"
+	if r.Removed == 1 {
+		copies = "copy"
 	}
-	return fmt.Sprintf("%d copies", n)
+	_, err := fmt.Fprintf(out, "%s of the old table: %d copied, %d updated, %d unchanged, %d skipped; %d %s that had ended there removed here\n",
+		target.Plural(r.Read, "live session"), r.Copied, r.Updated, r.Unchanged, r.Skipped, r.Removed, copies)
+	return err
 }

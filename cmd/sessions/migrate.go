@@ -9,6 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/cmd/sessions/internal/doctor"
+	"github.com/sqlsessions/sessions/cmd/sessions/internal/target"
 	"github.com/sqlsessions/sessions/migrations"
 	"github.com/sqlsessions/sessions/migrations/migrator"
 )
@@ -16,17 +19,17 @@ import (
 func newMigrate(a *app) *cobra.Command {
 	migrate := &cobra.Command{
 		Use:   "migrate",
-		Short: "Make, change and inspect the sessions table",
-		Long: `Makes, changes and inspects the sessions table, in numbered steps. Any number of
-processes may run it at the same time: one works and the others wait.
+		Short: "Create, change and inspect the sessions table",
+		Long: `Creates, changes and inspects the sessions table, in numbered steps. Any number of
+processes may run it at the same time: one does the work and the others wait.
 
-The steps that ran are noted in the table TABLE_schema_migrations.`,
+The table TABLE_schema_migrations records which steps ran.`,
 		Example: `  sessions migrate up
   sessions migrate status
   sessions migrate print --dialect mysql`,
 		Args: onlySubcommands,
 		RunE: func(*cobra.Command, []string) error {
-			return usagef("say what to do: migrate up, down, status, version, force or print")
+			return usagef("name a subcommand: migrate up, down, status, version, force or print")
 		},
 	}
 	migrate.AddCommand(newUp(a), newDown(a), newStatus(a), newMigrateVersion(a), newForce(a), newPrint(a))
@@ -37,84 +40,46 @@ func newUp(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "up",
 		Short: "Run all pending steps",
-		Long: `Runs all pending steps, and prints each. It is safe to run at every deployment:
-without pending steps it does nothing. A SQLite file that does not exist is made,
-readable by its owner alone.
+		Long: `Runs all pending steps, and prints each. It is safe to run in every deployment:
+without pending steps it does nothing. If there is no SQLite file it creates one
+that only its owner can read.
 
-On PostgreSQL and SQLite all steps run in one transaction, so that an error leaves
+On PostgreSQL and SQLite all steps run in one transaction, so an error leaves
 everything as it was.`,
 		Example: `  sessions migrate up
   sessions migrate up --schema auth --table web_sessions
   DATABASE_URL=sqlite:app.db sessions migrate up`,
 		Args: cobra.NoArgs,
-		RunE: asFailure(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
-			out := cmd.OutOrStdout()
-			ctx, cancel := a.limitIfAsked(ctx)
-			defer cancel()
-			d, err := a.connect(ctx, job{create: true, needs: migrating, onStep: func(step migrations.Step, _ bool) {
-				fmt.Fprintf(out, "applied %d: %s\n", step.Version, step.Title)
-			}})
+		RunE: a.on(target.Job{Create: true, Need: target.Migrate}, a.limitIfSet, func(ctx context.Context, cmd *cobra.Command, t *target.Target) error {
+			ran, err := t.Migrator.Up(ctx)
 			if err != nil {
-				return err
+				return migrationFailed(t, err)
 			}
-			defer d.db.Close()
-			ran, err := d.migrator.Up(ctx)
+			status, err := t.Migrator.Status(ctx)
 			if err != nil {
-				return d.migrationFailed(err)
+				return t.Explain(err)
 			}
-			status, err := d.migrator.Status(ctx)
-			if err != nil {
-				return d.explain(err)
-			}
-			if wrong := d.misfits(ctx); len(wrong) > 0 {
-				return fmt.Errorf("%s is noted at version %d, but something else has changed it: %s; see %s",
-					a.tableName(), status.Version, strings.Join(wrong, "; "), a.again("doctor"))
+			if wrong := doctor.Misfits(ctx, t); len(wrong) > 0 {
+				return fmt.Errorf("%s is recorded at version %d, but something else has changed it: %s; see %s",
+					t.TableName(), status.Version, strings.Join(wrong, "; "), t.Command("doctor"))
 			}
 			if ran == 0 {
-				fmt.Fprintf(out, "nothing to do: version %d is the latest\n", status.Version)
-				return nil
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "nothing to do: version %d is the latest\n", status.Version)
+				return err
 			}
-			fmt.Fprintf(out, "%s is at version %d\n", a.tableName(), status.Version)
-			return nil
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is at version %d\n", t.TableName(), status.Version)
+			return err
 		}),
 	}
 }
 
 // migrationFailed adds what became of the steps that were printed before.
-func (d *database) migrationFailed(err error) error {
+func migrationFailed(t *target.Target, err error) error {
 	refused := errors.Is(err, migrator.ErrServer) || errors.Is(err, migrator.ErrTaken) || errors.Is(err, migrator.ErrDevelopment)
-	if d.dialect == migrations.MySQL && !refused {
-		return d.explain(err)
+	if t.Dialect == migrations.MySQL && !refused {
+		return t.Explain(err)
 	}
-	return fmt.Errorf("%w; nothing was changed", d.explain(err))
-}
-
-func newStatus(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:   "status",
-		Short: "Show which steps ran and what to do next",
-		Long: `Shows which steps ran, which are pending, and what to do next. It changes nothing.
-
-Exit codes: 0 up to date; 1 failed; 3 steps are pending; 4 a step stopped half-way
-(dirty), or the schema is newer than this program.`,
-		Example: `  sessions migrate status
-  sessions migrate status || sessions migrate up`,
-		Args: cobra.NoArgs,
-		RunE: asFailure(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
-			ctx, cancel := a.limit(ctx)
-			defer cancel()
-			d, err := a.connect(ctx, job{})
-			if err != nil {
-				return err
-			}
-			defer d.db.Close()
-			status, err := d.migrator.Status(ctx)
-			if err != nil {
-				return d.explain(err)
-			}
-			return d.printStatus(cmd.OutOrStdout(), status)
-		}),
-	}
+	return fmt.Errorf("%w; nothing was changed", t.Explain(err))
 }
 
 func newMigrateVersion(a *app) *cobra.Command {
@@ -122,23 +87,16 @@ func newMigrateVersion(a *app) *cobra.Command {
 		Use:   "version",
 		Short: "Print the version the database is at",
 		Long: `Prints the version that the database is at, as a number alone: that of the last
-step that ran, and 0 when none did.`,
+step that ran, or 0 if none did.`,
 		Example: "  sessions migrate version",
 		Args:    cobra.NoArgs,
-		RunE: asFailure(func(ctx context.Context, cmd *cobra.Command, _ []string) error {
-			ctx, cancel := a.limit(ctx)
-			defer cancel()
-			d, err := a.connect(ctx, job{})
+		RunE: a.on(target.Job{}, a.limit, func(ctx context.Context, cmd *cobra.Command, t *target.Target) error {
+			status, err := t.Migrator.Status(ctx)
 			if err != nil {
-				return err
-			}
-			defer d.db.Close()
-			status, err := d.migrator.Status(ctx)
-			if err != nil {
-				return d.explain(err)
+				return t.Explain(err)
 			}
 			if status.Dirty && !a.quiet {
-				fmt.Fprintf(cmd.ErrOrStderr(), "a migration stopped half-way; see %s\n", a.again("migrate status"))
+				fmt.Fprintf(cmd.ErrOrStderr(), "a migration stopped half-way; see %s\n", t.Command("migrate status"))
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), status.Version)
 			return err
@@ -147,46 +105,38 @@ step that ran, and 0 when none did.`,
 }
 
 func newForce(a *app) *cobra.Command {
+	var version uint
 	return &cobra.Command{
 		Use:   "force VERSION",
-		Short: "Note a version without running anything",
-		Long: `Notes that the database is at VERSION, 0 for none, and runs no step. It asks nothing.
+		Short: "Record a version without running anything",
+		Long: `Records that the database is at VERSION, 0 for none, and runs no step. It asks for
+no confirmation.
 
-For after a step stopped half-way, once the table was put right by hand; and for
-a table that was made by other means, such as from the output of migrate print.`,
+Use it after a step stopped half-way, once the table has been corrected by hand,
+and for a table that was made by other means, such as the output of migrate print.`,
 		Example: `  sessions migrate force 4`,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(_ *cobra.Command, args []string) (err error) {
 			if len(args) != 1 {
 				return usagef("force needs the version that the database is at, as in `sessions migrate force 4`")
 			}
-			_, err := number(args[0])
+			version, err = number(args[0])
 			return err
 		},
-		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: asFailure(func(ctx context.Context, cmd *cobra.Command, args []string) error {
-			version, err := number(args[0])
+		RunE: a.on(target.Job{Need: target.Migrate}, a.limit, func(ctx context.Context, cmd *cobra.Command, t *target.Target) error {
+			before, err := t.Migrator.Status(ctx)
 			if err != nil {
-				return err
+				return t.Explain(err)
 			}
-			ctx, cancel := a.limit(ctx)
-			defer cancel()
-			d, err := a.connect(ctx, job{needs: migrating})
-			if err != nil {
-				return err
-			}
-			defer d.db.Close()
-			before, err := d.migrator.Status(ctx)
-			if err != nil {
-				return d.explain(err)
-			}
-			if err := d.migrator.Force(ctx, version); err != nil {
-				return d.forceFailed(err)
+			if err := t.Migrator.Force(ctx, version); errors.Is(err, sessions.ErrInvalid) {
+				return err // there is no such version
+			} else if err != nil {
+				return t.Explain(err)
 			}
 			dirty := ""
 			if before.Dirty {
 				dirty = " (dirty)"
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "noted that %s is at version %d; before it was %d%s\n", a.tableName(), version, before.Version, dirty)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "recorded that %s is at version %d; before it was %d%s\n", t.TableName(), version, before.Version, dirty)
 			return err
 		}),
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sqlsessions/sessions/cmd/sessions/internal/doctor"
 	"github.com/sqlsessions/sessions/migrations"
 )
 
@@ -42,23 +43,23 @@ func TestLifeOfATable(t *testing.T) {
 		t.Errorf("journal mode %s", mode)
 	}
 
-	run(t, url, "migrate", "down").want(t, 0, "took back 4: index sessions label\nsessions is at version 3\n")
+	run(t, url, "migrate", "down").want(t, 0, "reverted 4: index sessions label\nsessions is at version 3\n")
 	run(t, url, "migrate", "status").want(t, exitPending, table+"pending\n\n1 step pending: run `sessions migrate up`.\n")
 	run(t, url, "cleanup", "--once").wantError(t, exitFailure, "version 3", "needs 4", "`sessions migrate up`")
 	run(t, url, "migrate", "up").want(t, 0, "applied 4: index sessions label\nsessions is at version 4\n")
 
 	insert(t, db, 2, time.Hour)
 	insert(t, db, 3, -time.Hour)
-	run(t, url, "migrate", "down", "3").want(t, 0, "took back 4: index sessions label\ntook back 3: index sessions reap\ntook back 2: index sessions user\nsessions is at version 1\n")
+	run(t, url, "migrate", "down", "3").want(t, 0, "reverted 4: index sessions label\nreverted 3: index sessions reap\nreverted 2: index sessions user\nsessions is at version 1\n")
 	for _, n := range []string{"1", "5"} {
 		run(t, url, "migrate", "down", n).wantError(t, exitUsage, "drops table sessions with 2 live sessions", "--yes")
 	}
 	if n := query[int](t, db, "SELECT count(*) FROM sessions"); n != 5 {
 		t.Errorf("%d rows are left", n)
 	}
-	run(t, url, "migrate", "down", "5", "--yes").want(t, 0, "took back 1: create sessions\n"+"sessions is dropped, with 2 live sessions\n")
+	run(t, url, "migrate", "down", "5", "--yes").want(t, 0, "reverted 1: create sessions\n"+"sessions is dropped, with 2 live sessions\n")
 	run(t, url, "migrate", "version").want(t, 0, "0\n")
-	run(t, url, "migrate", "down").want(t, 0, "nothing to take back: no step has run\n")
+	run(t, url, "migrate", "down").want(t, 0, "nothing to revert: no step has run\n")
 	run(t, url, "cleanup", "--once").wantError(t, exitFailure, "table sessions is missing", "`sessions migrate up`")
 	run(t, url, "migrate", "up", "--quiet").want(t, 0, applied+"sessions is at version 4\n")
 }
@@ -96,7 +97,7 @@ func TestDirtyAndNewer(t *testing.T) {
 	if r := run(t, url, "migrate", "version"); r.out != "2\n" || r.code != 0 || !strings.Contains(r.err, "half-way") {
 		t.Errorf("%+v", r)
 	}
-	run(t, url, "migrate", "force", "4").want(t, 0, "noted that sessions is at version 4; before it was 2 (dirty)\n")
+	run(t, url, "migrate", "force", "4").want(t, 0, "recorded that sessions is at version 4; before it was 2 (dirty)\n")
 	run(t, url, "migrate", "force", "5").wantError(t, exitUsage, "no version 5", "latest is 4")
 
 	set("version = 9")
@@ -109,7 +110,7 @@ func TestDirtyAndNewer(t *testing.T) {
 	// The next version of the program has migrated, and this one is not replaced yet.
 	run(t, url, "cleanup", "--dry-run").want(t, 0, "0 expired sessions would be deleted\n")
 	run(t, url, "cleanup", "--once").want(t, 0, "deleted 0 expired sessions\n")
-	run(t, url, "migrate", "force", "0").want(t, 0, "noted that sessions is at version 0; before it was 9\n")
+	run(t, url, "migrate", "force", "0").want(t, 0, "recorded that sessions is at version 0; before it was 9\n")
 	run(t, url, "migrate", "up").wantError(t, exitFailure, "exists already", "`sessions migrate force VERSION`", "nothing was changed")
 }
 
@@ -240,7 +241,7 @@ func TestDevelopmentTable(t *testing.T) {
 		run(t, url, "migrate", "up").wantError(t, exitFailure, append(advice, "nothing was changed")...)
 		d := diagnose(t, url, exitErrors)
 		d.alone(t, 1)
-		d.want(t, "columns", statusError, advice...)
+		d.want(t, "columns", doctor.Error, advice...)
 		if after, noted := query[string](t, db, schema), query[string](t, db, "SELECT version FROM sessions_schema_migrations"); after != before || noted != version {
 			t.Errorf("version %s, and the schema is now %s", noted, after)
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -9,14 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sqlsessions/sessions/cmd/sessions/internal/target"
 	"github.com/sqlsessions/sessions/migrations"
 )
 
 func newPrint(a *app) *cobra.Command {
-	var (
-		dialect string
-		down    bool
-	)
+	var dialect string
+	var down bool
 	names := []string{string(migrations.PostgreSQL), string(migrations.MySQL), string(migrations.SQLite)}
 	show := &cobra.Command{
 		Use:   "print",
@@ -27,52 +25,47 @@ database: the dialect is --dialect, or that of the database URL.`,
   sessions migrate print --dialect mysql --table web_sessions
   sessions migrate print --dialect sqlite --down`,
 		Args: cobra.NoArgs,
-		RunE: asFailure(func(_ context.Context, cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			of := migrations.Dialect(dialect)
 			if dialect == "" {
-				if a.databaseURL() == "" {
+				if a.DatabaseURL() == "" {
 					return usagef("say which SQL: --dialect %s", strings.Join(names, ", "))
 				}
 				var err error
-				if of, _, err = dialectOf(a.databaseURL()); err != nil {
+				if of, _, err = target.Dialect(a.DatabaseURL()); err != nil {
 					return err
 				}
 			}
 			if !slices.Contains(names, string(of)) {
 				return usagef("unknown dialect %q: use %s", dialect, strings.Join(names, ", "))
 			}
-			if of == migrations.SQLite && a.schema != "" {
-				return usagef("--schema is not for SQLite, which has no schemas")
-			}
-			steps, err := migrations.Steps(of, a.schema, a.table)
+			steps, err := a.Steps(of)
 			if err != nil {
 				return err
 			}
 			return a.print(cmd.OutOrStdout(), steps, down)
-		}),
+		},
 	}
 	show.Flags().StringVar(&dialect, "dialect", "", "`name` of the dialect: "+strings.Join(names, ", "))
-	show.Flags().BoolVar(&down, "down", false, "print the SQL that takes the steps back, last step first")
-	// The flag was just defined, which is the one thing this can fail on.
-	_ = show.RegisterFlagCompletionFunc("dialect", cobra.FixedCompletions(names, cobra.ShellCompDirectiveNoFileComp))
+	show.Flags().BoolVar(&down, "down", false, "print the SQL that reverts the steps, last step first")
+	choices(show, "dialect", names...)
 	return show
 }
 
 func (a *app) print(w io.Writer, steps []migrations.Step, down bool) error {
-	version, what := len(steps), "runs"
+	version, what := len(steps), "run"
 	if down {
 		slices.Reverse(steps)
-		version, what = 0, "takes back"
+		version, what = 0, "revert"
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "-- Who %s these steps by other means notes it with\n-- %s.\n", what, strings.Trim(a.again(fmt.Sprintf("migrate force %d", version)), "`"))
+	fmt.Fprintf(&text, "-- If you %s these steps by other means, record that with\n-- %s.\n", what, strings.Trim(a.Command(fmt.Sprintf("migrate force %d", version)), "`"))
 	for _, step := range steps {
 		statement, direction := step.Up, ""
 		if down {
 			statement, direction = step.Down, " (down)"
 		}
-		statement = strings.TrimSpace(statement)
-		fmt.Fprintf(&text, "\n-- Step %d%s: %s.\n%s;\n", step.Version, direction, step.Title, strings.TrimSuffix(statement, ";"))
+		fmt.Fprintf(&text, "\n-- Step %d%s: %s.\n%s;\n", step.Version, direction, step.Title, strings.TrimSuffix(strings.TrimSpace(statement), ";"))
 	}
 	_, err := io.WriteString(w, text.String())
 	return err

@@ -1,37 +1,37 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
-	"os"
+	"io"
+	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sqlsessions/sessions/cmd/sessions/internal/target"
 	"github.com/sqlsessions/sessions/migrations"
 )
 
-const defaultTimeout = 30 * time.Second
-
 // An app is the flags that all commands have.
 type app struct {
-	url           string
-	table, schema string
-	timeout       time.Duration
-	timeoutSet    bool // by the user
-	quiet         bool
+	target.Options
+	quiet bool
+	begun bool // the command line is right
 }
 
-func newRoot() *cobra.Command {
-	a := &app{}
+func newRoot(a *app) *cobra.Command {
+	version, _ := build()
 	root := &cobra.Command{ //nolint:gosec // the passwords in it are examples
 		Use:   "sessions",
-		Short: "Migrate and examine the sessions table, and delete expired sessions",
-		Long: `Migrates the table that package github.com/sqlsessions/sessions keeps HTTP
-sessions in, deletes expired sessions from it, and examines it with its database
-(doctor).
+		Short: "Migrate and check the sessions table, and delete expired sessions",
+		Long: `Migrates the table that package github.com/sqlsessions/sessions stores HTTP
+sessions in, deletes expired sessions from it, and examines the table and its
+database (doctor).
 
-The database is named by DATABASE_URL or --database-url:
+DATABASE_URL or --database-url names the database:
 
   postgres://user:password@host:5432/db     and all parameters of libpq
   mysql://user:password@host:3306/db        ?tls=true, or ?socket=/path; or mariadb://
@@ -48,74 +48,47 @@ Results go to standard output, everything else to standard error.`,
   sessions doctor`,
 		SilenceErrors: true, // report prints them
 		SilenceUsage:  true,
-		Version:       buildVersion(),
+		Version:       version,
 		Args:          onlySubcommands,
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
-			a.timeoutSet = cmd.Flags().Changed("timeout")
+			a.begun, a.TimeoutSet = true, cmd.Flags().Changed("timeout")
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	flags := root.PersistentFlags()
-	// Its default stays empty, for help shows defaults: the variable is read when it is needed.
-	flags.StringVar(&a.url, "database-url", "", "`URL` of the database; shows in the process list\n(default: the variable DATABASE_URL, which does not)")
-	flags.StringVar(&a.table, "table", migrations.DefaultTable, "`name` of the table")
-	flags.StringVar(&a.schema, "schema", "", "`name` of the schema that the table is in, or, on MySQL,\nof the database (default: the connection's)")
-	flags.DurationVar(&a.timeout, "timeout", defaultTimeout, "limit for connecting and for the command; for cleanup\nof each batch; for migrate up none unless given")
+	// Its default stays empty because help shows defaults; the variable is read when it is needed.
+	flags.StringVar(&a.URL, "database-url", "", "`URL` of the database; visible in the process list\n(default: the variable DATABASE_URL, which is not)")
+	flags.StringVar(&a.Table, "table", migrations.DefaultTable, "`name` of the table")
+	flags.StringVar(&a.Schema, "schema", "", "`name` of the schema that the table is in, or, on MySQL,\nof the database (default: the connection's)")
+	flags.DurationVar(&a.Timeout, "timeout", 30*time.Second, "limit for connecting and for the command; for cleanup\nof each batch (at most 30s); migrate up has\nnone unless it is given")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print results and errors only")
-	for _, name := range []string{"database-url", "table", "schema", "timeout"} {
-		// The flags were just defined, which is the one thing this can fail on.
-		_ = root.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
-	}
 	root.AddCommand(newMigrate(a), newCleanup(a), newDoctor(a), newImport(a), newVersion())
-	root.SetHelpCommand(newHelp())
+	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
-	if completion, _, err := root.Find([]string{"completion"}); err == nil {
-		completion.Args = onlySubcommands
-		completion.RunE = func(*cobra.Command, []string) error {
-			return usagef("say which shell: completion bash, fish, powershell or zsh")
+	for _, cmd := range root.Commands() { // two are cobra's
+		switch cmd.Name() {
+		case "help": // shows the root's help for a mistyped command
+			cmd.Use, cmd.Short, cmd.Long, cmd.Example = "help [COMMAND]", "Show the help of a command", "Shows the help of a command, as COMMAND --help does.", "  sessions help migrate down"
+			cmd.Args = func(cmd *cobra.Command, args []string) error {
+				about, rest, err := cmd.Root().Find(args)
+				if err != nil {
+					return err
+				}
+				return onlySubcommands(about, rest)
+			}
+		case "completion":
+			cmd.Args = onlySubcommands
+			cmd.RunE = func(*cobra.Command, []string) error {
+				return usagef("name a shell: completion bash, fish, powershell or zsh")
+			}
 		}
 	}
 	return root
 }
 
-// newHelp is like cobra's own, which takes a mistyped command for the root.
-func newHelp() *cobra.Command {
-	return &cobra.Command{
-		Use:     "help [COMMAND]",
-		Short:   "Show the help of a command",
-		Long:    "Shows the help of a command, as COMMAND --help does.",
-		Example: "  sessions help migrate down",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			about, rest, err := cmd.Root().Find(args)
-			if err != nil {
-				return err
-			}
-			if err := onlySubcommands(about, rest); err != nil {
-				return err
-			}
-			about.InitDefaultHelpFlag() // for them to be listed, as by --help
-			about.InitDefaultVersionFlag()
-			return about.Help()
-		},
-		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			about, _, err := cmd.Root().Find(args)
-			if err != nil {
-				return nil, cobra.ShellCompDirectiveNoFileComp
-			}
-			var names []cobra.Completion
-			for _, sub := range about.Commands() {
-				if sub.IsAvailableCommand() {
-					names = append(names, cobra.CompletionWithDesc(sub.Name(), sub.Short))
-				}
-			}
-			return names, cobra.ShellCompDirectiveNoFileComp
-		},
-	}
-}
-
-// onlySubcommands is for commands that others are below. Cobra's own check
-// takes a mistyped subcommand for an argument.
+// onlySubcommands is for commands that have subcommands. Cobra's own check takes a
+// mistyped subcommand for an argument.
 func onlySubcommands(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -128,38 +101,64 @@ func onlySubcommands(cmd *cobra.Command, args []string) error {
 	return usagef("unknown command %q for %s%s", args[0], cmd.CommandPath(), hint)
 }
 
-// databaseURL is the flag or else the variable.
-func (a *app) databaseURL() string {
-	if a.url != "" {
-		return a.url
+// on opens the database for a command, runs it, and closes the database. The limit, which
+// may be nil, is for all of that.
+func (a *app) on(job target.Job, limit func(context.Context) (context.Context, context.CancelFunc),
+	run func(ctx context.Context, cmd *cobra.Command, t *target.Target) error,
+) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
+		ctx := cmd.Context()
+		if limit != nil {
+			var cancel context.CancelFunc
+			ctx, cancel = limit(ctx)
+			defer cancel()
+		}
+		job.OnStep = func(step migrations.Step, up bool) {
+			did := "applied"
+			if !up {
+				did = "reverted"
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s %d: %s\n", did, step.Version, step.Title)
+		}
+		t, err := a.Open(ctx, job)
+		if err != nil {
+			return err
+		}
+		defer t.DB.Close()
+		return run(ctx, cmd, t)
 	}
-	return os.Getenv("DATABASE_URL")
 }
 
-// again is a command line with the table that this one was given.
-func (a *app) again(command string) string {
-	line := "sessions " + command
-	if a.table != migrations.DefaultTable {
-		line += " --table " + a.table
-	}
-	if a.schema != "" {
-		line += " --schema " + a.schema
-	}
-	return "`" + line + "`"
+// limit bounds a command that is fast unless something is wrong.
+func (a *app) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, a.Timeout)
 }
 
-// tableName is the table as messages show it.
-func (a *app) tableName() string {
-	if a.schema == "" {
-		return a.table
+// limitIfSet bounds a command that may take long for good reason.
+func (a *app) limitIfSet(ctx context.Context) (context.Context, context.CancelFunc) {
+	if a.TimeoutSet {
+		return a.limit(ctx)
 	}
-	return a.schema + "." + a.table
+	return context.WithCancel(ctx)
 }
 
-// plural is 1 session, 2 sessions.
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
+func printJSON(w io.Writer, value any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(value)
+}
+
+// logger logs from the level on, or, if it is quiet, from the other one.
+func (a *app) logger(w io.Writer, quiet slog.Level) *slog.Logger {
+	level := slog.LevelInfo
+	if a.quiet {
+		level = quiet
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+// choices completes the values of a flag.
+func choices(cmd *cobra.Command, flag string, values ...string) {
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }

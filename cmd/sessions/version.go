@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -20,42 +19,38 @@ with, and the newest schema version it knows. For the version that a database is
 at, see sessions migrate version.`,
 		Example: "  sessions version",
 		Args:    cobra.NoArgs,
-		RunE: asFailure(func(_ context.Context, cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			steps, err := migrations.Steps(migrations.PostgreSQL, "", "") // all dialects have the same versions
 			if err != nil {
 				return err
 			}
+			version, revision := build()
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "version   %s\nrevision  %s\ngo        %s %s/%s\nschema    %d\n",
-				buildVersion(), buildRevision(), runtime.Version(), runtime.GOOS, runtime.GOARCH, len(steps))
+				version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH, len(steps))
 			return err
-		}),
+		},
 	}
 }
 
-func buildVersion() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
-}
-
-// buildRevision is known when the program was built in a checkout; go install of
-// a published version records none.
-func buildRevision() string {
+// build returns what this program was built from. The revision is known if that was a
+// checkout; go install of a published version records none.
+func build() (version, revision string) {
+	version, revision = "(devel)", "unknown"
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "unknown"
+		return version, revision
 	}
-	settings := map[string]string{}
+	if info.Main.Version != "" {
+		version = info.Main.Version
+	}
+	modified := ""
 	for _, setting := range info.Settings {
-		settings[setting.Key] = setting.Value
+		switch {
+		case setting.Key == "vcs.revision":
+			revision = setting.Value
+		case setting.Key == "vcs.modified" && setting.Value == "true":
+			modified = " (modified)"
+		}
 	}
-	revision := settings["vcs.revision"]
-	switch {
-	case revision == "":
-		return "unknown"
-	case settings["vcs.modified"] == "true":
-		return revision + " (modified)"
-	}
-	return revision
+	return version, revision + modified
 }

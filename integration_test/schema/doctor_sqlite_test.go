@@ -41,6 +41,6 @@ var sqliteSpoils = []spoil{
 	},
 	{
 		name: "backlog", statements: []string{columnsOf + `VALUES (randomblob(16), '{}', 1, 0, 0, (unixepoch() - 108000) * 1000, 0)`},
-		want: []string{"expired warning"}, texts: []string{"1 expired row, the oldest since 30 hours"},
+		want: []string{"expired warning"}, texts: []string{"1 expired row, the oldest for 30 hours"},
 	},
 }

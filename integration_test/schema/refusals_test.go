@@ -70,7 +70,7 @@ func (p *patient) changesNothingReadOnly(t *testing.T) {
 	p.run(t, 1, advice, "cleanup", "--once")
 	p.run(t, 0, "4\n", "migrate", "version")
 	p.run(t, 0, "20 expired", "cleanup", "--dry-run")
-	p.run(t, 6, "takes no changes", "doctor")
+	p.run(t, 6, "is read-only", "doctor")
 	if n := p.tablesOf(t, "other"); n != 0 {
 		t.Errorf("%d tables were made", n)
 	}
@@ -186,7 +186,7 @@ func TestCLITableAlteredByHand(t *testing.T) {
 				continue
 			}
 			p.do(t, change.do)
-			r := p.run(t, 1, "sessions is noted at version 4, but something else has changed it: "+change.want, "migrate", "up")
+			r := p.run(t, 1, "sessions is recorded at version 4, but something else has changed it: "+change.want, "migrate", "up")
 			if !strings.Contains(r.Stderr, "see `sessions doctor`") {
 				t.Errorf("no way to go on: %s", r.Stderr)
 			}
@@ -206,7 +206,7 @@ func TestCLITableAlteredByHand(t *testing.T) {
 
 // A role's functions stand before those of the system, so that the server says
 // to be another; nothing is migrated then.
-func TestCLIServerThatWillNotDo(t *testing.T) {
+func TestCLIServerThatIsNotSupported(t *testing.T) {
 	t.Run("postgres", func(t *testing.T) {
 		p := newPatient(t, testbed.Backends[testbed.Postgres], testbed.Build(t, "./cmd/sessions"))
 		p.do(t, "GRANT CREATE ON SCHEMA public TO $ROLE", "GRANT SELECT ON sessions_schema_migrations TO $ROLE",

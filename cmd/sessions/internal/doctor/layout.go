@@ -1,0 +1,58 @@
+package doctor
+
+import (
+	"fmt"
+
+	"github.com/sqlsessions/sessions/cmd/sessions/internal/target"
+)
+
+// pgLayout returns by what the table is partitioned, how many tables are directly below
+// it, and how many of those lack an index that finds a row by its id or by when to reap it.
+const pgLayout = `SELECT coalesce(pg_get_partkeydef($OID), ''), count(*),
+		count(*) FILTER (WHERE (SELECT count(DISTINCT a.attname) FROM pg_index x
+			JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0]
+			WHERE x.indrelid = i.inhrelid AND x.indisvalid AND x.indpred IS NULL AND a.attname IN ('id', 'reap_after')) < 2)
+	FROM pg_inherits i WHERE i.inhparent = $OID`
+
+// postgresLayout reports how a table is divided. There is nothing to say about one that is not.
+func postgresLayout(c *Conn) []Finding {
+	var key string
+	var below, bare int
+	c.get(pgLayout, &key, &below, &bare)
+	switch {
+	case key != "" && below == 0:
+		return failure("the table is partitioned and has no partitions, so no session can be created", c.names.Replace("add some, with CREATE TABLE ... PARTITION OF $TABLE"), 0)
+	case key != "":
+		return ok(fmt.Sprintf("the table has %s, by %s", target.Plural(below, "partition"), key), below)
+	case bare > 0:
+		return warning(fmt.Sprintf("the table has %s below it by inheritance, %d without an index on id or on reap_after: indexes are not inherited, so each request reads all of it", target.Plural(below, "table"), bare),
+			"give each the primary key and the indexes that "+c.Command("migrate print")+" shows, or use PARTITION BY HASH (id), which has them on every partition", bare)
+	case below > 0:
+		return note(fmt.Sprintf("the table has %s below it by inheritance: keys are not inherited, so an ID is not unique among them", target.Plural(below, "table")),
+			"use PARTITION BY HASH (id), which keeps it unique", below)
+	}
+	return nil
+}
+
+// pgStorage looks where the rows are: a partitioned table has no storage of its own.
+const pgStorage = `SELECT CASE WHEN oid = $OID THEN '$TABLE' ELSE oid::regclass::text END, relpersistence = 'u',
+		coalesce(reloptions && '{autovacuum_enabled=false, autovacuum_enabled=off}', false)
+	FROM pg_class WHERE oid IN $TREE AND relkind = 'r' ORDER BY 1`
+
+// postgresStorage looks for tables that lose their rows in a crash, or grow without bound.
+func postgresStorage(c *Conn) (found []Finding) {
+	var table string
+	var unlogged, off bool
+	c.each(pgStorage, func() {
+		if unlogged {
+			found = append(found, warning(table+" is UNLOGGED: a crash of the server logs everybody out, and a standby has no sessions", "run ALTER TABLE "+table+" SET LOGGED", table)...)
+		}
+		if off {
+			found = append(found, warning("autovacuum is off for "+table+", which grows with each update", "run ALTER TABLE "+table+" RESET (autovacuum_enabled)", table)...)
+		}
+	}, &table, &unlogged, &off)
+	if found == nil {
+		return ok("the table survives a crash, and autovacuum is on", nil)
+	}
+	return found
+}
