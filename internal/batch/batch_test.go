@@ -141,7 +141,7 @@ func TestWritesGoInTheOrderOfTheirIDs(t *testing.T) {
 		tab := &table{}
 		rows := batch.New(tab)
 		var wait sync.WaitGroup
-		for _, id := range strings.Split("zcabc", "") {
+		for id := range strings.SplitSeq("zcabc", "") {
 			wait.Go(func() {
 				_, err := rows.TouchRow(t.Context(), native.Write{SaveRequest: driver.SaveRequest{From: driver.Ref{ID: driver.ID(id)}}})
 				if err != nil {

@@ -31,7 +31,7 @@ func TestWhatErrorsMean(t *testing.T) {
 		1021: {text: "no room left"},
 		1317: {text: said},
 	} {
-		number, err := number, fmt.Errorf("query: %w", &mysql.MySQLError{Number: number, Message: said})
+		err := fmt.Errorf("query: %w", &mysql.MySQLError{Number: number, Message: said})
 		explained := myerr.Explain(err, "t", "misfits")
 		if want.sentinel != nil && !errors.Is(explained, want.sentinel) || !strings.Contains(explained.Error(), want.text) {
 			t.Errorf("%d: %v", number, explained)
