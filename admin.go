@@ -72,7 +72,7 @@ func (m *Manager) list(ctx context.Context, req driver.ListRequest) iter.Seq2[*S
 
 // Revoke ends the session with this ID if it belongs to user, whatever its token has
 // become. Otherwise the error wraps [ErrNotFound]. So the ID may come from a client, as
-// long as user is the program's word: nobody can end another user's session. An
+// long as user comes from your program: nobody can end another user's session. An
 // administrator passes the session's own user, which is "" for a visitor's. Check that
 // the request has a user before you pass it on, or a visitor can end any visitor's
 // session by its ID.

@@ -42,7 +42,7 @@ type Reaper struct {
 	Observer *observe.Observer
 
 	// Logger gets a line for each sweep that deleted something or failed.
-	// Defaults to slog.Default().
+	// Defaults to slog.Default() at the time of use.
 	Logger *slog.Logger
 }
 
@@ -102,7 +102,7 @@ func (r *Reaper) Sweep(ctx context.Context) (int, error) {
 			o.Sweep(ctx, observe.Sweep{Deleted: result.Deleted, Took: took, Err: err})
 		}
 		if err != nil {
-			return deleted, fmt.Errorf("sessions: reaper: %w", err)
+			return deleted, fmt.Errorf("sessions: reaper: %w", classify(err))
 		}
 		if !result.More {
 			return deleted, nil

@@ -33,8 +33,9 @@ var (
 	// ErrTooLarge: the session has more bytes than [Options].MaxBytes, or than the
 	// server accepts.
 	ErrTooLarge = driver.ErrTooLarge
-	// ErrTooLate: the response has begun and can't carry a cookie any more.
-	ErrTooLate = errors.New("sessions: the response has begun and can't carry the cookie any more")
+	// ErrTooLate: the response has begun, or there is none, so that the cookie which the
+	// change needs can't be sent.
+	ErrTooLate = errors.New("sessions: too late to change the session: its cookie can't be sent any more")
 	// ErrValue: a value can't be kept as JSON, or what is kept is not of the key's
 	// type.
 	ErrValue = driver.ErrValue

@@ -11,7 +11,8 @@ import (
 	"github.com/sqlsessions/sessions/internal/wire"
 )
 
-// What packages express and takeover need of this one, and nobody else.
+// Packages express and takeover use these parts of this package, which its documentation
+// does not show.
 func init() { //nolint:gochecknoinits // before any function of those packages runs
 	wire.New = func(store driver.Store, options any, p wire.Protocol, from wire.Predecessor) (any, error) {
 		return newManager(store, options.(Options), p, from)

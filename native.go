@@ -77,7 +77,7 @@ func (n *native) Member() string { return document.Cookie }
 
 func (n *native) Fresh(*http.Request) (wire.Attributes, error) { return n.usual, nil }
 
-// Parse takes attributes that it can't read for none.
+// Parse ignores attributes that it can't read.
 func (n *native) Parse(raw json.RawMessage) (wire.Attributes, error) {
 	if raw == nil {
 		return n.usual, nil

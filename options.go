@@ -55,8 +55,8 @@ type Options struct {
 	TrustedProxies []string
 
 	// Timeout bounds the work on the store before a handler runs, and again when its
-	// changes are saved. It may end up to a sixty-fourth early. A client that hangs
-	// up does not end it. Defaults to 5 seconds.
+	// changes are saved. Requests share timers, so it may end up to 1/64 early. A client
+	// that hangs up does not end it. Defaults to 5 seconds.
 	Timeout time.Duration
 
 	// Skip leaves requests alone for which it returns true, such as those for
@@ -70,7 +70,7 @@ type Options struct {
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
 	// Logger gets what an operator must know; never a token, a secret or a value.
-	// Defaults to slog.Default().
+	// Defaults to slog.Default() when the manager is made.
 	Logger *slog.Logger
 }
 
@@ -141,7 +141,7 @@ func (o Options) validate() error {
 func (o Options) validateWork() error {
 	var c checker
 	check := c.checkf
-	check(o.IdleTimeout < time.Second, "IdleTimeout is %v; use at least a second, or set it to Lifetime to do without", o.IdleTimeout)
+	check(o.IdleTimeout < time.Second, "IdleTimeout is %v; use at least a second, or set it to Lifetime for no idle timeout", o.IdleTimeout)
 	check(o.IdleTimeout > o.Lifetime, "IdleTimeout %v is longer than Lifetime %v and would never apply; lower it or raise Lifetime", o.IdleTimeout, o.Lifetime)
 	check(o.TouchInterval > o.IdleTimeout/2, "TouchInterval is %v; use at most half of IdleTimeout (%v)", o.TouchInterval, o.IdleTimeout/2)
 	check(o.MaxBytes < 1 || o.MaxBytes > maxMaxBytes, "MaxBytes is %d; use 1 to %d, and keep bigger things in a table of their own", o.MaxBytes, maxMaxBytes)

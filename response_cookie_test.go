@@ -291,3 +291,30 @@ func TestSkipLeavesRequestsAlone(t *testing.T) {
 		t.Errorf("writer %T, %d calls of the store, header %v", below, store.count(), rec.Header())
 	}
 }
+
+// A manager finds its session through those of others, however often it is nested.
+func TestNestedManagers(t *testing.T) {
+	t.Parallel()
+	a := newManager(t, memstore.New(), func(o *sessions.Options) { o.Cookie.Name = "a" })
+	b := newManager(t, memstore.New(), func(o *sessions.Options) { o.Cookie.Name = "b" })
+	var seen []sessions.ID
+	note := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			seen = append(seen, sessions.FromContext(r.Context()).ID())
+			count.Update(sessions.FromContext(r.Context()), func(n int) int { return n + 1 })
+			if next != nil {
+				next.ServeHTTP(w, r)
+			}
+		})
+	}
+	rec := httptest.NewRecorder()
+	a.Handler(note(b.Handler(note(a.Handler(note(nil)))))).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "https://example.com/", http.NoBody))
+	if len(seen) != 3 || seen[0] == seen[1] || seen[1] != seen[2] {
+		t.Errorf("the handlers saw %v, want the inner manager's session twice", seen)
+	}
+	wantRows(t, a, 1)
+	wantRows(t, b, 1)
+	if lines := rec.Result().Header["Set-Cookie"]; len(lines) != 2 {
+		t.Errorf("cookies %q", lines)
+	}
+}

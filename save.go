@@ -13,7 +13,8 @@ import (
 // Touch moves the idle timeout now, and only that. A long connection calls it
 // while its user is active. The error wraps [ErrEnded] when the session has ended
 // or another request gave it a new token. A request need not call it. A session that
-// was not saved yet has nothing to move.
+// was not saved yet has nothing to move. A cookie with a MaxAge is sent again if the
+// response has not begun.
 func (s *Session) Touch(ctx context.Context) error {
 	s.mustExist()
 	s.saving.Lock()

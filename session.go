@@ -30,6 +30,7 @@ type ID = driver.ID
 type Session struct {
 	core     *core
 	request  *http.Request // nil for a session that was not loaded for one
+	outer    *Session      // of another manager, around this one
 	accessed atomic.Bool   // the response depends on the cookie
 
 	saving sync.Mutex // held while the store is written; taken before mu
@@ -123,7 +124,7 @@ func (s *Session) CreatedAt() time.Time {
 	s.lock()
 	defer s.mu.Unlock()
 	if !s.state.stored() {
-		return time.Now()
+		return time.Now().Round(0)
 	}
 	return s.state.row.CreatedAt
 }
@@ -138,7 +139,7 @@ func (s *Session) AuthenticatedAt() time.Time {
 	case s.state.user == "":
 		return time.Time{}
 	case s.pending.renew == renewLogin || !s.state.stored():
-		return time.Now()
+		return time.Now().Round(0)
 	}
 	return s.state.row.AuthenticatedAt
 }
@@ -151,7 +152,7 @@ func (s *Session) ExpiresAt() time.Time {
 	if !s.state.stored() {
 		left = min(s.state.now.cookie.Idle(), s.core.policy.lifetime)
 	}
-	return time.Now().Add(left)
+	return time.Now().Add(left).Round(0) // without the monotonic clock, for display
 }
 
 // User returns whose session it is, or "" for a visitor's.

@@ -45,8 +45,8 @@ func (f *fate) close() cookiePath {
 // due reports whether a stored session's cookie has to be sent.
 func (f *fate) due() bool { return f.isNew || f.again && f.confirmed }
 
-// destroy is for a session that ends. was are the stored attributes of its cookie,
-// or nil.
+// destroy notes that the session ended. was are the stored attributes of its cookie, or
+// nil if it was not stored.
 func (f *fate) destroy(was wire.Attributes) {
 	if was != nil {
 		f.dropped = was

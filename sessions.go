@@ -81,7 +81,7 @@ func New(store Store, options Options) (*Manager, error) {
 func newManager(store Store, options Options, p wire.Protocol, from wire.Predecessor) (*Manager, error) {
 	check := Options.validate
 	if p != nil {
-		options.Lifetime = maxLifetime // longer than any IdleTimeout
+		options.Lifetime = maxLifetime // nothing is measured by it, but it bounds IdleTimeout
 		check = Options.validateWork
 	}
 	options = options.withDefaults()
@@ -109,7 +109,8 @@ type contextKey struct{}
 
 // FromContext returns the request's session, or nil when there is none: the
 // request did not come through [Manager.Handler], or [Options].Skip left it out.
-// Using a nil session panics with a text that says so.
+// Using a nil session panics with a text that says so. Where managers are nested,
+// FromContext returns the session of the innermost one that did not leave it out.
 //
 // It marks the response as one that depends on the cookie (Vary: Cookie).
 func FromContext(ctx context.Context) *Session {
@@ -130,10 +131,12 @@ func FromContext(ctx context.Context) *Session {
 // saves nothing and passes on; middleware inside that recovers a panic should
 // call [Session.Discard].
 //
-// A request that has a session of this manager already is left alone.
+// Put [http.TimeoutHandler] outside. A request that has a session of this manager
+// already is left alone. Several managers may be nested.
 func (m *Manager) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if m.core.options.Skip != nil && m.core.options.Skip(r) || m.owns(r.Context()) {
+		outer, _ := r.Context().Value(contextKey{}).(*Session)
+		if m.core.options.Skip != nil && m.core.options.Skip(r) || m.owns(outer) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -142,15 +145,21 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 			m.core.fail(w, r, fmt.Errorf("%w: %w", ErrLoad, classify(err)))
 			return
 		}
+		s.outer = outer
 		rw := newResponseWriter(w, r, s)
 		next.ServeHTTP(rw, r.WithContext(context.WithValue(r.Context(), contextKey{}, s)))
 		rw.finish()
 	})
 }
 
-func (m *Manager) owns(ctx context.Context) bool {
-	s, ok := ctx.Value(contextKey{}).(*Session)
-	return ok && s.core == &m.core
+// owns reports whether s, or a session around it, is this manager's.
+func (m *Manager) owns(s *Session) bool {
+	for ; s != nil; s = s.outer {
+		if s.core == &m.core {
+			return true
+		}
+	}
+	return false
 }
 
 // open returns the session that the request's token opens, or a new one. A token
@@ -224,7 +233,7 @@ func (m *Manager) newSession(r *http.Request, presented bool) (*Session, error) 
 }
 
 // Load returns the session that a token opens, for code without a request, such
-// as a job or a gRPC call. Changes, Destroy included, are saved by [Session.Save],
+// as a job or a gRPC call. The token is the cookie's value, signature included. Changes, Destroy included, are saved by [Session.Save],
 // which moves the idle timeout when that is due; Load does not. Changes that need a
 // new token are refused with [ErrTooLate]. The error wraps [ErrNotFound] for every
 // token that opens no live session.

@@ -9,7 +9,7 @@ import (
 // state is what the store holds as far as this request knows, and what the
 // request made of it.
 type state struct {
-	token string     // "" for a session that was not loaded by its token
+	token string     // "" until a new session needs one, and for a listed session
 	row   driver.Row // zero while there is no row
 	base  contents   // row.Data decoded
 	now   contents   // base with the pending operations applied

@@ -61,11 +61,11 @@ import (
 	"time"
 )
 
-// An ID names a session for its whole life. It is a UUID in canonical lower-case
-// text, unique in the table: version 7 for a session that began here, version 8, a
-// digest, for one that was taken over. It is public: it appears in device lists and logs, and opens nothing. Its timestamp
-// is the application's and only keeps new rows together; never sort or decide by
-// it.
+// An ID names a session for its whole life. It is a UUID in canonical lower-case text,
+// unique in the table: version 7 for a session that began here, version 8, a digest, for
+// one that was taken over. It is public: it appears in device lists and logs, and opens
+// nothing. Its timestamp is the application's and only keeps new rows together; never
+// sort or decide by it.
 type ID string
 
 // A Verifier is what a store keeps of the secret in a client's token: the 32

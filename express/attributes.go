@@ -13,11 +13,11 @@ var errStored = errors.New("express: the session's cookie attributes are not usa
 
 // attributes are one session's own cookie attributes, the Cookie object of
 // express-session. They are stored with the session and outlive a change of the
-// configuration. Attributes may be undefined, which is not the same as null, and are kept as
-// they were written: sameSite is "LAX" if somebody wrote that.
+// configuration. Attributes may be undefined, which is not the same as null, and are kept
+// as they were written: sameSite is "LAX" if it was written so.
 type attributes struct {
-	originalMaxAge value // milliseconds from a touch to the expiry; null, false, "" or undefined: until the browser ends
-	expires        value // a date, or null and the like; a number as long as nobody touched what another writer stored
+	originalMaxAge value // milliseconds from a touch to the expiry; null, false, "" or undefined: until the browser is closed
+	expires        value // a date, or null and the like; a number until a touch replaces what another program stored
 
 	httpOnly, path, domain, sameSite, secure, priority, partitioned value
 }

@@ -37,6 +37,9 @@ func New(store sessions.Store, options Options) (*sessions.Manager, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("express: %w", err)
 	}
+	if store == nil {
+		return nil, fmt.Errorf("express: %w: store is nil; use pgsimple, mysqlsession or memstore", sessions.ErrInvalid)
+	}
 	p := &protocol{Options: o}
 	p.proxies, _ = forwarded.Parse(o.TrustedProxies) // validated
 	for _, secret := range o.Secrets {

@@ -11,8 +11,8 @@ import (
 )
 
 // Options are express-session's, by Go names; the zero value of each is
-// express-session's default, but for Resave and SaveUninitialized, whose default
-// is what its authors recommend and its next version has. What the two programs
+// express-session's default, except Resave and SaveUninitialized, which its authors
+// recommend to turn off. What the two programs
 // share, Secrets, Name and the stores' table, must be the same in both.
 type Options struct {
 	// Secrets is `secret`: the first signs, all verify. At least one, none empty.
@@ -53,7 +53,7 @@ type Options struct {
 	SaveUninitialized bool
 
 	// DisableTouch is `disableTouch` of the stores: only a request that changes
-	// something moves the expiry.
+	// something moves the expiry, and [sessions.Session.Touch] does nothing.
 	DisableTouch bool
 
 	// IdleTimeout is how long an untouched session lives whose cookie has no
@@ -74,7 +74,7 @@ type Options struct {
 type CookieOptions struct {
 	Path     string        // defaults to "/"
 	Domain   string        // defaults to none
-	MaxAge   time.Duration // in whole milliseconds; 0 is null: until the browser ends
+	MaxAge   time.Duration // in whole milliseconds; 0 is null: until the browser is closed
 	Expires  time.Time     // as MaxAge, from the time that is left until then; MaxAge wins
 	SameSite SameSite
 	Secure   Secure
@@ -106,7 +106,7 @@ const (
 	SecureAuto // for a session that begins on HTTPS
 )
 
-// Priority is the attribute of that name, which Chromium knows. "" leaves it out.
+// Priority is the attribute of that name, which Chromium supports. "" leaves it out.
 type Priority string
 
 // The values of Priority.
@@ -122,7 +122,7 @@ type Proxy int
 const (
 	// ProxyUndefined is `proxy: undefined`: what Express's `trust proxy` says.
 	ProxyUndefined Proxy = iota
-	// ProxyTrue is `proxy: true`: X-Forwarded-Proto is believed, whoever sends it.
+	// ProxyTrue is `proxy: true`: X-Forwarded-Proto is trusted from any sender.
 	ProxyTrue
 	// ProxyFalse is `proxy: false`: nothing.
 	ProxyFalse

@@ -51,7 +51,7 @@ func (p *protocol) Verify(value string) (wire.Token, bool) {
 }
 
 func (p *protocol) verify(value string) (wire.Token, bool) {
-	id, _, ok := readID(value, p.secrets) // upstream signs nothing anew
+	id, _, ok := readID(value, p.secrets) // upstream never signs a cookie again
 	return wire.Token{Text: id}, ok
 }
 

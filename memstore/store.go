@@ -21,7 +21,10 @@ import (
 )
 
 // A Store is a [driver.Store]. It is safe for concurrent use.
-type Store struct {
+type Store struct{ driver.Store }
+
+// memory is the store's methods.
+type memory struct {
 	limit int
 
 	mu   sync.Mutex
@@ -29,12 +32,12 @@ type Store struct {
 	used list.List // of *row, the one used last in front
 }
 
-var _ driver.Store = (*Store)(nil)
-
 const defaultLimit = 100_000
 
 // New returns an empty store.
-func New() *Store { return &Store{limit: defaultLimit, rows: map[driver.ID]*row{}} }
+func New() *Store { return newStore(defaultLimit) }
+
+func newStore(limit int) *Store { return &Store{&memory{limit: limit, rows: map[driver.ID]*row{}}} }
 
 // Options choose the size. The zero value is the default.
 type Options struct {
@@ -49,11 +52,7 @@ func (s *Store) With(o Options) (*Store, error) {
 	if o.Limit < 0 {
 		return nil, fmt.Errorf("memstore: %w: Limit is %d; use a number above 0, or 0 for the default", driver.ErrInvalid, o.Limit)
 	}
-	with := New()
-	if o.Limit > 0 {
-		with.limit = o.Limit
-	}
-	return with, nil
+	return newStore(cmp.Or(o.Limit, defaultLimit)), nil
 }
 
 type row struct {
@@ -83,7 +82,7 @@ func (r *row) extend(now time.Time, life driver.Life) {
 }
 
 // begin takes the lock, as a database would refuse work for a caller that has left.
-func (s *Store) begin(ctx context.Context, op string) (unlock func(), err error) {
+func (s *memory) begin(ctx context.Context, op string) (unlock func(), err error) {
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("memstore: %s: %w", op, context.Cause(ctx))
 	}
@@ -92,7 +91,7 @@ func (s *Store) begin(ctx context.Context, op string) (unlock func(), err error)
 }
 
 // live returns the row that ref proves, and marks it as used.
-func (s *Store) live(ref driver.Ref) (*row, bool) {
+func (s *memory) live(ref driver.Ref) (*row, bool) {
 	row := s.rows[ref.ID]
 	if row == nil || row.dead(time.Now()) || !proves(ref.Verifier, row.Verifier) {
 		return nil, false
@@ -106,13 +105,12 @@ func proves(client, row driver.Verifier) bool {
 	return row != "" && subtle.ConstantTimeCompare([]byte(client), []byte(row)) == 1
 }
 
-func (s *Store) remove(row *row) {
+func (s *memory) remove(row *row) {
 	s.used.Remove(row.place)
 	delete(s.rows, row.ID)
 }
 
-// Load implements [driver.Store].
-func (s *Store) Load(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+func (s *memory) Load(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 	unlock, err := s.begin(ctx, "load")
 	if err != nil {
 		return driver.Row{}, err
@@ -125,8 +123,7 @@ func (s *Store) Load(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 	return row.at(time.Now()), nil
 }
 
-// Create implements [driver.Store].
-func (s *Store) Create(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
+func (s *memory) Create(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
 	unlock, err := s.begin(ctx, "create")
 	if err != nil {
 		return driver.SaveResult{}, err
@@ -153,8 +150,7 @@ func (s *Store) Create(ctx context.Context, req driver.CreateRequest) (driver.Sa
 	return driver.SaveResult{Version: r.Version}, nil
 }
 
-// Save implements [driver.Store].
-func (s *Store) Save(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+func (s *memory) Save(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 	unlock, err := s.begin(ctx, "save")
 	if err != nil {
 		return driver.SaveResult{}, err
@@ -193,8 +189,7 @@ func follow(from driver.Ref, to driver.Verifier) driver.ID {
 	return from.ID
 }
 
-// Touch implements [driver.Store].
-func (s *Store) Touch(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
+func (s *memory) Touch(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
 	unlock, err := s.begin(ctx, "touch")
 	if err != nil {
 		return driver.SaveResult{}, err
@@ -212,8 +207,7 @@ func (s *Store) Touch(ctx context.Context, req driver.TouchRequest) (driver.Save
 	return driver.SaveResult{}, nil
 }
 
-// End implements [driver.Store].
-func (s *Store) End(ctx context.Context, req driver.EndRequest) error {
+func (s *memory) End(ctx context.Context, req driver.EndRequest) error {
 	unlock, err := s.begin(ctx, "end")
 	if err != nil {
 		return err
@@ -230,8 +224,7 @@ func (s *Store) End(ctx context.Context, req driver.EndRequest) error {
 	return nil
 }
 
-// EndAll implements [driver.Store].
-func (s *Store) EndAll(ctx context.Context, req driver.EndAllRequest) (int, error) {
+func (s *memory) EndAll(ctx context.Context, req driver.EndAllRequest) (int, error) {
 	if err := req.Check(); err != nil {
 		return 0, err
 	}
@@ -250,8 +243,7 @@ func (s *Store) EndAll(ctx context.Context, req driver.EndAllRequest) (int, erro
 	return len(found), nil
 }
 
-// List implements [driver.Store].
-func (s *Store) List(ctx context.Context, req driver.ListRequest) ([]driver.Row, error) {
+func (s *memory) List(ctx context.Context, req driver.ListRequest) ([]driver.Row, error) {
 	if err := req.Check(); err != nil {
 		return nil, err
 	}
@@ -271,8 +263,7 @@ func (s *Store) List(ctx context.Context, req driver.ListRequest) ([]driver.Row,
 	return rows, nil
 }
 
-// Stats implements [driver.Store].
-func (s *Store) Stats(ctx context.Context) (driver.Stats, error) {
+func (s *memory) Stats(ctx context.Context) (driver.Stats, error) {
 	unlock, err := s.begin(ctx, "stats")
 	if err != nil {
 		return driver.Stats{}, err
@@ -282,8 +273,7 @@ func (s *Store) Stats(ctx context.Context) (driver.Stats, error) {
 	return driver.Stats{Live: len(s.rows) - dead, Dead: dead}, nil
 }
 
-// Reap implements [driver.Store].
-func (s *Store) Reap(ctx context.Context, req driver.ReapRequest) (driver.ReapResult, error) {
+func (s *memory) Reap(ctx context.Context, req driver.ReapRequest) (driver.ReapResult, error) {
 	unlock, err := s.begin(ctx, "reap")
 	if err != nil {
 		return driver.ReapResult{}, err
@@ -297,7 +287,7 @@ func (s *Store) Reap(ctx context.Context, req driver.ReapRequest) (driver.ReapRe
 }
 
 // first returns up to limit rows that match, in the order of their IDs.
-func (s *Store) first(limit int, match func(*row, time.Time) bool) []*row {
+func (s *memory) first(limit int, match func(*row, time.Time) bool) []*row {
 	var found []*row
 	now := time.Now()
 	for _, row := range s.rows {

@@ -11,7 +11,7 @@ import (
 )
 
 func (t *table) End(ctx context.Context, req driver.EndRequest) error {
-	args := []any{native.KeyOf(req.ID), true, nil}
+	args := []any{native.KeyBytes(req.ID), true, nil}
 	if req.User != nil {
 		args[1], args[2] = false, null(*req.User)
 	}
@@ -29,7 +29,7 @@ func (t *table) End(ctx context.Context, req driver.EndRequest) error {
 func (t *table) EndAll(ctx context.Context, req driver.EndAllRequest) (ended int, err error) {
 	except := make(map[rowID]bool, len(req.Except))
 	for _, id := range req.Except {
-		except[rowID(native.KeyOf(id))] = true
+		except[rowID(native.KeyBytes(id))] = true
 	}
 	which, selected := native.Selection(req.User, req.Label)
 	after := []byte{}
@@ -63,11 +63,11 @@ func (t *table) EndAll(ctx context.Context, req driver.EndAllRequest) (ended int
 func (t *table) List(ctx context.Context, req driver.ListRequest) (found []driver.Row, err error) {
 	which, selected := native.Selection(req.User, req.Label)
 	if req.ID != "" {
-		which, selected = native.ByID, []any{native.KeyOf(req.ID)}
+		which, selected = native.ByID, []any{native.KeyBytes(req.ID)}
 	}
 	after := []byte{}
 	if req.After != "" {
-		after = native.KeyOf(req.After)
+		after = native.KeyBytes(req.After)
 	}
 	r := newReader()
 	err = t.query(ctx, list[which], append(selected, after, req.Limit), func(scan func(...any) error) error {

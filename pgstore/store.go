@@ -1,7 +1,7 @@
 // Package pgstore keeps sessions in PostgreSQL 14 or later, through a
 // [database/sql.DB] with any driver or a [pgxpool.Pool]. mysqlstore and sqlitestore have
 // the same shape: New, With, Options and Store; NewPool is pgstore's alone, and SQLite has
-// no Schema.
+// neither Schema nor OneByOne.
 //
 // The table is made by the migrations of this module: run `sessions migrate up`.
 package pgstore

@@ -19,7 +19,7 @@ func (t *table) End(ctx context.Context, req driver.EndRequest) error {
 	// could not commit, and undid the statement.
 	err := t.write(ctx, func() error {
 		live = false
-		return t.Query(ctx, t.sql[end], []any{native.KeyOf(req.ID), user}, func(from func(...any) error) error { return from(&live) })
+		return t.Query(ctx, t.sql[end], []any{native.KeyBytes(req.ID), user}, func(from func(...any) error) error { return from(&live) })
 	})
 	if err == nil && !live {
 		err = driver.ErrNotFound
@@ -40,11 +40,11 @@ func (t *table) EndAll(ctx context.Context, req driver.EndAllRequest) (int, erro
 func (t *table) List(ctx context.Context, req driver.ListRequest) (found []driver.Row, err error) {
 	which, selected := native.Selection(req.User, req.Label)
 	if req.ID != "" {
-		which, selected = native.ByID, []any{native.KeyOf(req.ID)}
+		which, selected = native.ByID, []any{native.KeyBytes(req.ID)}
 	}
 	after := []byte{0} // every ID is larger
 	if req.After != "" {
-		after = native.KeyOf(req.After)
+		after = native.KeyBytes(req.After)
 	}
 	err = t.whenFree(ctx, func() error {
 		found = nil

@@ -20,6 +20,10 @@ type db struct {
 	writer chan struct{} // SQLite has one writer; waiting here is fair, waiting there is not
 }
 
+func on(pool *sql.DB) *db {
+	return &db{Cache: &stmt.Cache{DB: pool}, writer: make(chan struct{}, 1)}
+}
+
 // write runs f, which writes, while no other call of this process does.
 func (t *table) write(ctx context.Context, f func() error) error {
 	select {

@@ -36,9 +36,9 @@ func (t *table) check(ctx context.Context, w native.Write) error {
 	return t.queryRow(ctx, state, []any{native.BytesOf(w.Key), []byte(w.From.Verifier)}, &one)
 }
 
-// If nothing moves, a second statement looks for the
-// row: a single one would write the row each time to count it, and reading in this process
-// costs less than that. A touch that is due is one statement.
+// TouchRow looks for the row in a second statement if nothing moved. A single one would
+// have to write the row each time to count it, and reading in this process costs less. A
+// touch that is due is one statement.
 func (t *table) TouchRow(ctx context.Context, w native.Write) (none driver.SaveResult, err error) {
 	n, err := t.exec(ctx, touch, native.BytesOf(w.Key), []byte(w.From.Verifier), w.Life.Idle.Milliseconds(), w.Life.Throttle.Milliseconds())
 	if err == nil && n == 0 {

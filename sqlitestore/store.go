@@ -21,7 +21,6 @@ import (
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/ident"
 	"github.com/sqlsessions/sessions/internal/native"
-	"github.com/sqlsessions/sessions/internal/stmt"
 )
 
 // A Store is a [driver.Store] on one table. It holds no connection between
@@ -33,11 +32,9 @@ type Store struct {
 
 // New returns a store on the table "sessions" of the database. It does not touch the
 // database.
-func New(pool *sql.DB) *Store {
-	return newStore(&db{Cache: &stmt.Cache{DB: pool}, writer: make(chan struct{}, 1)}, `"sessions"`)
-}
+func New(db *sql.DB) *Store { return newStore(on(db), `"sessions"`) }
 
-// Options choose the table and how it is used. The zero value is the default.
+// Options choose the table. The zero value is the default.
 type Options struct {
 	// Table is 1 to 45 ASCII letters, digits and underscores, not beginning with
 	// a digit. Defaults to "sessions".

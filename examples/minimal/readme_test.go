@@ -13,20 +13,21 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/go-sql-driver/mysql"
 	_ "modernc.org/sqlite"
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/express"
 	"github.com/sqlsessions/sessions/express/pgsimple"
+	"github.com/sqlsessions/sessions/mysqlstore"
 	"github.com/sqlsessions/sessions/sqlitestore"
 )
 
 // What the README shows beside the program.
 
-var (
-	ctx     context.Context
-	manager *sessions.Manager
-)
+var ctx context.Context
+
+var manager *sessions.Manager // the program's, as a package variable
 
 var (
 	userID = sessions.NewKey[int64]("user_id")
@@ -73,7 +74,7 @@ func devices(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, "Please try again.", http.StatusServiceUnavailable)
 			return
 		}
-		list = append(list, fmt.Sprintln(s.ID(), "signed in", s.AuthenticatedAt(), "expires", s.ExpiresAt()))
+		list = append(list, fmt.Sprintln(s.ID(), "signed in", s.AuthenticatedAt().Format(time.DateTime)))
 	}
 	fmt.Fprint(w, strings.Join(list, ""))
 }
@@ -102,6 +103,23 @@ func onSQLite() {
 	go (&sessions.Reaper{Store: store}).Run(ctx)
 }
 
+func onMySQL() {
+	db, err := sql.Open("mysql", "app:secret@tcp(db.example.com:3306)/app") // the CLI's form is mysql://app:secret@db.example.com/app
+	if err != nil {
+		log.Fatal(err)
+	}
+	store := mysqlstore.New(db)
+	_ = store
+}
+
+func routes() {
+	http.HandleFunc("POST /login", login)
+	http.HandleFunc("GET /{$}", home)
+	http.HandleFunc("POST /logout", logout)
+	http.HandleFunc("GET /devices", devices)
+	http.HandleFunc("POST /devices/logout", logoutDevice)
+}
+
 func besideExpress(db *sql.DB, addToCart func(http.ResponseWriter, *http.Request)) {
 	store, err := pgsimple.Open(ctx, db, pgsimple.Options{}) // connect-pg-simple's table
 	if err != nil {
@@ -118,7 +136,7 @@ func besideExpress(db *sql.DB, addToCart func(http.ResponseWriter, *http.Request
 // The README shows no Go that does not compile: all of it is quoted from here or is
 // the program.
 func TestReadmeQuotesThisPackage(t *testing.T) {
-	_ = []any{login, home, logout, devices, logoutDevice, onSQLite, besideExpress}
+	_ = []any{login, home, logout, devices, logoutDevice, routes, onSQLite, onMySQL, besideExpress}
 	var source string
 	for _, name := range []string{"main.go", "readme_test.go"} {
 		text, err := os.ReadFile(name)

@@ -21,9 +21,9 @@ func (t *table) EndRow(ctx context.Context, sid driver.Verifier, version any) (d
 	return n > 0, false, err
 }
 
-// EndRows runs in REPEATABLE READ, which locks the gaps between
-// rows too. Otherwise a row whose sid changes at the same time could move to rows that
-// the statements have already passed.
+// EndRows runs in REPEATABLE READ, which locks the gaps between rows too. Otherwise a row
+// whose sid changes at the same time could move to a place that the statements have
+// already passed.
 func (t *table) EndRows(ctx context.Context, except []driver.ID, limit int) (ended int, err error) {
 	ids := make([]string, len(except))
 	for i, id := range except {

@@ -11,9 +11,9 @@ import (
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
-// ReapRows needs two statements, and so a transaction: MySQL has no
-// DELETE with SKIP LOCKED. READ COMMITTED takes no locks on the gaps between rows, and
-// keeps none on rows that are not expired.
+// ReapRows needs two statements, and so a transaction: MySQL has no DELETE with SKIP
+// LOCKED. READ COMMITTED takes no locks on the gaps between rows, and keeps none on rows
+// that have not expired.
 func (t *table) ReapRows(ctx context.Context, limit int) (deleted int, err error) {
 	err = retry.Do(ctx, retry.Few, myerr.Transient, func() error {
 		deleted = 0

@@ -9,9 +9,9 @@ import (
 	"github.com/sqlsessions/sessions/driver"
 )
 
-// checkZone makes sure that this connection's TimeZone is the one that the Express
-// application's connections have. Otherwise a session that is live for one program is expired for the
-// other, which deletes it.
+// checkZone makes sure that this connection has the TimeZone of the Express application's
+// connections. Otherwise a session that is live for one program is expired for the other,
+// which deletes it.
 func checkZone(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 	var ours, otherRoles string
 	var theirs sql.NullString

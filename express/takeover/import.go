@@ -17,7 +17,7 @@ import (
 	"github.com/sqlsessions/sessions/internal/wire"
 )
 
-// imported marks a copy that an import made and nobody has used. Its value is a
+// imported marks a copy that an import made and that was not used yet. Its value is a
 // digest of what was copied.
 const imported = "$imported"
 
@@ -122,7 +122,7 @@ func (i *importer) copy(ctx context.Context, row driver.Row) error {
 	life := i.life(row)
 	there, err := i.insert(ctx, next, life)
 	if errors.Is(err, driver.ErrExists) {
-		// It is not ended to make room: by then its user may have come and be in it.
+		// It is not ended to make room: its user may have returned and be using it.
 		i.Skipped++
 		i.here.Logger.Warn("sessions: a session was not imported, because an expired copy is in its place until the reaper comes", "id", next.ID)
 		return nil

@@ -1,5 +1,5 @@
 // Package takeover moves the sessions of an Express application to a store of
-// this module for good, with nobody logged out.
+// this module for good, without logging users out.
 //
 //	old, err := express.New(oldStore, express.Options{Secrets: []string{secret}})
 //	...
@@ -237,7 +237,7 @@ func (p *predecessor) life(row driver.Row) driver.Life {
 func (p *predecessor) adopt(ctx context.Context, row driver.Row, life driver.Life) error {
 	for try := 0; ; try++ {
 		there, err := p.insert(ctx, row, life)
-		if errors.Is(err, driver.ErrExists) && try < maxCollisions { // an expired one; nobody else adopts this session now
+		if errors.Is(err, driver.ErrExists) && try < maxCollisions { // an expired one; no other request adopts this session now
 			if err = p.here.End(ctx, row.Ref); err == nil {
 				continue
 			}

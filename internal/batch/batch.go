@@ -1,5 +1,5 @@
 // Package batch sends the loads, saves, touches and creates of many callers as one
-// statement when they would have to wait for a connection, with package coalesce. It is
+// statement when there are too many for one each, with package coalesce. It is
 // what pgstore and mysqlstore share beside their SQL.
 package batch
 
@@ -20,7 +20,7 @@ type (
 )
 
 // A Table is a store's methods for single rows and for many. The latter set the result of
-// each call, or RunAlone.
+// each call, or RunAlone; LoadRows may return an error for all instead.
 type Table interface {
 	native.Rows
 
@@ -48,9 +48,9 @@ const (
 	width = 16
 	// senders is how many statements run at once when calls go together.
 	senders = 2
-	// Limit is how many calls go together, and maxBytes how much session data. Limit is a
+	// limit is how many calls go together, and maxBytes how much session data. limit is a
 	// power of two, because mysqlstore prepares statements for such numbers of rows.
-	Limit, maxBytes = 128, 1 << 20
+	limit, maxBytes = 128, 1 << 20
 )
 
 type rows struct {
@@ -75,7 +75,7 @@ func New(t Table) native.Rows {
 func setUp[In, Out any](g *coalesce.Group[In, Out], l *coalesce.Limiter,
 	one func(context.Context, In) (Out, error), many func(context.Context, []*coalesce.Call[In, Out]),
 ) {
-	g.Limiter, g.Senders, g.Limit, g.Alone, g.Together = l, senders, Limit, one, many
+	g.Limiter, g.Senders, g.Limit, g.Alone, g.Together = l, senders, limit, one, many
 }
 
 func setUpWrites(g *coalesce.Group[native.Write, driver.SaveResult], l *coalesce.Limiter,

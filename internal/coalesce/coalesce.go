@@ -1,7 +1,7 @@
 // Package coalesce sends what many callers want at the same moment as one statement.
-// While there are few callers, each call goes alone and at once: none waits for company.
-// When more call at once than Width, calls go together, in few statements at a time, and
-// those that come later wait for one of these to end.
+// While there are few callers, each call goes alone and at once; a call never waits for
+// others to join it. When there are more than Width callers, calls go together, a few
+// statements at a time, and later ones wait for one of these to end.
 package coalesce
 
 import (
@@ -58,7 +58,7 @@ type Group[In, Out any] struct {
 	// holds up only its own key. Without a Key any calls go together.
 	Key func(In) string
 	// Superseded may answer a waiting call with an error when another with its key has
-	// ended, and spares the server both. It is called only for calls that were already
+	// ended, instead of sending it. It is called only for calls that were already
 	// waiting when the other was sent: they might have met what that one met. Nil never
 	// answers.
 	Superseded func(ended *Call[In, Out], waits In) error

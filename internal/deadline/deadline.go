@@ -1,5 +1,5 @@
-// Package deadline is context.WithTimeout at a fraction of its cost, for calls that nearly always
-// end long before.
+// Package deadline is context.WithTimeout at a fraction of its cost, for calls that
+// nearly always end long before their deadline.
 package deadline
 
 import (
@@ -9,26 +9,26 @@ import (
 	"time"
 )
 
-// A Limit makes contexts that end after a time, or up to a sixty-fourth of it earlier. Those that
-// begin at about the same moment end at the same one, and share its timer and its channel. It
+// A Limit makes contexts that end after a time, or up to 1/64 earlier. Contexts that
+// begin at about the same moment end together and share a timer and a channel. A Limit
 // has no goroutine, and is safe for concurrent use.
 type Limit struct {
 	after  time.Duration
-	recent [8]atomic.Pointer[moment] // several, or all would meet at one lock
+	recent [8]atomic.Pointer[moment] // several, so that callers do not contend for one
 }
 
 // A moment is when contexts end.
 type moment struct {
 	context.Context //nolint:containedctx // with the timer
 
-	from, until time.Time // contexts that begin in between end then
+	from, until time.Time // contexts that begin in between share it
 }
 
 // New returns a limit of d, which is more than 0.
 func New(d time.Duration) *Limit { return &Limit{after: d} }
 
-// Context returns one that ends by time alone, and has the values of a context whose end it does not
-// follow. Nothing needs to be stopped.
+// Context returns a context that ends by time alone. It has the given context's values,
+// but does not end with it. Nothing needs to be stopped.
 func (l *Limit) Context(values context.Context) *Context {
 	return &Context{values: values, end: l.moment()}
 }
@@ -39,10 +39,10 @@ func (l *Limit) moment() *moment {
 	if m := recent.Load(); m != nil && !now.Before(m.from) && now.Before(m.until) {
 		return m
 	}
-	end, stop := context.WithDeadline(context.Background(), now.Add(l.after)) //nolint:gosec // it ends by itself, for nobody knows who has it until then
+	end, stop := context.WithDeadline(context.Background(), now.Add(l.after)) //nolint:gosec // it ends by itself, because others may still use it
 	_ = stop
 	m := &moment{end, now, now.Add(l.after / 64)}
-	recent.Store(m) // where two do so at once, each has one
+	recent.Store(m) // if two callers get here at once, each has its own
 	return m
 }
 
@@ -63,8 +63,8 @@ func (c *Context) Done() <-chan struct{} { return c.end.Done() }
 // Err implements [context.Context].
 func (c *Context) Err() error { return c.end.Err() }
 
-// Value implements [context.Context]. Package context, which asks for a key of its own, finds the end by it,
-// and then needs no goroutine to end what is made of this context.
+// Value implements [context.Context]. Package context looks for a key of its own; if it
+// finds the shared context there, contexts derived from this one need no goroutine.
 func (c *Context) Value(key any) any {
 	if v := c.end.Value(key); v != nil {
 		return v

@@ -17,7 +17,7 @@ import (
 // slice beats a map at the handful of keys that a session has.
 type Document []Member
 
-// A Member is one value and its name. All three alias the text that was decoded.
+// A Member is one value and its name. They may alias the text that was decoded.
 type Member struct {
 	Name   []byte // Cookie for the cookie's attributes, whatever the JSON calls them
 	Quoted []byte // the name as it stands in the JSON

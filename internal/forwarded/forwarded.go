@@ -9,8 +9,7 @@ import (
 	"strings"
 )
 
-// Proxies are the peers whose forwarding headers are believed. The zero value
-// believes nobody.
+// Proxies are the peers whose forwarding headers are believed. The zero value has none.
 type Proxies struct {
 	prefixes      []netip.Prefix
 	unix, unknown bool
@@ -30,8 +29,8 @@ func Parse(list []string) (p Proxies, err error) {
 		case text == "unknown":
 			p.unknown = true
 			continue
-		case addrErr == nil && !strings.Contains(text, "/"):
-			prefix = netip.PrefixFrom(addr.WithZone(""), addr.BitLen())
+		case addrErr == nil && addr.Zone() == "": // a zone would have to be the peer's too
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
 		case err != nil:
 			return Proxies{}, fmt.Errorf("TrustedProxies[%d] is %q; use an address such as \"10.0.0.7\", a range such as \"10.0.0.0/8\", \"unix\" or \"unknown\"", i, text)
 		}
@@ -51,7 +50,10 @@ func unmap(p netip.Prefix) netip.Prefix {
 // Trust reports whether the peer with this http.Request.RemoteAddr is one of the
 // proxies.
 func (p *Proxies) Trust(remote string) bool {
-	if remote == "" || remote[0] == '@' || remote[0] == '/' { // how package net writes a unix socket's peer
+	switch {
+	case remote == "": // how some systems write a unix socket's peer
+		return p.unix || p.unknown
+	case remote[0] == '@' || remote[0] == '/': // how others do
 		return p.unix
 	}
 	peer, err := netip.ParseAddrPort(remote)

@@ -125,13 +125,14 @@ func TestTrust(t *testing.T) {
 		{"10.0.0.7", "[::ffff:10.0.0.7]:80", true},
 		{"::ffff:10.0.0.0/104", "10.1.2.3:80", true},
 		{"fe80::1", "[fe80::1%eth0]:80", true},
-		{"fe80::1%eth0", "[fe80::1]:80", true},
 		{"unix", "@", true},
 		{"unix", "", true},
 		{"unix", "/run/proxy.sock", true},
 		{"unix", "10.0.0.7", false},
 		{"unknown", "10.0.0.7", true},
 		{"unknown", "proxy.internal:80", true},
+		{"unknown", "", true},
+		{"10.0.0.7", "", false},
 		{"unknown", "@", false},
 		{"unknown", "10.0.0.7:80", false},
 	} {
@@ -147,7 +148,7 @@ func TestTrust(t *testing.T) {
 
 func TestParseNamesWhatIsWrong(t *testing.T) {
 	t.Parallel()
-	for _, bad := range []string{"", "10.0.0.0/33", "10.0.0", "proxy.internal", "10.0.0.7:80", "Unix", "fe80::1%eth0/64"} {
+	for _, bad := range []string{"", "10.0.0.0/33", "10.0.0", "proxy.internal", "10.0.0.7:80", "Unix", "fe80::1%eth0/64", "fe80::1%eth0"} {
 		if _, err := Parse([]string{"10.0.0.7", bad}); err == nil || !strings.Contains(err.Error(), "TrustedProxies[1]") {
 			t.Errorf("%q: %v", bad, err)
 		}

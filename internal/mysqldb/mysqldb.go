@@ -20,6 +20,9 @@ func Open(db *sql.DB) *stmt.Cache { return &stmt.Cache{DB: db, Check: checkAutoc
 func checkAutocommit(ctx context.Context, db *sql.DB) error {
 	var on bool
 	if err := db.QueryRowContext(ctx, "SELECT @@autocommit").Scan(&on); err != nil {
+		if errors.Is(err, sql.ErrNoRows) { // this must not pass for a session that is not there
+			return errors.New("the server does not say whether autocommit is on")
+		}
 		return err
 	}
 	if !on {

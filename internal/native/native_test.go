@@ -48,8 +48,11 @@ func TestSuperseded(t *testing.T) {
 // A store that finds nothing, and fails to count.
 type empty struct{ native.Table }
 
-func (empty) LoadRow(context.Context, native.Lookup) (row driver.Row, err error) { return row, nil }
-func (empty) Stats(context.Context) (driver.Stats, error)                        { return driver.Stats{}, sql.ErrNoRows }
+func (empty) LoadRow(context.Context, native.Lookup) (row driver.Row, err error) {
+	return row, sql.ErrNoRows
+}
+
+func (empty) Stats(context.Context) (driver.Stats, error) { return driver.Stats{}, sql.ErrNoRows }
 
 func (empty) Explain(_ context.Context, err error) error { return fmt.Errorf("explained: %w", err) }
 
@@ -59,16 +62,16 @@ func TestErrorsSayWhereTheyComeFrom(t *testing.T) {
 	ctx, id := t.Context(), driver.ID("0123abcd-4567-7890-89ef-0123456789ab")
 	short := driver.Ref{ID: id, Verifier: "short"}
 	for want, f := range map[string]func() error{
-		"anystore: load: explained: sessions: not found":  func() error { _, err := store.Load(ctx, driver.Ref{ID: id}); return err },
-		"anystore: touch: explained: sessions: not found": func() error { _, err := store.Touch(ctx, driver.TouchRequest{Ref: short}); return err },
-		"anystore: save: explained: sessions: not found":  func() error { _, err := store.Save(ctx, driver.SaveRequest{From: short}); return err },
-		"anystore: end: explained: sessions: not found":   func() error { return store.End(ctx, driver.EndRequest{ID: "x"}) },
-		"anystore: stats: explained: sessions: not found": func() error { _, err := store.Stats(ctx); return err },
-		"anystore: list: explained: the ID to list after: sessions: invalid option or argument: \"x\" is no session's ID": func() error {
+		"anystore: load: explained: sessions: not found":         func() error { _, err := store.Load(ctx, driver.Ref{ID: id}); return err },
+		"anystore: touch: explained: sessions: not found":        func() error { _, err := store.Touch(ctx, driver.TouchRequest{Ref: short}); return err },
+		"anystore: save: explained: sessions: not found":         func() error { _, err := store.Save(ctx, driver.SaveRequest{From: short}); return err },
+		"anystore: end: explained: sessions: not found":          func() error { return store.End(ctx, driver.EndRequest{ID: "x"}) },
+		"anystore: stats: explained: sql: no rows in result set": func() error { _, err := store.Stats(ctx); return err },
+		"anystore: list: the ID to list after: sessions: invalid option or argument: \"x\" is no session's ID": func() error {
 			_, err := store.List(ctx, driver.ListRequest{All: true, Limit: 1, After: "x"})
 			return err
 		},
-		"anystore: create: explained: sessions: invalid option or argument: \"x\" is no session's ID": func() error {
+		"anystore: create: sessions: invalid option or argument: \"x\" is no session's ID": func() error {
 			_, err := store.Create(ctx, driver.CreateRequest{Ref: driver.Ref{ID: "x"}})
 			return err
 		},

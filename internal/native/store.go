@@ -13,8 +13,8 @@ import (
 // A Key is an ID as bytes.
 type Key = [uuid.Size]byte
 
-// KeyOf returns the key of a valid ID.
-func KeyOf(id driver.ID) []byte {
+// KeyBytes returns the key of a valid ID.
+func KeyBytes(id driver.ID) []byte {
 	key, _ := uuid.Parse(string(id))
 	return key[:]
 }
@@ -79,7 +79,7 @@ type Rows interface {
 	TouchRow(ctx context.Context, w Write) (driver.SaveResult, error)
 }
 
-// A Table is all that differs between stores. Requests have been checked here too.
+// A Table is the other methods of a store. Their requests have been checked too.
 type Table interface {
 	Rows
 	End(ctx context.Context, req driver.EndRequest) error
@@ -109,14 +109,22 @@ func (s *store) wrap(ctx context.Context, op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, sql.ErrNoRows) {
-		err = driver.ErrNotFound
+	if !errors.Is(err, driver.ErrInvalid) { // which quotes what the caller sent
+		err = s.table.Explain(ctx, err)
 	}
-	return fmt.Errorf("%s: %s: %w", s.name, op, s.table.Explain(ctx, err))
+	return fmt.Errorf("%s: %s: %w", s.name, op, err)
+}
+
+// missing makes ErrNotFound of what database/sql says of a row that is not there.
+func missing(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return driver.ErrNotFound
+	}
+	return err
 }
 
 func (s *store) written(ctx context.Context, op string, result driver.SaveResult, err error) (driver.SaveResult, error) {
-	if err != nil {
+	if err = missing(err); err != nil {
 		return driver.SaveResult{}, s.wrap(ctx, op, err)
 	}
 	return result, nil
@@ -135,7 +143,7 @@ func (s *store) Load(ctx context.Context, ref driver.Ref) (row driver.Row, err e
 		return row, s.wrap(ctx, "load", driver.ErrNotFound)
 	}
 	row, err = s.rows.LoadRow(ctx, Lookup{ref, key})
-	if err == nil && !Proves(ref.Verifier, row.Verifier) {
+	if err = missing(err); err == nil && !Proves(ref.Verifier, row.Verifier) {
 		err = driver.ErrNotFound
 	}
 	if err != nil {

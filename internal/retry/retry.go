@@ -8,9 +8,10 @@ import (
 )
 
 const (
-	// Few is how often a statement is tried if its rows can also be done one by one, or later.
+	// Few is for statements that may fail: batches, whose rows then run alone, sweeps, lists
+	// and those that have waited for a lock.
 	Few = 4
-	// Many is how often if it must not fail because its rows are in use.
+	// Many is for a caller's own row, which may be in use.
 	Many = 50
 )
 

@@ -2,7 +2,7 @@ package stmt
 
 import "strings"
 
-// A List is the statements of a store, each whole and with tokens such as $TABLE in it.
+// A List holds the statements of a store as they are written, with tokens such as $TABLE.
 // It is made when the program starts.
 type List struct {
 	tokens []string

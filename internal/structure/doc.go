@@ -1,5 +1,5 @@
 // Package structure keeps the shape of this module in view. It has nothing but tests.
-// They fail when too many files of the root package use names of a file above them,
+// They fail when a file of the root package uses names of a file above it,
 // when the root package grows past its limits, when a file is too long, and when the
 // public API is not the one in api.txt.
 //

@@ -20,7 +20,7 @@ const (
 	maxLines    = 3200
 	maxExported = 135
 	maxFile     = 320 // lines, of any file in the repository
-	maxBack     = 10  // files that use names of a file above them
+	maxBack     = 0   // pairs of files of which one uses names of the other, which is above it
 )
 
 var loadOnce = sync.OnceValues(load)

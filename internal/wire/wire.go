@@ -18,15 +18,15 @@ type Token struct {
 	Old  bool   // signed with a secret that is being phased out
 }
 
-// A Protocol is what of a session is seen outside the process: the cookie, and the
-// member of the stored JSON that describes the cookie. It is safe for concurrent use.
+// A Protocol says how a session looks outside the process: its cookie, and the member
+// of the stored JSON that describes the cookie. It is safe for concurrent use.
 type Protocol interface {
 	// Read returns the different tokens in the request's cookies, and whether it
 	// carried any cookie of the name, good or bad.
 	Read(r *http.Request) (tokens []Token, presented bool)
 	// Verify returns the token in one cookie's value.
 	Verify(value string) (Token, bool)
-	// NewToken returns a token that nobody can guess, for the session with this ID, or
+	// NewToken returns a token that cannot be guessed, for the session with this ID, or
 	// with a new ID if that is "". A protocol that derives IDs from tokens ignores it.
 	// r is nil outside of a request.
 	NewToken(r *http.Request, id driver.ID) (string, error)
@@ -45,8 +45,8 @@ type Protocol interface {
 
 	// Member returns the name that the attributes have in the stored JSON.
 	Member() string
-	// Fresh returns the attributes of a new session, and usable ones with an error
-	// too. r is nil outside of a request.
+	// Fresh returns the attributes of a new session. They can be used even if there is an
+	// error. r is nil outside of a request.
 	Fresh(r *http.Request) (Attributes, error)
 	// Parse reads stored attributes. raw is nil if a session has none. The error says
 	// why a session with these attributes can't be used.

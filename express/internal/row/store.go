@@ -13,11 +13,11 @@ import (
 	"github.com/sqlsessions/sessions/internal/stmt"
 )
 
-// A Table is what differs between the stores. What the refs of requests name can be in the
-// table.
+// A Table is what differs between the stores. It is given only requests for sids that the
+// table can hold.
 type Table interface {
-	// Query runs a statement and calls each for every row. Args returns the sid as the
-	// parameters of a statement that looks for it.
+	// Query runs a statement and calls each for every row. Args returns the parameters of a
+	// statement that finds a row by its sid.
 	Query(ctx context.Context, query stmt.ID, args []any, each func(scan func(dest ...any) error) error) error
 	Args(sid driver.Verifier) []any
 
