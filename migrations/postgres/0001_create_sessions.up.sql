@@ -4,8 +4,10 @@
 -- json and not jsonb: the stored bytes come back as they were written.
 -- fillfactor leaves room on each page, so that an update that changes no index
 -- can stay on its page (HOT); autovacuum comes early, because rows die young.
--- What is not NOT NULL has a meaning only where it is set, and "format" and
--- "pending" have defaults, so programs of two versions can use the table at once.
+-- Nullable columns are optional, and "format" and "pending" have defaults, so programs of
+-- two versions can use the table at once. The columns from "ended_at" to "pending", the
+-- previous verifier, the label, the ended user and reason, the device key and "extra" are
+-- reserved for later versions.
 CREATE TABLE "sessions" (
     "id"                  uuid        NOT NULL,
     "version"             bigint      NOT NULL,
