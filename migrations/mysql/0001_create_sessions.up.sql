@@ -7,9 +7,8 @@
 -- All times are UTC by UTC_TIMESTAMP; DATETIME, because TIMESTAMP ends in 2038
 -- and follows the time zone of the connection.
 -- Nullable columns are optional, and `format` and `pending` have defaults, so programs of
--- two versions can use the table at once. The columns from `ended_at` to `pending`, the
--- previous verifier, the label, the ended user and reason, the device key and `extra` are
--- reserved for later versions.
+-- two versions can use the table at once. Those that nothing writes yet are reserved
+-- for later versions.
 CREATE TABLE `sessions` (
     `id`                  BINARY(16)     NOT NULL,
     `version`             BIGINT         NOT NULL,

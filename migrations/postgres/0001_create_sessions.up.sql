@@ -5,9 +5,8 @@
 -- fillfactor leaves room on each page, so that an update that changes no index
 -- can stay on its page (HOT); autovacuum comes early, because rows die young.
 -- Nullable columns are optional, and "format" and "pending" have defaults, so programs of
--- two versions can use the table at once. The columns from "ended_at" to "pending", the
--- previous verifier, the label, the ended user and reason, the device key and "extra" are
--- reserved for later versions.
+-- two versions can use the table at once. Those that nothing writes yet are reserved
+-- for later versions.
 CREATE TABLE "sessions" (
     "id"                  uuid        NOT NULL,
     "version"             bigint      NOT NULL,

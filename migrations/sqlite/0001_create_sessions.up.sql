@@ -5,9 +5,8 @@
 -- order they came, so that those which die together lie together. STRICT keeps
 -- values of other types out, which would compare as larger than any time.
 -- Nullable columns are optional, and "format" and "pending" have defaults, so programs of
--- two versions can use the table at once. The columns from "ended_at" to "pending", the
--- previous verifier, the label, the ended user and reason, the device key and "extra" are
--- reserved for later versions.
+-- two versions can use the table at once. Those that nothing writes yet are reserved
+-- for later versions.
 CREATE TABLE "sessions" (
     "id"                  BLOB    NOT NULL PRIMARY KEY,
     "version"             INTEGER NOT NULL,
