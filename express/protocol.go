@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sqlsessions/sessions"
@@ -72,6 +73,25 @@ func (p *protocol) Ref(id string) driver.Ref {
 }
 
 func (p *protocol) Sends(r *http.Request) (withheld, secure bool) { return false, p.isSecure(r) }
+
+// isSecure is upstream's issecure, with Express's req.secure.
+func (p *protocol) isSecure(r *http.Request) bool {
+	if r == nil {
+		return false
+	}
+	if r.TLS != nil {
+		return true
+	}
+	proto, _, _ := strings.Cut(strings.Join(r.Header["X-Forwarded-Proto"], ", "), ",")
+	proto = strings.TrimSpace(proto)
+	switch p.Proxy {
+	case ProxyTrue:
+		return strings.EqualFold(proto, "https")
+	case ProxyFalse:
+		return false
+	}
+	return proto == "https" && (p.TrustProxyHops > 0 || p.proxies.Trust(r.RemoteAddr))
+}
 
 func (p *protocol) Line(id string, attributes wire.Attributes, _ time.Duration, secure bool) string {
 	a := attributes.(*stored).attributes
