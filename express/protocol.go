@@ -1,6 +1,7 @@
 package express
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
@@ -118,9 +119,7 @@ func (p *protocol) Fresh(r *http.Request) (wire.Attributes, error) {
 	var err error
 	if p.CookieFunc != nil && r != nil {
 		own := p.CookieFunc(r)
-		if own.Path == "" {
-			own.Path = "/"
-		}
+		own.Path = cmp.Or(own.Path, "/")
 		if err = own.check(); err == nil {
 			c = own
 		} else {

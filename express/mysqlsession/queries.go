@@ -102,18 +102,12 @@ DELETE FROM $TABLE
 WHERE $SID >= '' AND NOT FIND_IN_SET($ID, CAST(? AS BINARY))`)
 
 var reads = row.Statements{
-	List: statements.Add(`
+	List: statements.AddEach(`
 SELECT $COLUMNS
 FROM $TABLE
-WHERE $LIVE AND $ID > CAST(? AS BINARY)
+WHERE $WHOSE AND $LIVE AND $ID > CAST(? AS BINARY)
 ORDER BY $ID
-LIMIT ?`),
-	ListUser: statements.Add(`
-SELECT $COLUMNS
-FROM $TABLE
-WHERE $OWNED AND $LIVE AND $ID > CAST(? AS BINARY)
-ORDER BY $ID
-LIMIT ?`),
+LIMIT ?`, "$WHOSE", "? IS NOT NULL", "$OWNED"),
 	InOrder: statements.Add(`
 SELECT $COLUMNS
 FROM $TABLE

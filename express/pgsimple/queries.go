@@ -115,28 +115,17 @@ FROM ended`)
 
 var reads = row.Statements{
 	// OFFSET 0 keeps the ID from being computed twice.
-	List: statements.Add(`
+	List: statements.AddEach(`
 SELECT $COLUMNS
 FROM (
 	SELECT sid, sess, expire, $ID AS id
 	FROM $TABLE
-	WHERE $LIVE
-	OFFSET 0
-) AS live
-WHERE id > $1
-ORDER BY id
-LIMIT $2`),
-	ListUser: statements.Add(`
-SELECT $COLUMNS
-FROM (
-	SELECT sid, sess, expire, $ID AS id
-	FROM $TABLE
-	WHERE $OWNED AND $LIVE
+	WHERE $WHOSE AND $LIVE
 	OFFSET 0
 ) AS live
 WHERE id > $2
 ORDER BY id
-LIMIT $3`),
+LIMIT $3`, "$WHOSE", "$1::text IS NOT NULL", "$OWNED"),
 	InOrder: statements.Add(`
 SELECT $COLUMNS
 FROM $TABLE

@@ -46,9 +46,8 @@ type Table interface {
 
 // Statements are those that only read, with their parameters in this order.
 type Statements struct {
-	List     stmt.ID // live rows by ID; the ID before the first, a limit
-	ListUser stmt.ID // the same that may be a user's; the quoted user before the others
-	InOrder  stmt.ID // live rows by sid; a sid for a comparison, a limit
+	List    []stmt.ID // live rows by ID, all and those that may be a user's; the quoted user, the ID before the first, a limit
+	InOrder stmt.ID   // live rows by sid; a sid for a comparison, a limit
 
 	load   stmt.ID // a live row; a sid
 	exists stmt.ID // true for a live row; a sid
@@ -237,12 +236,12 @@ func (s *Store) List(ctx context.Context, req driver.ListRequest) (rows []driver
 			rows, err = s.listOne(ctx, req.ID)
 		}
 	default:
-		query, selected := s.Statements.List, []any{}
+		query := s.Statements.List[0]
 		if req.User != "" {
-			query, selected = s.ListUser, []any{Quote(req.User)}
+			query = s.Statements.List[1]
 		}
 		rows, err = List(req, func(after driver.ID) ([]driver.Row, error) {
-			return s.read(ctx, query, append(selected, string(after), req.Limit)...)
+			return s.read(ctx, query, Quote(req.User), string(after), req.Limit)
 		})
 	}
 	return rows, s.wrap("list", err)
