@@ -114,7 +114,7 @@ func (c *contest) waitFor(verifiers int) {
 	}
 }
 
-// lose has end end the row of ten contests. None of the verifiers that it had opens it then.
+// lose runs ten contests whose row end ends. None of the verifiers that it had opens it then.
 func (s *suite) lose(end func(i int, id driver.ID)) {
 	s.Helper()
 	for i := 0; i < 10 && !s.Failed(); i++ {

@@ -86,8 +86,8 @@ func (s *suite) refused(want error) func(driver.Row, error) {
 	return func(_ driver.Row, err error) { s.Helper(); s.is(err, want) }
 }
 
-// out checks that r's name and proof open nothing and write nothing, whatever version comes
-// with them, and that no save with a new verifier, such as that of to, makes a row.
+// out checks that r's name and proof open nothing and write nothing, and that no save with
+// them gives a row the verifier of to.
 func (s *suite) out(r driver.Row, to driver.Ref) {
 	s.Helper()
 	for _, life := range []driver.Life{saving, life} {
