@@ -7,6 +7,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -106,12 +107,7 @@ func (p *plan) parse(args []string) (profile string, err error) {
 	if p.short {
 		rounds, span, p.sessions = 3, 250*time.Millisecond, 512
 	}
-	if p.rounds == 0 {
-		p.rounds = rounds
-	}
-	if p.span == 0 {
-		p.span = span
-	}
+	p.rounds, p.span = cmp.Or(p.rounds, rounds), cmp.Or(p.span, span)
 	for _, name := range p.names {
 		if !slices.ContainsFunc(contenders(), func(c contender) bool { return c.name == name }) {
 			return "", fmt.Errorf("benchmarks: there is no contender %q", name)

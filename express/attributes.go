@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/sqlsessions/sessions/express/internal/row"
 )
 
 // errStored: express-session would fail on every request with that session.
@@ -65,49 +68,30 @@ func parseAttributes(raw json.RawMessage, now time.Time) (attributes, error) {
 	return a, checkAge(original)
 }
 
+// names are those of the fields, in the order in which JSON.stringify writes a Cookie.
+var names = []string{"originalMaxAge", "partitioned", "priority", "expires", "secure", "httpOnly", "domain", "path", "sameSite"}
+
+// field returns nil if there is none of the name.
 func (a *attributes) field(name string) *value {
-	switch name {
-	case "partitioned":
-		return &a.partitioned
-	case "priority":
-		return &a.priority
-	case "secure":
-		return &a.secure
-	case "httpOnly":
-		return &a.httpOnly
-	case "domain":
-		return &a.domain
-	case "path":
-		return &a.path
-	case "sameSite":
-		return &a.sameSite
-	default:
-		return nil
+	fields := []*value{&a.originalMaxAge, &a.partitioned, &a.priority, &a.expires, &a.secure, &a.httpOnly, &a.domain, &a.path, &a.sameSite}
+	if at := slices.Index(names, name); at >= 0 {
+		return fields[at]
 	}
+	return nil
 }
 
-// encode returns the attributes as JSON.stringify writes a Cookie: always in
-// this order, and without those that are undefined.
+// encode returns the attributes as JSON.stringify does, without those that are undefined.
 func (a *attributes) encode() []byte {
 	b := []byte{'{'}
-	for _, m := range []member{
-		{"originalMaxAge", a.originalMaxAge},
-		{"partitioned", a.partitioned},
-		{"priority", a.priority},
-		{"expires", a.expires},
-		{"secure", a.secure},
-		{"httpOnly", a.httpOnly},
-		{"domain", a.domain},
-		{"path", a.path},
-		{"sameSite", a.sameSite},
-	} {
-		if m.value.kind == undefined {
+	for _, name := range names {
+		v := a.field(name)
+		if v.kind == undefined {
 			continue
 		}
 		if len(b) > 1 {
 			b = append(b, ',')
 		}
-		b = append(append(appendText(b, m.name), ':'), m.value.append(nil)...)
+		b = append(append(append(b, row.Quote(name)...), ':'), v.append(nil)...)
 	}
 	return append(b, '}')
 }

@@ -63,26 +63,22 @@ func SetCookie(s *sessions.Session, c CookieOptions) error {
 // those that differ.
 func (a *attributes) assign(c CookieOptions, now time.Time) {
 	was, to := a.options(), c.attributes(false, now)
-	if c.Path != was.Path {
-		a.path = to.path
-	}
-	if c.Domain != was.Domain {
-		a.domain = to.domain
-	}
-	if c.SameSite != was.SameSite {
-		a.sameSite = to.sameSite
-	}
-	if c.Priority != was.Priority {
-		a.priority = to.priority
-	}
-	if c.Secure != was.Secure {
-		a.secure = booleanOf(c.Secure == SecureTrue)
-	}
-	if c.Partitioned != was.Partitioned {
-		a.partitioned = booleanOf(c.Partitioned)
-	}
-	if c.UnsafeScriptAccess != was.UnsafeScriptAccess {
-		a.httpOnly = to.httpOnly
+	for _, member := range []struct {
+		differs   bool
+		field     *value
+		assigning value
+	}{
+		{c.Path != was.Path, &a.path, to.path},
+		{c.Domain != was.Domain, &a.domain, to.domain},
+		{c.SameSite != was.SameSite, &a.sameSite, to.sameSite},
+		{c.Priority != was.Priority, &a.priority, to.priority},
+		{c.Secure != was.Secure, &a.secure, booleanOf(c.Secure == SecureTrue)},
+		{c.Partitioned != was.Partitioned, &a.partitioned, booleanOf(c.Partitioned)},
+		{c.UnsafeScriptAccess != was.UnsafeScriptAccess, &a.httpOnly, to.httpOnly},
+	} {
+		if member.differs {
+			*member.field = member.assigning
+		}
 	}
 	age, expires := c.MaxAge != was.MaxAge, !c.Expires.Equal(was.Expires)
 	switch {

@@ -1,6 +1,9 @@
 package express
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"net/url"
 	"strings"
 	"unicode/utf8"
@@ -39,11 +42,8 @@ func cookieValue(lines []string, name string) (value string, present bool) {
 func trim(s string) string { return strings.Trim(s, " \t") }
 
 func unquote(s string) string {
-	if s == `"` { // it is its own closing quote
-		return ""
-	}
-	if len(s) >= 2 && s[0] == '"' && s[len(s)-1] == '"' {
-		return s[1 : len(s)-1]
+	if strings.HasPrefix(s, `"`) && strings.HasSuffix(s, `"`) {
+		return s[1:max(len(s)-1, 1)] // one alone is its own closing quote
 	}
 	return s
 }
@@ -66,13 +66,6 @@ func decodeComponent(s string) string {
 }
 
 func fromLatin1(s string) string {
-	ascii := true
-	for i := range len(s) {
-		ascii = ascii && s[i] < utf8.RuneSelf
-	}
-	if ascii {
-		return s
-	}
 	runes := make([]rune, len(s))
 	for i := range len(s) {
 		runes[i] = rune(s[i])
@@ -80,23 +73,34 @@ func fromLatin1(s string) string {
 	return string(runes)
 }
 
-const upperHex = "0123456789ABCDEF"
+// escapes turns the form that a query has into that of a component.
+var escapes = strings.NewReplacer("+", "%20", "%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*")
 
 // encodeComponent is encodeURIComponent.
-func encodeComponent(s string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		if c := s[i]; unreserved(c) {
-			b.WriteByte(c)
-		} else {
-			b.WriteByte('%')
-			b.WriteByte(upperHex[c>>4])
-			b.WriteByte(upperHex[c&15])
-		}
-	}
-	return b.String()
+func encodeComponent(s string) string { return escapes.Replace(url.QueryEscape(s)) }
+
+// sign returns the id, a dot and the id's HMAC-SHA-256, as sign of
+// cookie-signature does.
+func sign(id string, secret []byte) string {
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte(id))
+	return id + "." + base64.RawStdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-func unreserved(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-_.!~*'()", c) >= 0
+// unsign returns the id in a signed value and which of the secrets signed it.
+// Everything up to the last dot is the id, which may be empty. Each secret
+// signs that again and the whole is compared, so only the one spelling that
+// sign writes is good. As unsign of cookie-signature does, over all secrets.
+func unsign(value string, secrets [][]byte) (id string, which int, ok bool) {
+	dot := strings.LastIndexByte(value, '.')
+	if dot < 0 {
+		return "", 0, false
+	}
+	id = value[:dot]
+	for i, secret := range secrets {
+		if hmac.Equal([]byte(sign(id, secret)), []byte(value)) {
+			return id, i, true
+		}
+	}
+	return "", 0, false
 }

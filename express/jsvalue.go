@@ -5,7 +5,8 @@ import (
 	"encoding/json"
 	"math"
 	"strconv"
-	"unicode/utf8"
+
+	"github.com/sqlsessions/sessions/express/internal/row"
 )
 
 type kind uint8
@@ -99,7 +100,7 @@ func (v value) append(b []byte) []byte {
 	case number:
 		return appendNumber(b, v.num)
 	case text:
-		return appendText(b, v.text)
+		return append(b, row.Quote(v.text)...)
 	case date:
 		if math.IsNaN(v.num) {
 			return append(b, "null"...)
@@ -129,22 +130,4 @@ func appendNumber(b []byte, n float64) []byte {
 		b = b[:end-1]
 	}
 	return b
-}
-
-// short holds the letters of the escapes that JSON has for control characters.
-var short = map[rune]byte{'"': '"', '\\': '\\', '\b': 'b', '\f': 'f', '\n': 'n', '\r': 'r', '\t': 't'}
-
-func appendText(b []byte, s string) []byte {
-	b = append(b, '"')
-	for _, r := range s {
-		if letter, ok := short[r]; ok {
-			b = append(b, '\\', letter)
-		} else if r < ' ' {
-			b = append(b, `\u00`...)
-			b = append(b, "01"[r>>4], "0123456789abcdef"[r&15])
-		} else {
-			b = utf8.AppendRune(b, r)
-		}
-	}
-	return append(b, '"')
 }

@@ -50,14 +50,10 @@ func (a *attributes) line(name, content string) (string, error) {
 		}
 		b.WriteString("; Expires=" + utcString(a.expires.num))
 	}
-	if a.httpOnly.truthy() {
-		b.WriteString("; HttpOnly")
-	}
-	if a.secure.truthy() {
-		b.WriteString("; Secure")
-	}
-	if a.partitioned.truthy() {
-		b.WriteString("; Partitioned")
+	for i, flag := range []value{a.httpOnly, a.secure, a.partitioned} {
+		if flag.truthy() {
+			b.WriteString([]string{"; HttpOnly", "; Secure", "; Partitioned"}[i])
+		}
 	}
 	if a.priority.truthy() {
 		priority, ok := priorities[a.priority.word()]

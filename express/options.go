@@ -1,6 +1,7 @@
 package express
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -129,17 +130,11 @@ const (
 )
 
 func (o Options) withDefaults() Options {
-	if o.Name == "" {
-		o.Name = "connect.sid"
-	}
+	o.Name = cmp.Or(o.Name, "connect.sid")
+	o.IdleTimeout = cmp.Or(o.IdleTimeout, 24*time.Hour)
+	o.Cookie.Path = cmp.Or(o.Cookie.Path, "/")
 	if o.NewID == nil {
 		o.NewID = newID
-	}
-	if o.IdleTimeout == 0 {
-		o.IdleTimeout = 24 * time.Hour
-	}
-	if o.Cookie.Path == "" {
-		o.Cookie.Path = "/"
 	}
 	return o
 }
@@ -197,13 +192,7 @@ func (c CookieOptions) attributes(secure bool, now time.Time) attributes {
 			*field = textOf(option)
 		}
 	}
-	switch c.Secure {
-	case SecureTrue:
-		a.secure = booleanOf(true)
-	case SecureAuto:
-		a.secure = textOf("auto")
-	case SecureFalse:
-	}
+	a.secure = map[Secure]value{SecureTrue: booleanOf(true), SecureAuto: textOf("auto")}[c.Secure]
 	if c.Partitioned {
 		a.partitioned = booleanOf(true)
 	}

@@ -1,6 +1,7 @@
 package express
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"math"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sqlsessions/sessions"
@@ -73,6 +75,25 @@ func (p *protocol) Ref(id string) driver.Ref {
 
 func (p *protocol) Sends(r *http.Request) (withheld, secure bool) { return false, p.isSecure(r) }
 
+// isSecure is upstream's issecure, with Express's req.secure.
+func (p *protocol) isSecure(r *http.Request) bool {
+	if r == nil {
+		return false
+	}
+	if r.TLS != nil {
+		return true
+	}
+	proto, _, _ := strings.Cut(strings.Join(r.Header["X-Forwarded-Proto"], ", "), ",")
+	proto = strings.TrimSpace(proto)
+	switch p.Proxy {
+	case ProxyTrue:
+		return strings.EqualFold(proto, "https")
+	case ProxyFalse:
+		return false
+	}
+	return proto == "https" && (p.TrustProxyHops > 0 || p.proxies.Trust(r.RemoteAddr))
+}
+
 func (p *protocol) Line(id string, attributes wire.Attributes, _ time.Duration, secure bool) string {
 	a := attributes.(*stored).attributes
 	if a.secure.truthy() && !secure {
@@ -98,9 +119,7 @@ func (p *protocol) Fresh(r *http.Request) (wire.Attributes, error) {
 	var err error
 	if p.CookieFunc != nil && r != nil {
 		own := p.CookieFunc(r)
-		if own.Path == "" {
-			own.Path = "/"
-		}
+		own.Path = cmp.Or(own.Path, "/")
 		if err = own.check(); err == nil {
 			c = own
 		} else {

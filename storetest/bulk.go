@@ -7,6 +7,83 @@ import (
 	"github.com/sqlsessions/sessions/driver"
 )
 
+func (s *suite) endAll(req driver.EndAllRequest) int {
+	s.Helper()
+	n, err := s.store.EndAll(s.Context(), req)
+	s.must(err)
+	return n
+}
+
+func (s *suite) list(req driver.ListRequest) []driver.Row {
+	s.Helper()
+	rows, err := s.store.List(s.Context(), req)
+	s.must(err)
+	return rows
+}
+
+// listOne checks that there is one row and returns it.
+func (s *suite) listOne(req driver.ListRequest) driver.Row {
+	s.Helper()
+	rows := s.list(req)
+	if len(rows) != 1 {
+		s.Fatalf("listed %d rows, want one: %+v", len(rows), req)
+	}
+	return rows[0]
+}
+
+// ends, listsNone and reaps check how many rows a call ends, lists or deletes.
+func (s *suite) ends(want int, req driver.EndAllRequest) {
+	s.Helper()
+	if n := s.endAll(req); n != want {
+		s.Errorf("ended %d rows, want %d: %+v", n, want, req)
+	}
+}
+
+func (s *suite) listsNone(req driver.ListRequest) {
+	s.Helper()
+	if n := len(s.list(req)); n != 0 {
+		s.Errorf("listed %d rows, want none: %+v", n, req)
+	}
+}
+
+func (s *suite) reaps(want, limit int) {
+	s.Helper()
+	if n := s.reap(limit); n != want {
+		s.Errorf("deleted %d rows, want %d", n, want)
+	}
+}
+
+func (s *suite) stats() driver.Stats {
+	s.Helper()
+	stats, err := s.store.Stats(s.Context())
+	s.must(err)
+	return stats
+}
+
+func (s *suite) count(live int) {
+	s.Helper()
+	if n := s.stats().Live; n != live {
+		s.Fatalf("the store counts %d live rows, want %d", n, live)
+	}
+}
+
+// reap calls Reap until there is no more, and returns how many rows went.
+func (s *suite) reap(limit int) (deleted int) {
+	s.Helper()
+	for range 100 {
+		result, err := s.store.Reap(s.Context(), driver.ReapRequest{Limit: limit})
+		s.must(err)
+		if result.Deleted > limit {
+			s.Fatalf("deleted %d at once, with a limit of %d", result.Deleted, limit)
+		}
+		if deleted += result.Deleted; !result.More {
+			return deleted
+		}
+	}
+	s.Fatalf("deleted %d in 100 calls, and there is still more", deleted)
+	return deleted
+}
+
 // pages lists page by page and returns the IDs, which must come in their order.
 func (s *suite) pages(req driver.ListRequest) (ids []driver.ID) {
 	s.Helper()
@@ -65,11 +142,7 @@ var bulkRules = []rule{
 		s.createAs("", life)
 		want := s.load(r.Ref)
 		for _, req := range []driver.ListRequest{{User: "alice", Limit: 10}, {ID: r.ID, Limit: 10}, {ID: r.ID, Limit: 1}} {
-			list := s.list(req)
-			if len(list) != 1 {
-				s.Fatalf("%d rows, want 1", len(list))
-			}
-			got := list[0]
+			got := s.listOne(req)
 			if got.Ref != want.Ref || got.User != want.User || got.Label != want.Label || string(got.Data) != string(want.Data) ||
 				got.Version != want.Version || !got.CreatedAt.Equal(want.CreatedAt) || !got.AuthenticatedAt.Equal(want.AuthenticatedAt) ||
 				!near(got.ExpiresIn, want.ExpiresIn) || !near(got.AbsoluteIn, want.AbsoluteIn) {
@@ -95,15 +168,11 @@ var bulkRules = []rule{
 	}},
 	{"end all works in batches, and counts live rows alone", func(s *suite) {
 		for _, req := range []driver.EndAllRequest{{All: true, Limit: 4}, {User: "alice", Limit: 4}} {
-			for range 5 {
-				s.createAs("alice", life)
-			}
+			s.createMany(5, "alice", life)
 			s.age(idle + time.Hour)
 			kept := s.createAs("alice", life)
 			req.Except = []driver.ID{kept.ID}
-			for range 8 {
-				s.createAs("alice", life)
-			}
+			s.createMany(8, "alice", life)
 			for i, want := range []int{4, 4, 0} {
 				s.ends(want, req)
 				s.count([]int{5, 1, 1}[i])
@@ -116,11 +185,7 @@ var bulkRules = []rule{
 	}},
 	{"end all ends rows in the order of their IDs", func(s *suite) {
 		for _, req := range []driver.EndAllRequest{{All: true, Limit: 3}, {User: "alice", Limit: 3}} {
-			var rows []driver.Row
-			for range 8 {
-				rows = append(rows, s.createAs("alice", life))
-			}
-			want := ids(rows)
+			want := ids(s.createMany(8, "alice", life))
 			for req.Except = want[:1]; len(want) > 1; {
 				n := s.endAll(req)
 				want = append(want[:1:1], want[min(1+n, len(want)):]...)

@@ -66,51 +66,37 @@ var exactRules = []rule{
 	{"the absolute limit does not move", func(s *suite) {
 		r := s.create()
 		s.age(time.Hour)
-		check := func(doing string) {
-			s.Helper()
-			if got := s.load(r.Ref).AbsoluteIn; !near(got, absolute-time.Hour) {
-				s.Errorf("after %s the limit is in %v", doing, got)
-			}
-		}
-		check("an hour")
+		s.lives(r.Ref, idle-time.Hour, absolute-time.Hour)
 		s.touch(r.Ref, saving)
-		check("touch")
+		s.lives(r.Ref, idle, absolute-time.Hour)
 		r = s.save(r, saving)
-		check("save")
+		s.lives(r.Ref, idle, absolute-time.Hour)
 		r = s.renew(r, saving)
-		check("a new verifier")
+		s.lives(r.Ref, idle, absolute-time.Hour)
 	}},
 	{"save stops at the absolute limit", func(s *suite) {
 		r := s.create()
 		s.age(time.Hour)
 		for _, save := range []func(driver.Row, driver.Life) driver.Row{s.save, s.renew} {
 			r = save(r, driver.Life{Idle: 48 * time.Hour})
-			if got := s.load(r.Ref); !near(got.ExpiresIn, absolute-time.Hour) || got.ExpiresIn > got.AbsoluteIn {
-				s.Errorf("expires in %v, limit in %v", got.ExpiresIn, got.AbsoluteIn)
-			}
+			s.lives(r.Ref, absolute-time.Hour, absolute-time.Hour)
 		}
 	}},
 	{"touch stops at the absolute limit", func(s *suite) {
 		r := s.createAs("", driver.Life{Idle: 20 * time.Hour, Absolute: absolute})
 		s.age(19 * time.Hour)
 		s.touch(r.Ref, driver.Life{Idle: 20 * time.Hour})
-		if got := s.load(r.Ref); !near(got.ExpiresIn, 5*time.Hour) || got.ExpiresIn > got.AbsoluteIn {
-			s.Errorf("expires in %v, limit in %v", got.ExpiresIn, got.AbsoluteIn)
-		}
+		s.lives(r.Ref, 5*time.Hour, 5*time.Hour)
 	}},
 	{"save restarts the absolute limit when it is given one", func(s *suite) {
 		r := s.create()
 		for _, save := range []func(driver.Row, driver.Life) driver.Row{s.save, s.renew} {
 			s.age(time.Hour)
 			r = save(r, driver.Life{Idle: idle, Absolute: 3 * time.Hour})
-			if got := s.load(r.Ref); !near(got.ExpiresIn, idle) || !near(got.AbsoluteIn, 3*time.Hour) {
-				s.Errorf("expires in %v, limit in %v", got.ExpiresIn, got.AbsoluteIn)
-			}
+			s.lives(r.Ref, idle, 3*time.Hour)
 			s.age(time.Hour)
 			r = save(r, driver.Life{Idle: 20 * time.Hour, Absolute: 10 * time.Hour})
-			if got := s.load(r.Ref); !near(got.ExpiresIn, 10*time.Hour) || !near(got.AbsoluteIn, 10*time.Hour) {
-				s.Errorf("expires in %v, limit in %v", got.ExpiresIn, got.AbsoluteIn)
-			}
+			s.lives(r.Ref, 10*time.Hour, 10*time.Hour)
 		}
 	}},
 	{"the creation time does not change", func(s *suite) {
@@ -165,9 +151,7 @@ var exactRules = []rule{
 		check("create with authentication", r, 0)
 	}},
 	{"save replaces the label", func(s *suite) {
-		r := s.row()
-		r.User, r.Label = "alice", "tenant"
-		r = s.insert(r, life)
+		r := s.createLabelled("alice", "tenant")
 		s.unchanged(r)
 		for _, label := range []string{"other", "", "again", "again"} {
 			r.Label = label
@@ -180,14 +164,11 @@ var exactRules = []rule{
 	}},
 	{"labels are compared byte by byte", func(s *suite) {
 		for i, label := range names {
-			r := s.row()
-			r.User, r.Label = names[(i+1)%len(names)], label // no user finds a label
-			s.insert(r, life)
+			s.createLabelled(names[(i+1)%len(names)], label) // no user finds a label
 		}
 		for _, label := range names {
-			list := s.list(driver.ListRequest{Label: label, Limit: 10})
-			if len(list) != 1 || list[0].Label != label {
-				s.Errorf("list of %q has %d rows", label, len(list))
+			if r := s.listOne(driver.ListRequest{Label: label, Limit: 10}); r.Label != label {
+				s.Errorf("list of %q has a row of %q", label, r.Label)
 			}
 		}
 		for i, label := range names {
@@ -197,9 +178,7 @@ var exactRules = []rule{
 	}},
 	{"list and end by label go in pages", func(s *suite) {
 		for i := range 10 {
-			r := s.row()
-			r.User, r.Label = "alice", []string{"tenant", "other"}[i%2]
-			s.insert(r, life)
+			s.createLabelled("alice", []string{"tenant", "other"}[i%2])
 		}
 		ids := s.pages(driver.ListRequest{Label: "tenant", Limit: 2})
 		if len(ids) != 5 {

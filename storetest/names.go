@@ -43,10 +43,7 @@ var nameRules = []rule{
 		for _, id := range append(badIDs(r.ID), "") {
 			named := r
 			named.ID = id
-			s.gone(named.Ref)
-			s.is(s.tryTouch(named.Ref, saving), driver.ErrNotFound)
-			s.refused(driver.ErrNotFound)(s.trySave(named, saving))
-			s.refused(driver.ErrNotFound)(s.tryRenew(named, s.ref(), life))
+			s.out(named, s.ref())
 		}
 		s.unchanged(r)
 		s.expires(r.Ref, idle-time.Hour)
@@ -83,10 +80,7 @@ var nameRules = []rule{
 		for _, version := range []driver.Version{a.Version, b.Version} {
 			mixed := a
 			mixed.Verifier, mixed.Version = b.Verifier, version
-			s.gone(mixed.Ref)
-			s.is(s.tryTouch(mixed.Ref, saving), driver.ErrNotFound)
-			s.refused(driver.ErrNotFound)(s.trySave(mixed, saving))
-			s.refused(driver.ErrNotFound)(s.tryRenew(mixed, s.next(a.Ref), life))
+			s.out(mixed, s.next(a.Ref))
 		}
 		s.unchanged(a, b)
 		for _, r := range []driver.Row{a, b} {
@@ -143,13 +137,9 @@ var nameRules = []rule{
 			other := r
 			other.Verifier = driver.Verifier(tail) + r.Verifier[:32-len(tail)]
 			s.gone(other.Ref)
-			r, was := s.save(r, saving), r.Ref
-			to := driver.Ref{ID: r.ID, Verifier: other.Verifier}
-			v, err := s.tryRenew(r, to, saving)
-			s.must(err)
-			s.gone(was)
-			r.Ref, r.Version = to, v
-			s.unchanged(r)
+			renewed := s.saveAs(s.save(r, saving), other.Ref, saving)
+			s.gone(r.Ref)
+			s.unchanged(renewed)
 		}
 	}},
 	{"a new verifier does not change the ID", func(s *suite) {
@@ -169,10 +159,9 @@ var nameRules = []rule{
 		s.is(s.tryEndOf("bob", old.ID), driver.ErrNotFound)
 		s.unchanged(r)
 		s.must(s.tryEndOf("alice", old.ID))
-		s.gone(old.Ref, r.Ref)
+		s.gone(old.Ref)
 		s.is(s.tryEnd(old.ID), driver.ErrNotFound)
-		s.refused(driver.ErrNotFound)(s.tryRenew(r, s.next(r.Ref), life))
-		s.is(s.tryTouch(r.Ref, saving), driver.ErrNotFound)
+		s.out(r, s.next(r.Ref))
 		s.count(0)
 	}},
 }

@@ -29,9 +29,7 @@ func (s *suite) endEach(req driver.EndAllRequest) {
 	req.Limit = 7
 	for {
 		n, err := s.store.EndAll(s.Context(), req)
-		if err != nil {
-			s.Errorf("end all: %v", err)
-		}
+		s.noError("end all", err)
 		if n < req.Limit {
 			return
 		}
@@ -50,11 +48,10 @@ var parallelRules = []rule{
 				if round%3 == 2 && i%2 == 0 { // half of them with a new verifier
 					to = s.next(r.Ref)
 				}
-				v, err := s.tryRenew(r, to, saving)
+				r, err := s.tryRenew(r, to, saving)
 				switch {
 				case err == nil:
 					won.Add(1)
-					r.Ref, r.Version = to, v
 					winner.Store(&r)
 				case errors.Is(err, driver.ErrConflict), round%3 == 2 && errors.Is(err, driver.ErrNotFound):
 					conflicts.Add(1)
@@ -77,8 +74,7 @@ var parallelRules = []rule{
 			parallel(16, func(i int) {
 				r := r
 				r.Data = fmt.Appendf(nil, `{"winner":%d}`, i)
-				var err error
-				if r.Version, err = s.tryCreate(r, life); err == nil {
+				if r, err := s.tryCreate(r, life); err == nil {
 					if !won.CompareAndSwap(nil, &r) {
 						s.Error("a second one won")
 					}
@@ -98,9 +94,7 @@ var parallelRules = []rule{
 			var ended atomic.Bool
 			parallel(9, func(i int) {
 				if i == 8 {
-					if err := s.tryEnd(r.ID); err != nil {
-						s.Errorf("end: %v", err)
-					}
+					s.noError("end", s.tryEnd(r.ID))
 					ended.Store(true)
 					return
 				}
@@ -108,11 +102,11 @@ var parallelRules = []rule{
 				for j, last := 0, false; j < 50 && !last; j++ {
 					last = ended.Load()
 					r.Data = fmt.Appendf(nil, `{"i":%d,"j":%d}`, i, j)
-					v, err := s.trySave(r, saving)
+					var err error
+					r, err = s.trySave(r, saving)
 					if err != nil && !lost(err) || last && !errors.Is(err, driver.ErrNotFound) {
 						s.Errorf("save, after the end %t: %v", last, err)
 					}
-					r.Version = v
 					if now, loadErr := s.store.Load(s.Context(), r.Ref); err != nil && loadErr == nil {
 						r.Version = now.Version
 					}
@@ -128,10 +122,7 @@ var parallelRules = []rule{
 	}},
 	{"end all ends rows that get new verifiers at the same time", func(s *suite) {
 		for _, req := range []driver.EndAllRequest{{All: true}, {User: "alice"}, {All: true}, {User: "alice"}, {All: true}, {User: "alice"}} {
-			rows := make([]driver.Row, 24)
-			for i := range rows {
-				rows[i] = s.createAs("alice", life)
-			}
+			rows := s.createMany(24, "alice", life)
 			renewing, leaving := rows[:8], rows[8:]
 			var ended atomic.Bool
 			parallel(len(renewing)+2, func(i int) {
@@ -146,7 +137,15 @@ var parallelRules = []rule{
 						}
 					}
 				default:
-					s.tryRenewUntil(&ended, renewing[i])
+					r := renewing[i]
+					for j, last := 0, false; j < 50 && !last; j++ {
+						last = ended.Load()
+						var err error
+						r, err = s.tryRenew(r, s.next(r.Ref), life)
+						if errors.Is(err, driver.ErrNotFound) {
+							return
+						} // any other: the database gave up on this one, among so many
+					}
 				}
 			})
 			s.count(0)
@@ -157,18 +156,14 @@ var parallelRules = []rule{
 	}},
 	{"two reapers share the work", func(s *suite) {
 		const rows = 60
-		for range rows {
-			s.create()
-		}
+		s.createMany(rows, "", life)
 		s.age(idle + 3*time.Hour)
 		live := s.create()
 		var total atomic.Int64
 		parallel(4, func(int) {
 			for {
 				result, err := s.store.Reap(s.Context(), driver.ReapRequest{Limit: 7})
-				if err != nil {
-					s.Errorf("reap: %v", err)
-				}
+				s.noError("reap", err)
 				if total.Add(int64(result.Deleted)); !result.More {
 					return
 				}
@@ -181,54 +176,29 @@ var parallelRules = []rule{
 		s.unchanged(live)
 	}},
 	{"the reaper and requests do not hold each other up", func(s *suite) {
-		var live []driver.Row
-		for range 8 {
-			live = append(live, s.createAs("alice", life))
-		}
-		for range 40 {
-			s.createAs("bob", driver.Life{Idle: idle / 2, Absolute: absolute})
-		}
+		live := s.createMany(8, "alice", life)
+		s.createMany(40, "bob", driver.Life{Idle: idle / 2, Absolute: absolute})
 		s.age(idle/2 + time.Second)
 		parallel(len(live)+2, func(i int) {
 			if i >= len(live) {
 				for range 10 {
-					if _, err := s.store.Reap(s.Context(), driver.ReapRequest{Limit: 5}); err != nil {
-						s.Errorf("reap: %v", err)
-					}
+					_, err := s.store.Reap(s.Context(), driver.ReapRequest{Limit: 5})
+					s.noError("reap", err)
 				}
 				return
 			}
 			for range 10 {
-				to := s.next(live[i].Ref)
-				for _, to := range []driver.Ref{live[i].Ref, to} {
-					v, err := s.tryRenew(live[i], to, saving)
-					if err != nil {
+				for _, to := range []driver.Ref{live[i].Ref, s.next(live[i].Ref)} {
+					var err error
+					if live[i], err = s.tryRenew(live[i], to, saving); err != nil {
 						s.Errorf("save: %v", err)
 						return
 					}
-					live[i].Ref, live[i].Version = to, v
-					if err := s.tryTouch(to, saving); err != nil {
-						s.Errorf("touch: %v", err)
-					}
+					s.noError("touch", s.tryTouch(to, saving))
 				}
 			}
 		})
 		s.unchanged(live...)
 		s.count(len(live))
 	}},
-}
-
-// tryRenewUntil gives a row one verifier after another until it is gone, or should be.
-func (s *suite) tryRenewUntil(ended *atomic.Bool, r driver.Row) {
-	for i, last := 0, false; i < 50 && !last; i++ {
-		last = ended.Load()
-		to := s.next(r.Ref)
-		v, err := s.tryRenew(r, to, life)
-		if errors.Is(err, driver.ErrNotFound) {
-			return
-		}
-		if err == nil { // or the database gave up on this one, among so many
-			r.Ref, r.Version = to, v
-		}
-	}
 }

@@ -50,25 +50,16 @@ func text(r driver.Row) string {
 }
 
 // ref returns a name and proof that no row has.
-func (s *suite) ref() driver.Ref {
-	if s.Ref != nil {
-		return s.Ref()
-	}
-	return driver.Ref{ID: driver.ID(uuid.Format(uuid.New())), Verifier: randomVerifier()}
-}
-
-func randomVerifier() driver.Verifier {
-	var b [32]byte
-	_, _ = rand.Read(b[:])
-	return driver.Verifier(b[:])
-}
+func (s *suite) ref() driver.Ref { return s.next(driver.Ref{ID: driver.ID(uuid.Format(uuid.New()))}) }
 
 // next returns how to refer to a row after it gets a new verifier.
 func (s *suite) next(r driver.Ref) driver.Ref {
 	if s.Ref != nil {
 		return s.Ref()
 	}
-	return driver.Ref{ID: r.ID, Verifier: randomVerifier()}
+	var b [32]byte
+	_, _ = rand.Read(b[:])
+	return driver.Ref{ID: r.ID, Verifier: driver.Verifier(b[:])}
 }
 
 // row returns a row that the store does not have yet.
@@ -91,38 +82,84 @@ func (s *suite) is(err, want error) {
 }
 
 // refused checks the error of a create or save.
-func (s *suite) refused(want error) func(driver.Version, error) {
-	return func(_ driver.Version, err error) { s.Helper(); s.is(err, want) }
+func (s *suite) refused(want error) func(driver.Row, error) {
+	return func(_ driver.Row, err error) { s.Helper(); s.is(err, want) }
+}
+
+// out checks that r's name and proof open nothing and write nothing, and that no save with
+// them gives a row the verifier of to.
+func (s *suite) out(r driver.Row, to driver.Ref) {
+	s.Helper()
+	for _, life := range []driver.Life{saving, life} {
+		s.refused(driver.ErrNotFound)(s.trySave(r, life))
+		s.refused(driver.ErrNotFound)(s.tryRenew(r, to, life))
+		s.is(s.tryTouch(r.Ref, life), driver.ErrNotFound)
+	}
+	for _, throttle := range []time.Duration{time.Minute, 100 * absolute} {
+		s.is(s.tryTouch(r.Ref, driver.Life{Idle: idle, Throttle: throttle}), driver.ErrNotFound)
+	}
+	s.gone(r.Ref)
+}
+
+// noError is must for any goroutine.
+func (s *suite) noError(method string, err error) {
+	s.Helper()
+	if err != nil {
+		s.Errorf("%s: %v", method, err)
+	}
 }
 
 // expires checks in how much time a row expires.
 func (s *suite) expires(ref driver.Ref, want time.Duration) {
 	s.Helper()
-	if got := s.load(ref).ExpiresIn; !near(got, want) {
-		s.Errorf("expires in %v, want %v", got, want)
+	s.lives(ref, want, s.load(ref).AbsoluteIn)
+}
+
+// lives checks in how much time a row expires and reaches its absolute limit.
+func (s *suite) lives(ref driver.Ref, wantIdle, wantAbsolute time.Duration) {
+	s.Helper()
+	got := s.load(ref)
+	if !near(got.ExpiresIn, wantIdle) || !near(got.AbsoluteIn, wantAbsolute) || got.ExpiresIn > got.AbsoluteIn {
+		s.Errorf("expires in %v, limit in %v, want %v and %v", got.ExpiresIn, got.AbsoluteIn, wantIdle, wantAbsolute)
 	}
 }
 
-func (s *suite) tryCreate(r driver.Row, life driver.Life) (driver.Version, error) {
+// tryCreate returns the row with its version.
+func (s *suite) tryCreate(r driver.Row, life driver.Life) (driver.Row, error) {
 	result, err := s.store.Create(s.Context(), driver.CreateRequest{Ref: r.Ref, User: r.User, Label: r.Label, Data: r.Data, Life: life})
-	return result.Version, err
+	r.Version = result.Version
+	return r, err
 }
 
-// insert creates the row and returns it with its version.
 func (s *suite) insert(r driver.Row, life driver.Life) driver.Row {
 	s.Helper()
-	v, err := s.tryCreate(r, life)
+	r, err := s.tryCreate(r, life)
 	s.must(err)
-	r.Version = v
 	return r
 }
 
-func (s *suite) create() driver.Row { s.Helper(); return s.insert(s.row(), life) }
+func (s *suite) create() driver.Row { s.Helper(); return s.createAs("", life) }
 
 func (s *suite) createAs(user string, life driver.Life) driver.Row {
 	s.Helper()
 	r := s.row()
 	r.User = user
+	return s.insert(r, life)
+}
+
+func (s *suite) createMany(n int, user string, life driver.Life) []driver.Row {
+	s.Helper()
+	rows := make([]driver.Row, n)
+	for i := range rows {
+		rows[i] = s.createAs(user, life)
+	}
+	return rows
+}
+
+func (s *suite) createLabelled(user, label string) driver.Row {
+	s.Helper()
+	r := s.row()
+	r.User, r.Label = user, label
 	return s.insert(r, life)
 }
 
@@ -154,33 +191,36 @@ func (s *suite) unchanged(rows ...driver.Row) {
 }
 
 // trySave saves r, if the store has it with the same version.
-func (s *suite) trySave(r driver.Row, life driver.Life) (driver.Version, error) {
+func (s *suite) trySave(r driver.Row, life driver.Life) (driver.Row, error) {
 	return s.tryRenew(r, r.Ref, life)
 }
 
-// tryRenew is trySave with the verifier of to.
-func (s *suite) tryRenew(r driver.Row, to driver.Ref, life driver.Life) (driver.Version, error) {
+// tryRenew is trySave with the verifier of to. Both return the row as it is then; after an
+// error that is the same row.
+func (s *suite) tryRenew(r driver.Row, to driver.Ref, life driver.Life) (driver.Row, error) {
 	result, err := s.store.Save(s.Context(), driver.SaveRequest{
 		From: r.Ref, Version: r.Version, Verifier: to.Verifier, User: r.User, Label: r.Label, Data: r.Data, Life: life,
 	})
-	return result.Version, err
+	if err == nil {
+		r.Ref, r.Version = to, result.Version
+	}
+	return r, err
 }
 
-// save returns the row with its new version, and renew with its new verifier too.
 func (s *suite) save(r driver.Row, life driver.Life) driver.Row {
 	s.Helper()
-	v, err := s.trySave(r, life)
-	s.must(err)
-	r.Version = v
-	return r
+	return s.saveAs(r, r.Ref, life)
 }
 
 func (s *suite) renew(r driver.Row, life driver.Life) driver.Row {
 	s.Helper()
-	to := s.next(r.Ref)
-	v, err := s.tryRenew(r, to, life)
+	return s.saveAs(r, s.next(r.Ref), life)
+}
+
+func (s *suite) saveAs(r driver.Row, to driver.Ref, life driver.Life) driver.Row {
+	s.Helper()
+	r, err := s.tryRenew(r, to, life)
 	s.must(err)
-	r.Ref, r.Version = to, v
 	return r
 }
 
@@ -197,71 +237,4 @@ func (s *suite) tryEnd(id driver.ID) error {
 
 func (s *suite) tryEndOf(user string, id driver.ID) error {
 	return s.store.End(s.Context(), driver.EndRequest{ID: id, User: &user})
-}
-
-func (s *suite) endAll(req driver.EndAllRequest) int {
-	s.Helper()
-	n, err := s.store.EndAll(s.Context(), req)
-	s.must(err)
-	return n
-}
-
-func (s *suite) list(req driver.ListRequest) []driver.Row {
-	s.Helper()
-	rows, err := s.store.List(s.Context(), req)
-	s.must(err)
-	return rows
-}
-
-// ends, listsNone and reaps check how many rows a call ends, lists or deletes.
-func (s *suite) ends(want int, req driver.EndAllRequest) {
-	s.Helper()
-	if n := s.endAll(req); n != want {
-		s.Errorf("ended %d rows, want %d: %+v", n, want, req)
-	}
-}
-
-func (s *suite) listsNone(req driver.ListRequest) {
-	s.Helper()
-	if n := len(s.list(req)); n != 0 {
-		s.Errorf("listed %d rows, want none: %+v", n, req)
-	}
-}
-
-func (s *suite) reaps(want, limit int) {
-	s.Helper()
-	if n := s.reap(limit); n != want {
-		s.Errorf("deleted %d rows, want %d", n, want)
-	}
-}
-
-func (s *suite) stats() driver.Stats {
-	s.Helper()
-	stats, err := s.store.Stats(s.Context())
-	s.must(err)
-	return stats
-}
-
-func (s *suite) count(live int) {
-	s.Helper()
-	if n := s.stats().Live; n != live {
-		s.Fatalf("the store counts %d live rows, want %d", n, live)
-	}
-}
-
-// reap calls Reap until there is no more, and returns how many rows went.
-func (s *suite) reap(limit int) (deleted int) {
-	s.Helper()
-	for range 100 {
-		result, err := s.store.Reap(s.Context(), driver.ReapRequest{Limit: limit})
-		s.must(err)
-		if result.Deleted > limit {
-			s.Fatalf("deleted %d at once, with a limit of %d", result.Deleted, limit)
-		}
-		if deleted += result.Deleted; !result.More {
-			return deleted
-		}
-	}
-	s.Fatalf("deleted %d in 100 calls, and there is still more", deleted)
-	return deleted
 }

@@ -31,7 +31,7 @@ func churn(ctx context.Context, s *scale) error {
 			}
 			defer func() { err = errors.Join(err, t.naptime(context.WithoutCancel(ctx), "DEFAULT")) }()
 		}
-		c := &crowd{table: t, each: s.size(20_000, 2_100) / (lifetime - 1), members: map[int][]member{}}
+		c := &crowd{table: t, each: s.size(20_000, 2_100) / (lifetime - 1), members: map[int][]driver.Row{}}
 		for hour := range lifetime - 1 { // the day begins with live sessions
 			if err := c.login(ctx, hour); err != nil {
 				return err
@@ -72,15 +72,8 @@ func (t *table) naptime(ctx context.Context, value string) error {
 type crowd struct {
 	*table
 
-	each    int              // how many log in each hour
-	members map[int][]member // by the hour of their login
-}
-
-// A member is one session of a crowd.
-type member struct {
-	driver.Ref
-
-	version driver.Version
+	each    int                  // how many log in each hour
+	members map[int][]driver.Row // by the hour of their login
 }
 
 // paced does n things, not too fast.
@@ -93,7 +86,7 @@ func paced(ctx context.Context, n int, do func(i int) error) error {
 }
 
 func (c *crowd) login(ctx context.Context, hour int) error {
-	members := make([]member, c.each)
+	members := make([]driver.Row, c.each)
 	c.members[hour] = members
 	return paced(ctx, c.each, func(i int) error {
 		id := uuid.Format(uuid.New())
@@ -103,7 +96,7 @@ func (c *crowd) login(ctx context.Context, hour int) error {
 			Ref: at, User: userOf(i), Data: data(rand.IntN(60)),
 			Life: driver.Life{Idle: lifetime * time.Hour, Absolute: 720 * time.Hour},
 		})
-		members[i] = member{at, created.Version}
+		members[i] = driver.Row{Ref: at, Version: created.Version}
 		return err
 	})
 }
@@ -125,9 +118,9 @@ func (c *crowd) hour(ctx context.Context, hour int) error {
 		at := i / lifetime * 2 % c.each // each once
 		m := &c.members[oldest+i%lifetime][at]
 		saved, err := c.store.Save(ctx, driver.SaveRequest{
-			From: m.Ref, Version: m.version, Verifier: m.Verifier, User: userOf(at), Data: data(rand.IntN(60)), Life: life,
+			From: m.Ref, Version: m.Version, Verifier: m.Verifier, User: userOf(at), Data: data(rand.IntN(60)), Life: life,
 		})
-		m.version = saved.Version
+		m.Version = saved.Version
 		return err
 	}); err != nil {
 		return err

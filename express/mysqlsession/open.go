@@ -54,21 +54,22 @@ func Open(ctx context.Context, db *sql.DB, o Options) (*Store, error) {
 	t := &table{db: mysqldb.Open(db), name: name}
 	err := t.db.Check(ctx, db)
 	if err == nil {
-		err = t.shape.inspect(ctx, db, o)
+		err = t.inspect(ctx, db, o)
 	}
 	if err == nil {
-		err = t.shape.check(name, o)
+		err = t.check(name, o)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("mysqlsession: open: %w", t.Explain(err))
 	}
-	if !t.shape.expiresIndexed {
+	if !t.expiresIndexed {
 		cmp.Or(o.Logger, slog.Default()).Warn("mysqlsession: there is no index on the expiry, and express-mysql-session makes none, so each cleanup reads the whole table",
 			"statement", "ALTER TABLE "+name+" ADD INDEX ("+quoted["Expires"]+")")
 	}
 	t.sql = statements.Fill("$TABLE", name, "$SID", quoted["SessionID"], "$EXPIRES", quoted["Expires"], "$DATA", quoted["Data"],
-		"$TEXT", t.shape.text(), "$DOCUMENT", t.shape.document(), "$LATEST", t.shape.latest(), "$PRIMARY", t.shape.unique)
-	return newStore(t), nil
+		"$TEXT", t.text(), "$DOCUMENT", t.document(), "$LATEST", t.latest(), "$PRIMARY", t.unique)
+	rows := &row.Store{Name: "mysqlsession", Table: t, Statements: reads}
+	return &Store{rows, rows}, nil
 }
 
 // check returns why the table can't be used.

@@ -16,11 +16,16 @@ import (
 var statements = stmt.NewList(
 	// A row is dead half a second after its expiry, and no expiry is further away than
 	// a duration can be.
-	"$COLUMNS", `CAST($SID AS BINARY), CAST($DATA AS BINARY), $VERSION,
+	"$COLUMNS", `$JUST_SID, $JUST_TEXT, $VERSION,
 		(CAST(LEAST($EXPIRES, 10000000000) AS SIGNED) * 1000000 + 500000 - $MICROS)`,
+
+	"$JUST_SID", `CAST($SID AS BINARY)`,
+	"$JUST_TEXT", `CAST($DATA AS BINARY)`,
 
 	// Upstream has no counter, so a row's version is a digest of its text: row.Version.
 	"$VERSION", `(CAST(CONV(LEFT(SHA2(CAST($DATA AS BINARY), 256), 15), 16, 10) AS SIGNED) + 1)`,
+
+	"$NAMED", `$ID = CAST(? AS BINARY)`,
 
 	// row.ID. No index can serve it, so a statement with it reads the whole table.
 	"$ID", `CAST(CONCAT(LEFT($HASH, 8), '-', SUBSTR($HASH, 9, 4), '-8', SUBSTR($HASH, 14, 3), '-',
@@ -30,6 +35,8 @@ var statements = stmt.NewList(
 	// The column's collation finds the row by the index, but also finds "a " for "a". The
 	// sid is passed twice.
 	"$FOUND", `$SID = $TEXT AND CAST($SID AS BINARY) = CAST(? AS BINARY)`,
+
+	"$KEPT", `$DATA IS NOT NULL`,
 
 	// LastInsertId tells whether an UPDATE with this found a row. MySQL counts those that
 	// it changed or, with clientFoundRows, those that it found.
@@ -49,11 +56,6 @@ var statements = stmt.NewList(
 		AND LOCATE(CAST(? AS BINARY), CAST($DATA AS BINARY)) > 0`,
 )
 
-var load = statements.Add(`
-SELECT $COLUMNS
-FROM $TABLE
-WHERE $FOUND AND $LIVE`)
-
 var create = statements.Add(`
 INSERT INTO $TABLE ($SID, $EXPIRES, $DATA)
 VALUES ($TEXT, $EXPIRY, $DOCUMENT)`)
@@ -65,11 +67,6 @@ var save = statements.Add(`
 UPDATE $TABLE
 SET $SID = $TEXT, $EXPIRES = $EXPIRY + $MARK, $DATA = $DOCUMENT
 WHERE $FOUND AND $VERSION = ? AND $LIVE`)
-
-var exists = statements.Add(`
-SELECT TRUE
-FROM $TABLE
-WHERE $FOUND AND $LIVE`)
 
 // The throttle is in the statement, so that of many parallel requests, on however
 // many machines, one writes. It also keeps an expiry from moving back.
@@ -92,23 +89,6 @@ var endDead = statements.Add(`
 DELETE FROM $TABLE
 WHERE $FOUND AND $DATA IS NOT NULL AND $DEAD AND (? IS NULL OR $VERSION = ?)`)
 
-var text = statements.Add(`
-SELECT CAST($DATA AS BINARY)
-FROM $TABLE
-WHERE $FOUND AND $DATA IS NOT NULL`)
-
-// Read first, because a DELETE that reads the whole table locks all of it.
-var byID = statements.Add(`
-SELECT CAST($SID AS BINARY), CAST($DATA AS BINARY)
-FROM $TABLE
-WHERE $ID = CAST(? AS BINARY) AND $DATA IS NOT NULL
-LIMIT 1`)
-
-var byUser = statements.Add(`
-SELECT CAST($SID AS BINARY), CAST($DATA AS BINARY)
-FROM $TABLE
-WHERE $OWNED`)
-
 // The condition on the sid is true of all rows and satisfies sql_safe_updates.
 var endAll = statements.Add(`
 DELETE FROM $TABLE
@@ -121,30 +101,20 @@ var endRest = statements.Add(`
 DELETE FROM $TABLE
 WHERE $SID >= '' AND NOT FIND_IN_SET($ID, CAST(? AS BINARY))`)
 
-var list = statements.Add(`
+var reads = row.Statements{
+	List: statements.AddEach(`
 SELECT $COLUMNS
 FROM $TABLE
-WHERE $LIVE AND $ID > CAST(? AS BINARY)
+WHERE $WHOSE AND $LIVE AND $ID > CAST(? AS BINARY)
 ORDER BY $ID
-LIMIT ?`)
-
-var listUser = statements.Add(`
-SELECT $COLUMNS
-FROM $TABLE
-WHERE $OWNED AND $LIVE AND $ID > CAST(? AS BINARY)
-ORDER BY $ID
-LIMIT ?`)
-
-var inOrder = statements.Add(`
+LIMIT ?`, "$WHOSE", "? IS NOT NULL", "$OWNED"),
+	InOrder: statements.Add(`
 SELECT $COLUMNS
 FROM $TABLE
 WHERE $SID > $TEXT AND $LIVE
 ORDER BY $SID
-LIMIT ?`)
-
-var stats = statements.Add(`
-SELECT COUNT(CASE WHEN $LIVE THEN 1 END), COUNT(CASE WHEN $DEAD THEN 1 END)
-FROM $TABLE`)
+LIMIT ?`),
+}.With(statements)
 
 // A DELETE over an index on the expiry would take its locks in the reverse order of
 // a request's update and deadlock with it. So the rows are locked first, without

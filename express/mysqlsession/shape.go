@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -32,43 +33,29 @@ type column struct {
 
 func (s *shape) inspect(ctx context.Context, db *sql.DB, o Options) error {
 	s.columns = map[string]column{}
-	err := each(ctx, db, inspectColumns, o, func(from func(...any) error) error {
+	err := row.Each(ctx, db, func(scan func(...any) error) error {
 		var name string
 		var c column
-		err := from(&name, &c.Type, &c.Unsigned, &c.Length, &c.Bytes, &c.Charset, &c.Collation)
+		err := scan(&name, &c.Type, &c.Unsigned, &c.Length, &c.Bytes, &c.Charset, &c.Collation)
 		s.columns[strings.ToLower(name)] = c
 		return err
-	})
+	}, inspectColumns, o.Schema, o.Table)
 	if err != nil {
 		return err
 	}
 	named := func(name string) column { return s.columns[strings.ToLower(name)] }
 	s.id, s.expires, s.data = named(o.SessionID), named(o.Expires), named(o.Data)
 	s.json = s.data.Type == "json"
-	return each(ctx, db, inspectIndexes, o, func(from func(...any) error) error {
+	return row.Each(ctx, db, func(scan func(...any) error) error {
 		var name, first string
 		var unique bool
-		err := from(&name, &first, &unique)
+		err := scan(&name, &first, &unique)
 		if strings.EqualFold(first, o.SessionID) && unique && (s.unique == "" || name == "PRIMARY") {
 			s.unique = "`" + strings.ReplaceAll(name, "`", "``") + "`"
 		}
 		s.expiresIndexed = s.expiresIndexed || strings.EqualFold(first, o.Expires)
 		return err
-	})
-}
-
-func each(ctx context.Context, db *sql.DB, query string, o Options, f func(from func(...any) error) error) error {
-	rows, err := db.QueryContext(ctx, query, o.Schema, o.Table)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := f(rows.Scan); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+	}, inspectIndexes, o.Schema, o.Table)
 }
 
 // exact reports whether a column tells all ids apart.
@@ -76,9 +63,9 @@ func (c column) exact() bool {
 	return c.Type == "varbinary" || strings.HasSuffix(c.Collation, "_bin") || strings.HasSuffix(c.Collation, "_cs")
 }
 
-func (c column) unicode() bool { return c.Charset == "utf8mb4" || c.threeBytes() }
-
-func (c column) threeBytes() bool { return c.Charset == "utf8mb3" || c.Charset == "utf8" }
+func (c column) unicode() bool {
+	return slices.Contains([]string{"utf8mb4", "utf8mb3", "utf8"}, c.Charset)
+}
 
 // holds reports whether a column can keep a text unchanged: a server that is not in
 // strict mode would put question marks into it.
@@ -91,15 +78,15 @@ func (c column) holds(text string) bool {
 	return true
 }
 
-// takesSid reports whether the column can hold a sid unchanged.
-func (s *shape) takesSid(sid driver.Verifier) bool {
+// Holds reports whether the column can hold a sid unchanged.
+func (s *shape) Holds(sid driver.Verifier) bool {
 	return row.Usable(sid) && s.id.holds(string(sid)) &&
 		int64(utf8.RuneCountInString(string(sid))) <= s.id.Length && int64(len(sid)) <= s.id.Bytes
 }
 
-// checkText returns why the column can't hold a session: a server that is not in
+// CheckText returns why the column can't hold a session: a server that is not in
 // strict mode would truncate it.
-func (s *shape) checkText(text []byte) error {
+func (s *shape) CheckText(text []byte) error {
 	switch {
 	case !utf8.Valid(text):
 		return fmt.Errorf("%w: not UTF-8", driver.ErrValue)

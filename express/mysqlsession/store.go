@@ -42,17 +42,11 @@ func (s *Store) Page(ctx context.Context, after driver.Verifier, limit int) ([]d
 
 // A table is the store's methods. It implements [row.Table].
 type table struct {
-	db    *stmt.Cache
-	name  string
-	shape shape
-	sql   []string // the statements, by their IDs
-}
+	shape
 
-func newStore(t *table) *Store {
-	rows := &row.Store{Name: "mysqlsession", Table: t, Statements: row.Statements{
-		Load: load, Text: text, ByID: byID, ByUser: byUser, List: list, ListUser: listUser, InOrder: inOrder, Stats: stats,
-	}}
-	return &Store{rows, rows}
+	db   *stmt.Cache
+	name string
+	sql  []string // the statements, by their IDs
 }
 
 func (t *table) Explain(err error) error {
@@ -63,7 +57,3 @@ func (t *table) Explain(err error) error {
 }
 
 func (t *table) Args(sid driver.Verifier) []any { return []any{[]byte(sid), []byte(sid)} }
-
-func (t *table) Holds(sid driver.Verifier) bool { return t.shape.takesSid(sid) }
-
-func (t *table) CheckText(text []byte) error { return t.shape.checkText(text) }

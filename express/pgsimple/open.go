@@ -41,7 +41,9 @@ func Open(ctx context.Context, db *sql.DB, o Options) (*Store, error) {
 	}
 	t := &table{db: db, name: name}
 	log := cmp.Or(o.Logger, slog.Default())
-	found, err := t.inspect(ctx)
+	var found shape
+	err = db.QueryRowContext(ctx, inspect, name).Scan(&found.sid, &found.sess, &found.expire,
+		&found.exact, &found.unique, &found.expireIndexed)
 	if err == nil {
 		err = found.check(name)
 	}
@@ -56,7 +58,8 @@ func Open(ctx context.Context, db *sql.DB, o Options) (*Store, error) {
 			"statement", "CREATE INDEX CONCURRENTLY ON "+name+" (expire)")
 	}
 	t.sql = statements.Fill("$TABLE", name, "$JSON", found.sess)
-	return newStore(t), nil
+	rows := &row.Store{Name: "pgsimple", Table: t, Statements: reads}
+	return &Store{rows, rows}, nil
 }
 
 // maxName is the length at which PostgreSQL cuts names.
@@ -66,12 +69,6 @@ const maxName = 63
 type shape struct {
 	sid, sess, expire            string
 	exact, unique, expireIndexed bool // exact: the column of ids tells all ids apart
-}
-
-func (t *table) inspect(ctx context.Context) (found shape, err error) {
-	err = t.db.QueryRowContext(ctx, inspect, t.name).Scan(&found.sid, &found.sess, &found.expire,
-		&found.exact, &found.unique, &found.expireIndexed)
-	return found, err
 }
 
 // check returns why the table can't be used.
@@ -103,4 +100,35 @@ func (found *shape) check(table string) error {
 			driver.ErrSchema, table))
 	}
 	return errors.Join(errs...)
+}
+
+// checkZone makes sure that this connection's TimeZone is the one that the Express
+// application's connections have. Otherwise a session that is live for one program is expired for the
+// other, which deletes it.
+func checkZone(ctx context.Context, db *sql.DB, log *slog.Logger) error {
+	var ours, otherRoles string
+	var theirs sql.NullString
+	var agree sql.NullBool
+	var utc, ofRole bool
+	if err := db.QueryRowContext(ctx, zones).Scan(&ours, &theirs, &agree, &utc, &otherRoles, &ofRole); err != nil {
+		return err
+	}
+	if !agree.Bool {
+		instead := ""
+		if theirs.Valid {
+			instead = ", where others get " + theirs.String
+		}
+		return fmt.Errorf("%w: this connection asks for the time zone %s%s. The column expire has no time zone, and node-postgres asks for none, "+
+			"so sessions would end hours too early or too late: remove TimeZone from the DSN, the variable PGTZ from the environment, "+
+			"and any SET TimeZone; or make the column a timestamptz", driver.ErrInvalid, ours, instead)
+	}
+	if ofRole || otherRoles != "" {
+		log.Warn("pgsimple: the time zone is set for single roles; connect with the role of the Express application, "+
+			"or sessions end hours too early or too late", "zone", ours, "roles with another", otherRoles)
+	}
+	if !utc {
+		log.Warn("pgsimple: the time zone is not UTC, and the column expire has none: where clocks are put back or forward, "+
+			"sessions end an hour too early or too late", "zone", ours)
+	}
+	return nil
 }

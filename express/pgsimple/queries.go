@@ -15,11 +15,18 @@ import (
 // passed and returned as microseconds.
 var statements = stmt.NewList(
 	// No expiry is further away than a duration can be.
-	"$COLUMNS", `sid, sess::text, $VERSION,
+	"$COLUMNS", `$JUST_SID, $JUST_TEXT, $VERSION,
 	(extract(epoch FROM least(expire::timestamptz, now() + interval '100 years') - now()) * 1000000)::bigint`,
+
+	"$JUST_SID", `sid`,
+	"$JUST_TEXT", `sess::text`,
 
 	// Upstream has no counter, so a row's version is a digest of its text: row.Version.
 	"$VERSION", `(('x' || left(encode(sha256(convert_to(sess::text, 'UTF8')), 'hex'), 15))::bit(60)::bigint + 1)`,
+
+	"$FOUND", `sid = $1`,
+	"$KEPT", `sess IS NOT NULL`,
+	"$NAMED", `$ID = $1`,
 
 	// row.ID. No index can serve it, so a statement with it reads the whole table.
 	"$ID", `(
@@ -40,13 +47,8 @@ var statements = stmt.NewList(
 	// A row may be a user's if this member is in its text. Only the parsed JSON is certain,
 	// but sess->>'$user' is an error for the whole statement when any row has a \u0000
 	// or, in a column of text, is not JSON.
-	"$MEMBER", `'`+row.QuotedMember+`'`,
+	"$OWNED", `strpos(sess::text, '`+row.QuotedMember+`') > 0 AND strpos(sess::text, $1::text) > 0`,
 )
-
-var load = statements.Add(`
-SELECT $COLUMNS
-FROM $TABLE
-WHERE sid = $1 AND $LIVE`)
 
 // DO NOTHING and no error, so that a sid that is taken needs no parsing of messages.
 var create = statements.Add(`
@@ -78,32 +80,11 @@ SELECT EXISTS (SELECT FROM moved) OR NOT ($DUE)
 FROM $TABLE
 WHERE sid = $1 AND $LIVE`)
 
-var exists = statements.Add(`
-SELECT true
-FROM $TABLE
-WHERE sid = $1 AND $LIVE`)
-
 // The version is compared unless it is NULL. Returns whether the row was live.
 var end = statements.Add(`
 DELETE FROM $TABLE
 WHERE sid = $1 AND sess IS NOT NULL AND ($2::bigint IS NULL OR $VERSION = $2::bigint)
 RETURNING $LIVE`)
-
-var text = statements.Add(`
-SELECT sess::text
-FROM $TABLE
-WHERE sid = $1 AND sess IS NOT NULL`)
-
-var byID = statements.Add(`
-SELECT sid, sess::text
-FROM $TABLE
-WHERE $ID = $1 AND sess IS NOT NULL
-LIMIT 1`)
-
-var byUser = statements.Add(`
-SELECT sid, sess::text
-FROM $TABLE
-WHERE strpos(sess::text, $MEMBER) > 0 AND strpos(sess::text, $1::text) > 0`)
 
 var endAll = statements.Add(`
 WITH ended AS (
@@ -132,41 +113,26 @@ WITH ended AS (
 SELECT count(*) FILTER (WHERE live)
 FROM ended`)
 
-// OFFSET 0 keeps the ID from being computed twice.
-var list = statements.Add(`
+var reads = row.Statements{
+	// OFFSET 0 keeps the ID from being computed twice.
+	List: statements.AddEach(`
 SELECT $COLUMNS
 FROM (
 	SELECT sid, sess, expire, $ID AS id
 	FROM $TABLE
-	WHERE $LIVE
-	OFFSET 0
-) AS live
-WHERE id > $1
-ORDER BY id
-LIMIT $2`)
-
-var listUser = statements.Add(`
-SELECT $COLUMNS
-FROM (
-	SELECT sid, sess, expire, $ID AS id
-	FROM $TABLE
-	WHERE strpos(sess::text, $MEMBER) > 0 AND strpos(sess::text, $1::text) > 0 AND $LIVE
+	WHERE $WHOSE AND $LIVE
 	OFFSET 0
 ) AS live
 WHERE id > $2
 ORDER BY id
-LIMIT $3`)
-
-var inOrder = statements.Add(`
+LIMIT $3`, "$WHOSE", "$1::text IS NOT NULL", "$OWNED"),
+	InOrder: statements.Add(`
 SELECT $COLUMNS
 FROM $TABLE
 WHERE sid > $1 AND $LIVE
 ORDER BY sid
-LIMIT $2`)
-
-var stats = statements.Add(`
-SELECT count(*) FILTER (WHERE $LIVE), count(*) FILTER (WHERE $DEAD)
-FROM $TABLE`)
+LIMIT $2`),
+}.With(statements)
 
 // SKIP LOCKED: a row that a request or another reaper has locked is neither waited
 // for nor deleted, and because nothing waits, nothing deadlocks.

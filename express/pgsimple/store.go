@@ -48,13 +48,6 @@ type table struct {
 	sql  []string // the statements, by their IDs
 }
 
-func newStore(t *table) *Store {
-	rows := &row.Store{Name: "pgsimple", Table: t, Statements: row.Statements{
-		Load: load, Text: text, ByID: byID, ByUser: byUser, List: list, ListUser: listUser, InOrder: inOrder, Stats: stats,
-	}}
-	return &Store{rows, rows}
-}
-
 func (t *table) Explain(err error) error {
 	sentinel := pgerr.Sentinel(err)
 	if errors.Is(sentinel, driver.ErrExists) || errors.Is(sentinel, driver.ErrValue) { // the text would show the sid or data

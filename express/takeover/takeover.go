@@ -95,7 +95,6 @@ type predecessor struct {
 
 var _ wire.Predecessor = (*predecessor)(nil)
 
-// TakeOver implements [wire.Predecessor].
 func (p *predecessor) TakeOver(ctx context.Context, r *http.Request) (token string, row driver.Row, err error) {
 	if !time.Now().Before(p.Until) {
 		return "", driver.Row{}, sessions.ErrNotFound
@@ -112,7 +111,6 @@ func (p *predecessor) TakeOver(ctx context.Context, r *http.Request) (token stri
 	return "", driver.Row{}, sessions.ErrNotFound
 }
 
-// Drop implements [wire.Predecessor].
 func (p *predecessor) Drop(r *http.Request, secure bool) (name, line string) {
 	attributes, err := p.old.Protocol.Fresh(r)
 	if err != nil {

@@ -216,7 +216,7 @@ func TestSQLiteFileIsDamaged(t *testing.T) {
 			c := testbed.OpenDSN(t, dsn)
 			a := testbed.NewApp(t, &testbed.Table{Conns: c, Name: tab.Name, Store: c.OpenStore(t, tab.Name)})
 			for _, path := range []string{"/user", "/set?v=lost"} {
-				a.Refused(t, user.Clone(whole).On(a), path, "the file is damaged or is no SQLite database")
+				a.Refused(t, user.Clone(whole).On(a), path, "the file is damaged or is not a SQLite database")
 			}
 			c.Close()
 			testbed.Check(t, os.WriteFile(path, good, 0o600))

@@ -1,13 +1,17 @@
 package row
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
+	"math"
 	"slices"
+	"time"
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/cause"
+	"github.com/sqlsessions/sessions/internal/stmt"
 )
 
 // A Found is a row that a read of the whole table found, dead or alive. With the
@@ -86,6 +90,68 @@ func Until(f func() (done bool, err error)) error {
 		}
 	}
 	return errors.New("the rows change faster than they can be ended")
+}
+
+// one reads one row.
+func (s *Store) one(ctx context.Context, query stmt.ID, args []any, dest ...any) error {
+	err := driver.ErrNotFound
+	queryErr := s.Table.Query(ctx, query, args, func(scan func(...any) error) error {
+		err = nil
+		return scan(dest...)
+	})
+	return cmp.Or(queryErr, err)
+}
+
+func (s *Store) load(ctx context.Context, sid driver.Verifier) (driver.Row, error) {
+	rows, err := s.read(ctx, s.Statements.load, s.Table.Args(sid)...)
+	if err != nil || len(rows) == 0 {
+		return driver.Row{}, cmp.Or(err, driver.ErrNotFound)
+	}
+	return rows[0], nil
+}
+
+// read reads rows with $COLUMNS: the sid, the text, the version and how many microseconds
+// the row lives.
+func (s *Store) read(ctx context.Context, query stmt.ID, args ...any) (rows []driver.Row, err error) {
+	err = s.Table.Query(ctx, query, args, func(scan func(...any) error) error {
+		var r driver.Row
+		var text []byte
+		var version sql.NullInt64
+		var left int64
+		if err := scan(&r.Verifier, &text, &version, &left); err != nil {
+			return err
+		}
+		if text == nil || !version.Valid { // no row without data is live, but MariaDB's CAST makes it so
+			return errors.New("the session is larger than the server's max_allowed_packet, which was larger when it was saved")
+		}
+		r.ID, r.Version = ID(string(r.Verifier)), driver.Version(version.Int64)
+		r.Data, r.User = Decode(text)
+		r.ExpiresIn = time.Duration(max(left, 1)) * time.Microsecond // a row lives to the end of that microsecond
+		r.AbsoluteIn = math.MaxInt64
+		rows = append(rows, r)
+		return nil
+	})
+	return rows, err
+}
+
+// A queryer is a database or a transaction.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// Each runs a query and calls f for every row.
+func Each(ctx context.Context, db queryer, f func(scan func(...any) error) error, query string, args ...any) error {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := f(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 // Answer turns the error of a query without a row into [driver.ErrNotFound], and adds

@@ -79,12 +79,8 @@ func Encode(data []byte, user, label string) ([]byte, error) {
 	if !utf8.ValidString(user) {
 		return nil, fmt.Errorf("%w: the user is not UTF-8", driver.ErrValue)
 	}
-	for { // something else under that name
-		rest, _, found := cut(data)
-		if !found {
-			break
-		}
-		data = rest
+	for found := true; found; { // something else under that name
+		data, _, found = cut(data)
 	}
 	body := bytes.TrimRight(data, jsonSpace)
 	open := bytes.TrimLeft(body, jsonSpace)
@@ -168,7 +164,7 @@ func Quote(s string) string {
 // Name returns a name of a table, schema or column as it stands in a statement. PostgreSQL
 // would cut a name that is too long, and find another table.
 func Name(what, name, quote string, longest int) (string, error) {
-	if name == "" || len(name) > longest || strings.ContainsFunc(name, notWord) {
+	if name == "" || len(name) > longest || strings.Trim(name, wordBytes) != "" {
 		return "", fmt.Errorf("%w: %s name %.80q: use 1 to %d ASCII letters, digits, underscores, hyphens and dollar signs",
 			driver.ErrInvalid, what, name, longest)
 	}
@@ -176,5 +172,3 @@ func Name(what, name, quote string, longest int) (string, error) {
 }
 
 const wordBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-$"
-
-func notWord(r rune) bool { return !strings.ContainsRune(wordBytes, r) }

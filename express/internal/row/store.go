@@ -3,11 +3,8 @@ package row
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
-	"math"
-	"time"
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/stmt"
@@ -21,9 +18,12 @@ type Table interface {
 	Query(ctx context.Context, query stmt.ID, args []any, each func(scan func(dest ...any) error) error) error
 	Args(sid driver.Verifier) []any
 
-	CreateRow(ctx context.Context, req driver.CreateRequest, text string) (driver.SaveResult, error)
-	SaveRow(ctx context.Context, req driver.SaveRequest, text string) (driver.SaveResult, error)
-	TouchRow(ctx context.Context, req driver.TouchRequest) error
+	// CreateRow and SaveRow return the new version.
+	CreateRow(ctx context.Context, req driver.CreateRequest, text string) (driver.Version, error)
+	SaveRow(ctx context.Context, req driver.SaveRequest, text string) (driver.Version, error)
+
+	// TouchRow reports whether it is certain that the row was live.
+	TouchRow(ctx context.Context, req driver.TouchRequest) (certain bool, err error)
 
 	// EndRow deletes a row, dead or alive. Unless the version is nil, it must be the row's.
 	EndRow(ctx context.Context, sid driver.Verifier, version any) (deleted, live bool, err error)
@@ -46,14 +46,28 @@ type Table interface {
 
 // Statements are those that only read, with their parameters in this order.
 type Statements struct {
-	Load     stmt.ID // a live row; a sid
-	Text     stmt.ID // the text of a row; a sid
-	ByID     stmt.ID // sid and text of a row; an ID
-	ByUser   stmt.ID // sids and texts of rows that may be a user's; the quoted user
-	List     stmt.ID // live rows by ID; the ID before the first, a limit
-	ListUser stmt.ID // the same that may be a user's; the quoted user before the others
-	InOrder  stmt.ID // live rows by sid; a sid for a comparison, a limit
-	Stats    stmt.ID
+	List    []stmt.ID // live rows by ID, all and those that may be a user's; the quoted user, the ID before the first, a limit
+	InOrder stmt.ID   // live rows by sid; a sid for a comparison, a limit
+
+	load   stmt.ID // a live row; a sid
+	exists stmt.ID // true for a live row; a sid
+	text   stmt.ID // the text of a row; a sid
+	byID   stmt.ID // sid and text of a row; an ID
+	byUser stmt.ID // sids and texts of rows that may be a user's; the quoted user
+	stats  stmt.ID
+}
+
+// With adds the statements that are the same on both databases to a list, which has the
+// tokens for what is not.
+func (s Statements) With(list *stmt.List) Statements {
+	s.load = list.Add(`SELECT $COLUMNS FROM $TABLE WHERE $FOUND AND $LIVE`)
+	s.exists = list.Add(`SELECT TRUE FROM $TABLE WHERE $FOUND AND $LIVE`)
+	s.text = list.Add(`SELECT $JUST_TEXT FROM $TABLE WHERE $FOUND AND $KEPT`)
+	// Read first, because a DELETE that reads the whole table locks all of it.
+	s.byID = list.Add(`SELECT $JUST_SID, $JUST_TEXT FROM $TABLE WHERE $NAMED AND $KEPT LIMIT 1`)
+	s.byUser = list.Add(`SELECT $JUST_SID, $JUST_TEXT FROM $TABLE WHERE $OWNED`)
+	s.stats = list.Add(`SELECT COUNT(CASE WHEN $LIVE THEN 1 END), COUNT(CASE WHEN $DEAD THEN 1 END) FROM $TABLE`)
+	return s
 }
 
 // A Store is the [driver.Store] on a table.
@@ -75,7 +89,6 @@ func (s *Store) wrap(op string, err error) error {
 // names reports whether ref can name a row.
 func (s *Store) names(ref driver.Ref) bool { return s.Table.Holds(ref.Verifier) && Names(ref) }
 
-// Load implements [driver.Store].
 func (s *Store) Load(ctx context.Context, ref driver.Ref) (r driver.Row, err error) {
 	err = driver.ErrNotFound
 	if s.names(ref) {
@@ -84,14 +97,13 @@ func (s *Store) Load(ctx context.Context, ref driver.Ref) (r driver.Row, err err
 	return r, s.wrap("load", err)
 }
 
-// Create implements [driver.Store].
 func (s *Store) Create(ctx context.Context, req driver.CreateRequest) (result driver.SaveResult, err error) {
 	if !Names(req.Ref) {
 		return result, s.wrap("create", ErrID)
 	}
 	text, err := s.encode(req.Verifier, req.User, req.Label, req.Data)
 	if err == nil {
-		result, err = s.Table.CreateRow(ctx, req, text)
+		result.Version, err = s.Table.CreateRow(ctx, req, text)
 	}
 	return result, s.wrap("create", err)
 }
@@ -108,7 +120,6 @@ func (s *Store) encode(sid driver.Verifier, user, label string, data []byte) (st
 	return string(text), err
 }
 
-// Save implements [driver.Store].
 func (s *Store) Save(ctx context.Context, req driver.SaveRequest) (result driver.SaveResult, err error) {
 	text, err := s.encode(req.Verifier, req.User, req.Label, req.Data)
 	switch {
@@ -116,18 +127,29 @@ func (s *Store) Save(ctx context.Context, req driver.SaveRequest) (result driver
 	case !s.names(req.From):
 		err = driver.ErrNotFound
 	default:
-		result, err = s.Table.SaveRow(ctx, req, text)
+		result.Version, err = s.Table.SaveRow(ctx, req, text)
+		if errors.Is(err, driver.ErrNotFound) {
+			err = cmp.Or(s.check(ctx, req.From.Verifier), driver.ErrConflict)
+		}
 	}
 	return result, s.wrap("save", err)
 }
 
-// Touch implements [driver.Store].
 func (s *Store) Touch(ctx context.Context, req driver.TouchRequest) (none driver.SaveResult, err error) {
 	err = driver.ErrNotFound
 	if s.names(req.Ref) {
-		err = s.Table.TouchRow(ctx, req)
+		var certain bool
+		if certain, err = s.Table.TouchRow(ctx, req); err == nil && !certain {
+			err = s.check(ctx, req.Verifier)
+		}
 	}
 	return none, s.wrap("touch", err)
+}
+
+// check returns nil if the row is live.
+func (s *Store) check(ctx context.Context, sid driver.Verifier) error {
+	var yes bool
+	return s.one(ctx, s.exists, s.Table.Args(sid), &yes)
 }
 
 // End implements [driver.Store]. With the verifier it finds the row by the primary
@@ -152,7 +174,7 @@ func (s *Store) find(ctx context.Context, id driver.ID, user *string) (found Fou
 		return found, driver.ErrNotFound
 	}
 	var text []byte
-	err = s.one(ctx, s.ByID, []any{string(id)}, &found.Sid, &text)
+	err = s.one(ctx, s.byID, []any{string(id)}, &found.Sid, &text)
 	if err == nil && user != nil {
 		found.Version, err = Owned(text, *user)
 	}
@@ -175,7 +197,7 @@ func (s *Store) end(ctx context.Context, found Found, user *string) error {
 			return true, err
 		}
 		var text []byte
-		err = s.one(ctx, s.Text, s.Table.Args(found.Sid), &text)
+		err = s.one(ctx, s.text, s.Table.Args(found.Sid), &text)
 		if err == nil && user != nil {
 			found.Version, err = Owned(text, *user)
 		}
@@ -183,7 +205,6 @@ func (s *Store) end(ctx context.Context, found Found, user *string) error {
 	})
 }
 
-// EndAll implements [driver.Store].
 func (s *Store) EndAll(ctx context.Context, req driver.EndAllRequest) (ended int, err error) {
 	err = req.Check()
 	switch {
@@ -192,7 +213,7 @@ func (s *Store) EndAll(ctx context.Context, req driver.EndAllRequest) (ended int
 		ended, err = s.Table.EndRows(ctx, req.Except, req.Limit)
 	default:
 		ended, err = EndUser(req, func(each func(driver.Verifier, []byte)) error {
-			return s.Table.Query(ctx, s.ByUser, []any{Quote(req.User)}, func(scan func(...any) error) error {
+			return s.Table.Query(ctx, s.byUser, []any{Quote(req.User)}, func(scan func(...any) error) error {
 				var sid driver.Verifier
 				var text []byte
 				err := scan(&sid, &text)
@@ -206,7 +227,6 @@ func (s *Store) EndAll(ctx context.Context, req driver.EndAllRequest) (ended int
 	return ended, s.wrap("end all", err)
 }
 
-// List implements [driver.Store].
 func (s *Store) List(ctx context.Context, req driver.ListRequest) (rows []driver.Row, err error) {
 	err = req.Check()
 	switch {
@@ -216,12 +236,12 @@ func (s *Store) List(ctx context.Context, req driver.ListRequest) (rows []driver
 			rows, err = s.listOne(ctx, req.ID)
 		}
 	default:
-		query, selected := s.Statements.List, []any{}
+		query := s.Statements.List[0]
 		if req.User != "" {
-			query, selected = s.ListUser, []any{Quote(req.User)}
+			query = s.Statements.List[1]
 		}
 		rows, err = List(req, func(after driver.ID) ([]driver.Row, error) {
-			return s.read(ctx, query, append(selected, string(after), req.Limit)...)
+			return s.read(ctx, query, Quote(req.User), string(after), req.Limit)
 		})
 	}
 	return rows, s.wrap("list", err)
@@ -230,7 +250,7 @@ func (s *Store) List(ctx context.Context, req driver.ListRequest) (rows []driver
 func (s *Store) listOne(ctx context.Context, id driver.ID) (rows []driver.Row, err error) {
 	found, err := s.find(ctx, id, nil)
 	if err == nil {
-		rows, err = s.read(ctx, s.Statements.Load, s.Table.Args(found.Sid)...)
+		rows, err = s.read(ctx, s.Statements.load, s.Table.Args(found.Sid)...)
 	}
 	if errors.Is(err, driver.ErrNotFound) {
 		return nil, nil
@@ -245,10 +265,9 @@ func (s *Store) Page(ctx context.Context, after driver.Verifier, limit int) ([]d
 	return rows, s.wrap("page", err)
 }
 
-// Stats implements [driver.Store].
 func (s *Store) Stats(ctx context.Context) (driver.Stats, error) {
 	var n driver.Stats
-	err := s.one(ctx, s.Statements.Stats, nil, &n.Live, &n.Dead)
+	err := s.one(ctx, s.stats, nil, &n.Live, &n.Dead)
 	return n, s.wrap("stats", err)
 }
 
@@ -257,46 +276,4 @@ func (s *Store) Stats(ctx context.Context) (driver.Stats, error) {
 func (s *Store) Reap(ctx context.Context, req driver.ReapRequest) (driver.ReapResult, error) {
 	deleted, err := s.Table.ReapRows(ctx, req.Limit)
 	return driver.ReapResult{Deleted: deleted, More: err == nil && deleted == req.Limit}, s.wrap("reap", err)
-}
-
-// one reads one row.
-func (s *Store) one(ctx context.Context, query stmt.ID, args []any, dest ...any) error {
-	err := driver.ErrNotFound
-	queryErr := s.Table.Query(ctx, query, args, func(scan func(...any) error) error {
-		err = nil
-		return scan(dest...)
-	})
-	return cmp.Or(queryErr, err)
-}
-
-func (s *Store) load(ctx context.Context, sid driver.Verifier) (driver.Row, error) {
-	rows, err := s.read(ctx, s.Statements.Load, s.Table.Args(sid)...)
-	if err != nil || len(rows) == 0 {
-		return driver.Row{}, cmp.Or(err, driver.ErrNotFound)
-	}
-	return rows[0], nil
-}
-
-// read reads rows with $COLUMNS: the sid, the text, the version and how many microseconds
-// the row lives.
-func (s *Store) read(ctx context.Context, query stmt.ID, args ...any) (rows []driver.Row, err error) {
-	err = s.Table.Query(ctx, query, args, func(scan func(...any) error) error {
-		var r driver.Row
-		var text []byte
-		var version sql.NullInt64
-		var left int64
-		if err := scan(&r.Verifier, &text, &version, &left); err != nil {
-			return err
-		}
-		if text == nil || !version.Valid { // no row without data is live, but MariaDB's CAST makes it so
-			return errors.New("the session is larger than the server's max_allowed_packet, which was larger when it was saved")
-		}
-		r.ID, r.Version = ID(string(r.Verifier)), driver.Version(version.Int64)
-		r.Data, r.User = Decode(text)
-		r.ExpiresIn = time.Duration(max(left, 1)) * time.Microsecond // a row lives to the end of that microsecond
-		r.AbsoluteIn = math.MaxInt64
-		rows = append(rows, r)
-		return nil
-	})
-	return rows, err
 }
