@@ -48,9 +48,9 @@ and findings, each with check, status (ok, note, warning or error), text, advice
 			}
 			switch {
 			case report.Errors > 0:
-				return exitWith(exitErrors)
+				return &exitError{code: exitErrors}
 			case report.Warnings > 0:
-				return exitWith(exitWarnings)
+				return &exitError{code: exitWarnings}
 			}
 			return nil
 		}),

@@ -23,7 +23,7 @@ const (
 	exitErrors   = 6
 )
 
-// An exitError is an error with its exit code. Without err nothing is printed.
+// An exitError is an error with its exit code. Without err nothing is printed, and code 0 is success.
 type exitError struct {
 	code int
 	err  error
@@ -32,14 +32,6 @@ type exitError struct {
 func (e *exitError) Error() string { return fmt.Sprintf("exit code %d: %v", e.code, e.err) }
 
 func (e *exitError) Unwrap() error { return e.err }
-
-// exitWith ends the program with a code and prints nothing. 0 is success.
-func exitWith(code int) error {
-	if code == 0 {
-		return nil
-	}
-	return &exitError{code: code}
-}
 
 // usagef returns a mistake on the command line. So is every error that wraps
 // sessions.ErrInvalid, because the only options are flags.

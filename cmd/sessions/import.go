@@ -55,8 +55,7 @@ says which, by a name that is not secret, and why.`,
   sessions import --from connect-pg-simple --from-table user_sessions --user-key passport.user
   sessions import --from express-mysql-session --from-url mysql://app:secret@old.example.com/shop`,
 		Args: cobra.NoArgs,
-		// Before a database is opened.
-		PreRunE: func(*cobra.Command, []string) error {
+		PreRunE: func(*cobra.Command, []string) error { // before a database is opened
 			if _, known := kinds[s.kind]; !known {
 				return usagef("--from must be connect-pg-simple or express-mysql-session")
 			}
@@ -114,7 +113,7 @@ func (s *source) run(ctx context.Context, to *target.Target, out, errOut io.Writ
 		return err
 	}
 	if report.Skipped > 0 {
-		return exitWith(exitWarnings)
+		return &exitError{code: exitWarnings}
 	}
 	return nil
 }

@@ -50,7 +50,7 @@ Exit codes: 0 up to date; 1 failed; 3 steps are pending; 4 a step stopped half-w
 			if _, err := fmt.Fprintf(cmd.OutOrStdout(), "\n%s\n", next); err != nil {
 				return err
 			}
-			return exitWith(code)
+			return &exitError{code: code}
 		}),
 	}
 }

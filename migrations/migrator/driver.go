@@ -11,7 +11,6 @@ import (
 	"github.com/golang-migrate/migrate/v4/database"
 
 	"github.com/sqlsessions/sessions/internal/retry"
-	"github.com/sqlsessions/sessions/migrations"
 )
 
 // driver is what golang-migrate works through. Its own drivers close the
@@ -21,14 +20,11 @@ type driver struct {
 	ctx    context.Context // golang-migrate passes none
 	conn   *sql.Conn
 	engine engine
-	target int // the version that the running step leads to
-	step   func(target int) (step migrations.Step, text string)
-	onStep func(migrations.Step)
+	target int                    // the version that the running step leads to
+	run    func(target int) error // runs that step
 	locked bool
 	failed bool
 }
-
-var _ database.Driver = (*driver)(nil)
 
 func (d *driver) Open(string) (database.Driver, error) {
 	return nil, errors.New("migrator: not opened by URL")
@@ -72,12 +68,7 @@ func (d *driver) Run(end io.Reader) error {
 	if _, err := io.Copy(io.Discard, end); err != nil {
 		return err
 	}
-	step, text := d.step(d.target)
-	if err := d.exec(text); err != nil {
-		return fmt.Errorf("step %d (%s): %w", step.Version, step.Title, err)
-	}
-	d.onStep(step)
-	return nil
+	return d.run(d.target)
 }
 
 func (d *driver) SetVersion(version int, dirty bool) error {
@@ -92,20 +83,6 @@ func (d *driver) SetVersion(version int, dirty bool) error {
 	}
 	// A crash between the two must not leave a database without a version.
 	return d.exec(append(append([]string{"START TRANSACTION"}, queries...), "COMMIT")...)
-}
-
-// free makes sure that no other table has the name. On MySQL the step that fails would leave the
-// database dirty, and advice to go on from there would take the table for ours.
-func (d *driver) free() error {
-	var there bool
-	if err := d.conn.QueryRowContext(d.ctx, d.engine.tableExists).Scan(&there); err != nil || !there {
-		return err
-	}
-	// Another migrator may have made it just now. It notes the version first, or both at once.
-	if version, _, err := d.Version(); err != nil || version != database.NilVersion {
-		return err
-	}
-	return ErrTaken
 }
 
 // Version is also read before the lock is taken.
@@ -140,16 +117,29 @@ func (d *driver) readVersion() (version int, dirty bool, err error) {
 	return version, dirty, err
 }
 
-// fits makes sure that the statements of the steps are for this server.
-func (d *driver) fits() error {
-	server, err := d.engine.server(d)
-	if err != nil {
+// fits makes sure that the statements of the steps are for this server, and that no other table
+// has the name: on MySQL the step that fails would leave the database dirty, and advice to go on
+// from there would take the table for ours.
+func (d *driver) fits(version int) error {
+	var a, b string
+	if err := d.conn.QueryRowContext(d.ctx, d.engine.server).Scan(&a, &b); err != nil {
 		return fmt.Errorf("which server is it: %w", err)
 	}
-	if problem := server.Problem(); problem != "" {
+	if problem := d.engine.product(a, b).Problem(); problem != "" {
 		return fmt.Errorf("%w: %w", ErrServer, errors.New(problem))
 	}
-	return nil
+	if version >= 1 {
+		return nil
+	}
+	var there bool
+	if err := d.conn.QueryRowContext(d.ctx, d.engine.tableExists).Scan(&there); err != nil || !there {
+		return err
+	}
+	// Another migrator may have made it just now. It notes the version first, or both at once.
+	if version, _, err := d.Version(); err != nil || version != database.NilVersion {
+		return err
+	}
+	return ErrTaken
 }
 
 // Close gives the connection back, or throws it away when it might still be in
@@ -158,8 +148,5 @@ func (d *driver) Close() error {
 	if d.locked {
 		_ = d.conn.Raw(func(any) error { return sqldriver.ErrBadConn })
 	}
-	if err := d.conn.Close(); err != nil && !errors.Is(err, sql.ErrConnDone) {
-		return err
-	}
-	return nil
+	return d.conn.Close()
 }

@@ -24,7 +24,8 @@ type engine struct {
 	tableExists    string // one of that name, whatever made it
 	development    string // a table with the columns of a development version: no id, but key, handle and reap_after
 	lock, unlock   func(*driver) error
-	server         func(*driver) (product.Server, error)
+	server         string // two texts that tell product and version
+	product        func(a, b string) product.Server
 }
 
 // absent reports whether the version table is missing, by MySQL's own answer: nothing else
@@ -35,29 +36,11 @@ func (e engine) absent(err error) bool {
 	return err != nil && e.versionsExist == "" && strings.Contains(strings.ToLower(err.Error()), "error 1146")
 }
 
-// ask is for an engine that tells what it is in two texts.
-func ask(query string, is func(a, b string) product.Server) func(*driver) (product.Server, error) {
-	return func(d *driver) (product.Server, error) {
-		var a, b string
-		err := d.conn.QueryRowContext(d.ctx, query).Scan(&a, &b)
-		return is(a, b), err
-	}
-}
-
 const cleanupTimeout = 5 * time.Second
 
-// newEngine is for names that have been checked, so they can stand in a statement
-// as they are.
-func newEngine(dialect migrations.Dialect, schema, table string, wait time.Duration) engine {
-	name := table + "_schema_migrations"
-	switch dialect {
-	case migrations.PostgreSQL:
-		return postgres(schema, table, name, wait)
-	case migrations.MySQL:
-		return mysql(schema, table, name, wait)
-	default:
-		return sqlite(table, name, wait)
-	}
+// engines take names that have been checked, so they can stand in a statement as they are.
+var engines = map[migrations.Dialect]func(schema, table, versions string, wait time.Duration) engine{
+	migrations.PostgreSQL: postgres, migrations.MySQL: mysql, migrations.SQLite: sqlite,
 }
 
 func lockID(schema, name string) uint32 {
@@ -81,7 +64,8 @@ func postgres(schema, table, name string, wait time.Duration) engine {
 			ident.Join(schema, table, `"`)),
 		createVersions: fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (version bigint NOT NULL PRIMARY KEY, dirty boolean NOT NULL)", versions),
 		transactional:  true,
-		server:         ask("SELECT version(), current_setting('server_version')", product.PostgreSQL),
+		server:         "SELECT version(), current_setting('server_version')",
+		product:        product.PostgreSQL,
 		lock: func(d *driver) error {
 			if err := d.exec("BEGIN"); err != nil {
 				return err
@@ -102,7 +86,7 @@ func postgres(schema, table, name string, wait time.Duration) engine {
 }
 
 // sqlite does the same with the one write lock that a database has.
-func sqlite(table, name string, wait time.Duration) engine {
+func sqlite(_, table, name string, wait time.Duration) engine {
 	versions := `"` + name + `"`
 	return engine{
 		versions:       versions,
@@ -111,7 +95,8 @@ func sqlite(table, name string, wait time.Duration) engine {
 		development:    fmt.Sprintf("SELECT coalesce(sum(CASE name WHEN 'id' THEN -1 ELSE 1 END), 0) = 3 FROM pragma_table_info('%s') WHERE name IN ('id', 'key', 'handle', 'reap_after')", table),
 		createVersions: fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s (version integer NOT NULL PRIMARY KEY, dirty boolean NOT NULL)", versions),
 		transactional:  true,
-		server:         ask("SELECT sqlite_version(), ''", func(version, _ string) product.Server { return product.SQLite(version) }),
+		server:         "SELECT sqlite_version(), ''",
+		product:        func(version, _ string) product.Server { return product.SQLite(version) },
 		lock:           func(d *driver) error { return lockFile(d, wait) },
 		unlock:         func(d *driver) error { return commitFile(d, wait) },
 	}
@@ -187,7 +172,8 @@ func mysql(schema, table, name string, wait time.Duration) engine {
 			schema, table),
 		development: fmt.Sprintf("SELECT COALESCE(SUM(CASE column_name WHEN 'id' THEN -1 ELSE 1 END), 0) = 3 FROM information_schema.columns WHERE table_schema = COALESCE(NULLIF('%s', ''), DATABASE()) AND table_name = '%s' AND column_name IN ('id', 'key', 'handle', 'reap_after')",
 			schema, table),
-		server: ask("SELECT VERSION(), @@version_comment", product.MySQL),
+		server:  "SELECT VERSION(), @@version_comment",
+		product: product.MySQL,
 		lock: func(d *driver) error {
 			var got *int
 			query := fmt.Sprintf("SELECT GET_LOCK(%s, %d)", lock, int(wait.Seconds()))

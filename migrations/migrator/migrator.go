@@ -70,7 +70,7 @@ func New(db *sql.DB, dialect migrations.Dialect, o Options) (*Migrator, error) {
 	if dialect == migrations.SQLite && o.Schema != "" {
 		return nil, fmt.Errorf("%w: SQLite has no schemas; leave Schema out", sessions.ErrInvalid)
 	}
-	return &Migrator{db: db, options: o, steps: list, engine: newEngine(dialect, o.Schema, o.Table, o.LockTimeout)}, nil
+	return &Migrator{db: db, options: o, steps: list, engine: engines[dialect](o.Schema, o.Table, o.Table+"_schema_migrations", o.LockTimeout)}, nil
 }
 
 // Status is where a database stands.
@@ -135,21 +135,28 @@ func (m *Migrator) run(ctx context.Context, up bool, do func(*migrate.Migrate) e
 			return fmt.Errorf("%w: it is at version %d and this program knows up to %d; use the newer program", ErrNewer, version, len(m.steps))
 		}
 		if up && version < len(m.steps) {
-			if err := d.fits(); err != nil {
+			if err := d.fits(version); err != nil {
 				return err
 			}
 		}
-		if up && version < 1 {
-			if err := d.free(); err != nil {
-				return err
+		d.run = func(target int) error {
+			index := max(target, 0)
+			if up {
+				index = target - 1
 			}
-		}
-		d.step = func(target int) (migrations.Step, string) { return m.stepTo(target, up) }
-		d.onStep = func(step migrations.Step) {
+			step := m.steps[index]
+			text := step.Down
+			if up {
+				text = step.Up
+			}
+			if err := d.exec(text); err != nil {
+				return fmt.Errorf("step %d (%s): %w", step.Version, step.Title, err)
+			}
 			ran++
 			if m.options.OnStep != nil {
 				m.options.OnStep(step, up)
 			}
+			return nil
 		}
 		err = do(mig)
 		var short migrate.ErrShortLimit
@@ -167,16 +174,6 @@ func (m *Migrator) run(ctx context.Context, up bool, do func(*migrate.Migrate) e
 		ran = 0
 	}
 	return ran, err
-}
-
-// stepTo returns the step that leads to version target, and its statement.
-func (m *Migrator) stepTo(target int, up bool) (step migrations.Step, text string) {
-	if up {
-		step = m.steps[target-1]
-		return step, step.Up
-	}
-	step = m.steps[max(target, 0)]
-	return step, step.Down
 }
 
 // with runs do on a borrowed connection.

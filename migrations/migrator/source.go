@@ -15,8 +15,6 @@ import (
 // Versions count from 1 without gaps; a test sees to it.
 type steps []migrations.Step
 
-var _ source.Driver = steps(nil)
-
 func (s steps) Open(string) (source.Driver, error) {
 	return nil, errors.New("migrator: not opened by URL")
 }

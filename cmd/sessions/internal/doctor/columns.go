@@ -48,7 +48,7 @@ func checkColumns(c *Conn) (found []Finding) {
 	_, err := c.Migrator.Status(c.ctx)
 	var have []column
 	var one column
-	c.each(c.ask.columns, func() { have = append(have, one) }, &one.name, &one.typ, &one.nullable, &one.hasDefault, &one.preset)
+	c.each(c.columns, func() { have = append(have, one) }, &one.name, &one.typ, &one.nullable, &one.hasDefault, &one.preset)
 	switch {
 	case len(have) == 0:
 		return failure(fmt.Sprintf("table %s is missing, or this user may not see it", c.TableName()),
@@ -114,35 +114,33 @@ func (c *Conn) compare(have, want column) []Finding {
 // checkSchema compares the recorded version with the one that this program knows.
 func checkSchema(c *Conn) []Finding {
 	status, err := c.Migrator.Status(c.ctx)
-	var found []Finding
 	switch {
 	case errors.Is(err, migrator.ErrDevelopment):
 		return nil // the columns check reported it
 	case target.Denied(err):
-		found = note("schema: this user may not read the version, which an application does not need to",
+		return note("schema: this user may not read the version, which an application does not need to",
 			c.grant("SELECT", "$VERSIONS")+", or run doctor as the role that migrates", nil)
 	case pgerr.Pooler(err):
-		found = note("schema: the version was not read: prepared statements do not work on this connection", "add default_query_exec_mode=exec to the database URL", nil)
+		return note("schema: the version was not read: prepared statements do not work on this connection", "add default_query_exec_mode=exec to the database URL", nil)
 	case err != nil && c.ctx.Err() != nil:
 		c.err = err
+		return nil
 	case err != nil:
-		found = warning("schema: the table of versions can't be read: "+target.OneLine(target.Cause(err)),
+		return warning("schema: the table of versions can't be read: "+target.OneLine(target.Cause(err)),
 			"look at "+c.VersionTable()+"; "+c.Command("migrate force VERSION")+" rewrites it", nil)
 	case status.Dirty:
-		found = failure(fmt.Sprintf("schema: dirty, a step stopped half-way at version %d", status.Version), c.RepairAdvice(), status.Version)
+		return failure(fmt.Sprintf("schema: dirty, a step stopped half-way at version %d", status.Version), c.RepairAdvice(), status.Version)
 	case status.Version == 0 && c.has < theTable:
 		return nil // the columns check reported that the table is missing
 	case status.Version == 0:
-		found = warning(fmt.Sprintf("schema: no version is recorded, so table %s was made by other means", c.TableName()),
+		return warning(fmt.Sprintf("schema: no version is recorded, so table %s was made by other means", c.TableName()),
 			fmt.Sprintf("if the table is right, record it with %s", c.Command(fmt.Sprintf("migrate force %d", status.Latest))), 0)
 	case status.Version == status.Latest:
-		found = ok(fmt.Sprintf("schema: up to date, at version %d", status.Version), status.Version)
+		return ok(fmt.Sprintf("schema: up to date, at version %d", status.Version), status.Version)
 	case status.Version > status.Latest:
-		found = warning(fmt.Sprintf("schema: version %d is newer than this program, which knows up to %d", status.Version, status.Latest),
+		return warning(fmt.Sprintf("schema: version %d is newer than this program, which knows up to %d", status.Version, status.Latest),
 			"nothing during a deployment: a program works with the next version's table; otherwise use the newer `sessions` program", status.Version)
-	default:
-		found = failure(fmt.Sprintf("schema: %s pending, it is at version %d of %d", target.Plural(len(status.Pending), "step"), status.Version, status.Latest),
-			"run "+c.Command("migrate up"), status.Version)
 	}
-	return found
+	return failure(fmt.Sprintf("schema: %s pending, it is at version %d of %d", target.Plural(len(status.Pending), "step"), status.Version, status.Latest),
+		"run "+c.Command("migrate up"), status.Version)
 }

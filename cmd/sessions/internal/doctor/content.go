@@ -16,8 +16,8 @@ var countLimit = 100_000 // rows; a variable for tests
 func checkContent(c *Conn) []Finding {
 	var expired, rows, live, later, huge int
 	var oldest, largest int64
-	c.get(c.ask.due, &expired, &oldest)
-	c.get(c.ask.newest, &rows, &live, &later, &largest, &huge)
+	c.get(c.due, &expired, &oldest)
+	c.get(c.newest, &rows, &live, &later, &largest, &huge)
 	of := ""
 	if rows >= countLimit {
 		of = fmt.Sprintf(" among the %d newest rows", countLimit)

@@ -24,15 +24,7 @@ type engine struct {
 	names   *strings.Replacer // see names
 	product func(a, b string) product.Server
 	sqlType func(string) string // a type in a migration, as the catalog has it
-	ask     queries
-	// Advice:
-	addPrimary string // where the primary key is missing
-	dropIndex  string // with a place for the name
-	indexCost  string // of an index on what changes with each request
-}
-
-// queries are what all engines are asked, in the words of each.
-type queries struct {
+	// Queries:
 	server    string // two texts that tell product and version
 	clock     string // microseconds since 1970
 	isolation string // a name that means nothing, the level
@@ -40,6 +32,10 @@ type queries struct {
 	indexes   string // name, unique, in use, key columns, all columns it depends on, condition, how to put it back in use
 	due       string // rows that a reaper should have deleted up to $LIMIT, age of the oldest in ms
 	newest    string // of the $LIMIT newest rows by ID: how many, live, live in a later format, largest data, data over 1 MiB
+	// Advice:
+	addPrimary string // where the primary key is missing
+	dropIndex  string // with a place for the name
+	indexCost  string // of an index on what changes with each request
 }
 
 var dialects = map[migrations.Dialect]func(*target.Target) engine{

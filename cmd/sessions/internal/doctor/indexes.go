@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -13,11 +14,7 @@ type index struct {
 	unique, used  bool
 	keys, depends []string // columns
 	condition     string
-	revive        string // the statement that puts it back in use, if there is one
-}
-
-func (i index) begins(keys ...string) bool {
-	return i.used && len(i.keys) >= len(keys) && slices.Equal(i.keys[:len(keys)], keys)
+	revive        string // how to put it back in use, if there is a statement that does
 }
 
 // moving are the columns that change with the traffic, which no index should contain, and when.
@@ -40,13 +37,14 @@ func checkIndexes(c *Conn) (found []Finding) {
 	var have []index
 	var i index
 	var keys, depends string
-	c.each(c.ask.indexes, func() {
+	c.each(c.indexes, func() {
 		i.keys, i.depends = strings.Split(keys, ","), strings.Split(depends, ",")
 		have = append(have, i)
 	}, &i.name, &i.unique, &i.used, &keys, &depends, &i.condition, &i.revive)
 	for _, i := range have {
 		if !i.used {
-			found = append(found, warning(fmt.Sprintf("index %s is not in use: the database maintains it and never reads it", i.name), i.revival(), i.name)...)
+			found = append(found, warning(fmt.Sprintf("index %s is not in use: the database maintains it and never reads it", i.name),
+				cmp.Or(i.revive, "drop it, and make it again if it is one that is missing"), i.name)...)
 		}
 	}
 	if !slices.ContainsFunc(have, func(i index) bool {
@@ -62,7 +60,8 @@ func checkIndexes(c *Conn) (found []Finding) {
 		}
 		statement, name, keys := parts[0], parts[1], columnName.FindAllString(parts[2], -1)
 		if !slices.ContainsFunc(have, func(i index) bool {
-			return i.begins(keys...) && (i.condition == "" || len(keys) > 1 && strings.Contains(i.condition, keys[0]))
+			begins := len(i.keys) >= len(keys) && slices.Equal(i.keys[:len(keys)], keys)
+			return i.used && begins && (i.condition == "" || len(keys) > 1 && strings.Contains(i.condition, keys[0]))
 		}) {
 			found = append(found, c.missing(have, name, statement, without[keys[0]])...)
 		}
@@ -81,14 +80,6 @@ func checkIndexes(c *Conn) (found []Finding) {
 	return found
 }
 
-// revival is how to put an index back in use.
-func (i index) revival() string {
-	if i.revive == "" {
-		return "drop it, and make it again if it is one that is missing"
-	}
-	return "run " + i.revive
-}
-
 var (
 	createIndex = regexp.MustCompile("CREATE INDEX [`\"](\\w+)[`\"] ON \\S+ \\(([^)]*)\\)[^;]*")
 	columnName  = regexp.MustCompile(`\w+`)
@@ -101,7 +92,7 @@ func (c *Conn) missing(have []index, name, statement, effect string) []Finding {
 		is = "not what the migration makes"
 		advice = c.names.Replace("run "+fmt.Sprintf(c.dropIndex, name)) + ", and then " + advice
 		if have[i].revive != "" {
-			advice = have[i].revival()
+			advice = have[i].revive
 		}
 	}
 	return warning(fmt.Sprintf("index %s is %s: %s", name, is, effect), advice, name)

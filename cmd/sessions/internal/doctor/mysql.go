@@ -9,31 +9,6 @@ import (
 	"github.com/sqlsessions/sessions/internal/product"
 )
 
-var myQueries = queries{
-	server:    `SELECT VERSION(), @@version_comment`,
-	clock:     `SELECT TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6))`,
-	isolation: `SHOW SESSION VARIABLES WHERE Variable_name IN ('transaction_isolation', 'tx_isolation')`, // MariaDB before 11.1 has the second
-	// MariaDB shows a width of integers, which means nothing. No text is compared, so
-	// collations do not matter.
-	columns: `SELECT column_name, CONCAT(CASE WHEN column_type REGEXP '^(big|small)int[(]' THEN REGEXP_REPLACE(column_type, '[(][0-9]+[)]', '') ELSE column_type END,
-				COALESCE(CONCAT(' character set ', character_set_name), '')),
-			is_nullable = 'YES', column_default IS NOT NULL OR extra LIKE '%auto_increment%' OR extra LIKE '%generated%', COALESCE(column_default, '')
-		FROM information_schema.columns WHERE table_schema = $SCHEMA AND table_name = '$NAME' ORDER BY ordinal_position`,
-	// Executable comments, the first for MySQL, the second for MariaDB: an index that is not
-	// used is called invisible there and ignored here. If only the beginning of a column is
-	// in the index, it is shown with its length.
-	indexes: `SELECT index_name, MAX(non_unique) = 0, 1 /*!80000 AND MAX(is_visible) = 'YES' */ /*M!100600 AND MAX(ignored) = 'NO' */,
-			GROUP_CONCAT(CONCAT(COALESCE(column_name, '(expression)'), COALESCE(CONCAT('(', sub_part, ')'), '')) ORDER BY seq_in_index),
-			GROUP_CONCAT(COALESCE(column_name, '(expression)')), '',
-			CASE WHEN 1 /*!80000 AND MAX(is_visible) = 'YES' */ /*M!100600 AND MAX(ignored) = 'NO' */ THEN ''
-				ELSE CONCAT('ALTER TABLE $TABLE ALTER INDEX ', CHAR(96), index_name, CHAR(96), /*!80000 ' VISIBLE' */ /*M!100600 ' NOT IGNORED' */) END
-		FROM information_schema.statistics WHERE table_schema = $SCHEMA AND table_name = '$NAME' GROUP BY index_name ORDER BY index_name`,
-	due: `SELECT COUNT(*), COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(expires_at), UTC_TIMESTAMP(6)) DIV 1000, 0)
-		FROM (SELECT expires_at FROM $TABLE WHERE reap_after <= UTC_TIMESTAMP() AND expires_at <= UTC_TIMESTAMP(6) ORDER BY reap_after LIMIT $LIMIT) AS due`,
-	newest: `SELECT COUNT(*), COUNT(IF(live, 1, NULL)), COUNT(IF(live AND format > $FORMAT, 1, NULL)), COALESCE(MAX(size), 0), COUNT(IF(size > 1048576, 1, NULL))
-		FROM (SELECT expires_at > UTC_TIMESTAMP(6) AS live, format, LENGTH(data) AS size FROM $TABLE ORDER BY id DESC LIMIT $LIMIT) AS newest`,
-}
-
 func newMySQL(t *target.Target) engine {
 	schema := "DATABASE()"
 	if t.Schema != "" {
@@ -49,7 +24,28 @@ func newMySQL(t *target.Target) engine {
 		sqlType: func(typ string) string {
 			return strings.ToLower(strings.NewReplacer("BOOLEAN", "TINYINT(1)", " COLLATE utf8mb4_bin", "").Replace(typ))
 		},
-		ask:        myQueries,
+		server:    `SELECT VERSION(), @@version_comment`,
+		clock:     `SELECT TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6))`,
+		isolation: `SHOW SESSION VARIABLES WHERE Variable_name IN ('transaction_isolation', 'tx_isolation')`, // MariaDB before 11.1 has the second
+		// MariaDB shows a width of integers, which means nothing. No text is compared, so
+		// collations do not matter.
+		columns: `SELECT column_name, CONCAT(CASE WHEN column_type REGEXP '^(big|small)int[(]' THEN REGEXP_REPLACE(column_type, '[(][0-9]+[)]', '') ELSE column_type END,
+				COALESCE(CONCAT(' character set ', character_set_name), '')),
+			is_nullable = 'YES', column_default IS NOT NULL OR extra LIKE '%auto_increment%' OR extra LIKE '%generated%', COALESCE(column_default, '')
+		FROM information_schema.columns WHERE table_schema = $SCHEMA AND table_name = '$NAME' ORDER BY ordinal_position`,
+		// Executable comments, the first for MySQL, the second for MariaDB: an index that is not
+		// used is called invisible there and ignored here. If only the beginning of a column is
+		// in the index, it is shown with its length.
+		indexes: `SELECT index_name, MAX(non_unique) = 0, 1 /*!80000 AND MAX(is_visible) = 'YES' */ /*M!100600 AND MAX(ignored) = 'NO' */,
+			GROUP_CONCAT(CONCAT(COALESCE(column_name, '(expression)'), COALESCE(CONCAT('(', sub_part, ')'), '')) ORDER BY seq_in_index),
+			GROUP_CONCAT(COALESCE(column_name, '(expression)')), '',
+			CASE WHEN 1 /*!80000 AND MAX(is_visible) = 'YES' */ /*M!100600 AND MAX(ignored) = 'NO' */ THEN ''
+				ELSE CONCAT('run ALTER TABLE $TABLE ALTER INDEX ', CHAR(96), index_name, CHAR(96), /*!80000 ' VISIBLE' */ /*M!100600 ' NOT IGNORED' */) END
+		FROM information_schema.statistics WHERE table_schema = $SCHEMA AND table_name = '$NAME' GROUP BY index_name ORDER BY index_name`,
+		due: `SELECT COUNT(*), COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(expires_at), UTC_TIMESTAMP(6)) DIV 1000, 0)
+		FROM (SELECT expires_at FROM $TABLE WHERE reap_after <= UTC_TIMESTAMP() AND expires_at <= UTC_TIMESTAMP(6) ORDER BY reap_after LIMIT $LIMIT) AS due`,
+		newest: `SELECT COUNT(*), COUNT(IF(live, 1, NULL)), COUNT(IF(live AND format > $FORMAT, 1, NULL)), COALESCE(MAX(size), 0), COUNT(IF(size > 1048576, 1, NULL))
+		FROM (SELECT expires_at > UTC_TIMESTAMP(6) AS live, format, LENGTH(data) AS size FROM $TABLE ORDER BY id DESC LIMIT $LIMIT) AS newest`,
 		addPrimary: "run ALTER TABLE $TABLE ADD PRIMARY KEY (`id`)",
 		dropIndex:  "DROP INDEX `%s` ON $TABLE",
 		indexCost:  "writes that index too",
@@ -104,7 +100,7 @@ func mysqlMode(c *Conn) []Finding {
 
 // mysqlPrepared is about proxies: the store keeps its statements prepared.
 func mysqlPrepared(c *Conn) []Finding {
-	statement, err := c.DB.PrepareContext(c.ctx, c.ask.clock)
+	statement, err := c.DB.PrepareContext(c.ctx, c.clock)
 	if err == nil {
 		defer statement.Close()
 		var now int64

@@ -10,35 +10,6 @@ import (
 	"github.com/sqlsessions/sessions/internal/product"
 )
 
-// Everybody may read the catalog; the other privileges have checks of their own.
-var pgQueries = queries{
-	server:    `SELECT version(), current_setting('server_version')`,
-	clock:     `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint`,
-	isolation: `SELECT '', current_setting('default_transaction_isolation')`,
-	columns: `SELECT a.attname, format_type(a.atttypid, a.atttypmod) ||
-			CASE WHEN c.collname IS NULL OR c.collname = 'default' THEN '' ELSE ' COLLATE ' || quote_ident(c.collname) END,
-			NOT a.attnotnull, a.atthasdef OR a.attidentity <> '', coalesce(pg_get_expr(f.adbin, f.adrelid), '')
-		FROM pg_attribute a LEFT JOIN pg_collation c ON c.oid = a.attcollation
-			LEFT JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
-		WHERE a.attrelid = $OID AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
-	// For an expression or a condition pg_depend knows the columns, for a key of a
-	// constraint it knows the constraint.
-	indexes: `SELECT c.relname, i.indisunique, i.indisvalid,
-			coalesce((SELECT string_agg(coalesce(a.attname, '(expression)'), ',' ORDER BY k.n)
-				FROM unnest(i.indkey) WITH ORDINALITY AS k (num, n)
-				LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.num AND k.num > 0
-				WHERE k.n <= i.indnkeyatts), ''),
-			coalesce((SELECT string_agg(a.attname, ',') FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum > 0 AND (
-				a.attnum = ANY (i.indkey) OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
-				AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))), ''),
-			coalesce(pg_get_expr(i.indpred, i.indrelid), ''), ''
-		FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = $OID ORDER BY c.relname`,
-	due: `SELECT count(*), coalesce((extract(epoch FROM now() - min(expires_at)) * 1000)::bigint, 0)
-		FROM (SELECT expires_at FROM $TABLE WHERE reap_after <= now() AND expires_at <= now() ORDER BY reap_after LIMIT $LIMIT) AS due`,
-	newest: `SELECT count(*), count(*) FILTER (WHERE live), count(*) FILTER (WHERE live AND format > $FORMAT), coalesce(max(size), 0), count(*) FILTER (WHERE size > 1048576)
-		FROM (SELECT expires_at > now() AS live, format, octet_length(data::text) AS size FROM $TABLE ORDER BY id DESC LIMIT $LIMIT) AS newest`,
-}
-
 func newPostgres(t *target.Target) engine {
 	inSchema, oid := "", `to_regclass('`+t.Quoted(t.Table)+`')`
 	if t.Schema != "" {
@@ -53,11 +24,36 @@ func newPostgres(t *target.Target) engine {
 		// The server's own limit: it goes on with a query whose client has gone.
 		begin: fmt.Sprintf("SET LOCAL statement_timeout = %d", t.Timeout.Milliseconds()),
 		// Leaves no prepared statement behind, which a pooler might hand to another client.
-		lead:       []any{pgx.QueryExecModeExec},
-		names:      names(t, "$OID", oid, "$TREE", tree),
-		product:    product.PostgreSQL,
-		sqlType:    strings.NewReplacer("timestamptz", "timestamp with time zone").Replace,
-		ask:        pgQueries,
+		lead:    []any{pgx.QueryExecModeExec},
+		names:   names(t, "$OID", oid, "$TREE", tree),
+		product: product.PostgreSQL,
+		sqlType: strings.NewReplacer("timestamptz", "timestamp with time zone").Replace,
+		// Everybody may read the catalog; the other privileges have checks of their own.
+		server:    `SELECT version(), current_setting('server_version')`,
+		clock:     `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint`,
+		isolation: `SELECT '', current_setting('default_transaction_isolation')`,
+		columns: `SELECT a.attname, format_type(a.atttypid, a.atttypmod) ||
+			CASE WHEN c.collname IS NULL OR c.collname = 'default' THEN '' ELSE ' COLLATE ' || quote_ident(c.collname) END,
+			NOT a.attnotnull, a.atthasdef OR a.attidentity <> '', coalesce(pg_get_expr(f.adbin, f.adrelid), '')
+		FROM pg_attribute a LEFT JOIN pg_collation c ON c.oid = a.attcollation
+			LEFT JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
+		WHERE a.attrelid = $OID AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
+		// For an expression or a condition pg_depend knows the columns, for a key of a
+		// constraint it knows the constraint.
+		indexes: `SELECT c.relname, i.indisunique, i.indisvalid,
+			coalesce((SELECT string_agg(coalesce(a.attname, '(expression)'), ',' ORDER BY k.n)
+				FROM unnest(i.indkey) WITH ORDINALITY AS k (num, n)
+				LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.num AND k.num > 0
+				WHERE k.n <= i.indnkeyatts), ''),
+			coalesce((SELECT string_agg(a.attname, ',') FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum > 0 AND (
+				a.attnum = ANY (i.indkey) OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+				AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))), ''),
+			coalesce(pg_get_expr(i.indpred, i.indrelid), ''), ''
+		FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = $OID ORDER BY c.relname`,
+		due: `SELECT count(*), coalesce((extract(epoch FROM now() - min(expires_at)) * 1000)::bigint, 0)
+		FROM (SELECT expires_at FROM $TABLE WHERE reap_after <= now() AND expires_at <= now() ORDER BY reap_after LIMIT $LIMIT) AS due`,
+		newest: `SELECT count(*), count(*) FILTER (WHERE live), count(*) FILTER (WHERE live AND format > $FORMAT), coalesce(max(size), 0), count(*) FILTER (WHERE size > 1048576)
+		FROM (SELECT expires_at > now() AS live, format, octet_length(data::text) AS size FROM $TABLE ORDER BY id DESC LIMIT $LIMIT) AS newest`,
 		addPrimary: `run ALTER TABLE $TABLE ADD PRIMARY KEY ("id"); a table that is partitioned by another column has to be made again, partitioned by id alone, as in PARTITION BY HASH (id)`,
 		dropIndex:  "DROP INDEX " + inSchema + `"%s"`,
 		indexCost:  "writes all indexes, because it can't be a HOT update",

@@ -29,16 +29,10 @@ type Finding struct {
 
 func ok(text string, value any) []Finding { return []Finding{{"", OK, text, "", value}} }
 
-func note(text, advice string, value any) []Finding {
-	return []Finding{{"", Note, text, advice, value}}
-}
+var note, warning, failure = one(Note), one(Warning), one(Error)
 
-func warning(text, advice string, value any) []Finding {
-	return []Finding{{"", Warning, text, advice, value}}
-}
-
-func failure(text, advice string, value any) []Finding {
-	return []Finding{{"", Error, text, advice, value}}
+func one(status string) func(text, advice string, value any) []Finding {
+	return func(text, advice string, value any) []Finding { return []Finding{{"", status, text, advice, value}} }
 }
 
 // as gives findings a name other than the check's.

@@ -12,7 +12,7 @@ import (
 // checkServer reports whether the store's statements work on this server.
 func checkServer(c *Conn) []Finding {
 	var a, b string
-	c.get(c.ask.server, &a, &b)
+	c.get(c.server, &a, &b)
 	server := c.product(a, b)
 	if c.is == mysql && !server.Foreign() {
 		c.Name = server.Name // which the URL does not say: MySQL or MariaDB
@@ -49,7 +49,7 @@ func checkClock(c *Conn) []Finding {
 	for i := range 4 { // the fastest answer is the most accurate; the first also connects
 		var micros int64
 		before := time.Now()
-		c.get(c.ask.clock, &micros)
+		c.get(c.clock, &micros)
 		if took := time.Since(before); i == 1 || took < trip {
 			trip, skew = took, time.UnixMicro(micros).Sub(before.Add(took/2))
 		}
@@ -79,7 +79,7 @@ func skewed(skew time.Duration) []Finding {
 // of the store's are.
 func checkIsolation(c *Conn) []Finding {
 	var name, level string
-	c.get(c.ask.isolation, &name, &level)
+	c.get(c.isolation, &name, &level)
 	return isolated(c.is, level)
 }
 

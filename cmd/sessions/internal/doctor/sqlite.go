@@ -7,31 +7,27 @@ import (
 	"github.com/sqlsessions/sessions/internal/product"
 )
 
-var sqliteQueries = queries{
-	server:  `SELECT sqlite_version(), ''`,
-	columns: `SELECT name, upper(type), NOT "notnull", dflt_value IS NOT NULL, coalesce(dflt_value, '') FROM pragma_table_info('$NAME') ORDER BY cid`,
-	// The columns of expressions and conditions are only in the statement.
-	indexes: `SELECT l.name, l."unique", true,
+func newSQLite(t *target.Target) engine {
+	return engine{
+		is:      sqlite,
+		begin:   "PRAGMA query_only = 1",
+		names:   names(t),
+		product: func(version, _ string) product.Server { return product.SQLite(version) },
+		sqlType: func(typ string) string { return typ },
+		server:  `SELECT sqlite_version(), ''`,
+		columns: `SELECT name, upper(type), NOT "notnull", dflt_value IS NOT NULL, coalesce(dflt_value, '') FROM pragma_table_info('$NAME') ORDER BY cid`,
+		// The columns of expressions and conditions are only in the statement.
+		indexes: `SELECT l.name, l."unique", true,
 			coalesce((SELECT group_concat(coalesce(name, '(expression)'), ',') FROM (SELECT name FROM pragma_index_info(l.name) ORDER BY seqno)), ''),
 			coalesce((SELECT group_concat(c.name, ',') FROM pragma_table_info('$NAME') AS c WHERE
 				c.name IN (SELECT name FROM pragma_index_info(l.name)) OR instr(substr(m.sql, instr(m.sql, '(')), '"' || c.name || '"')
 				OR (l.partial OR EXISTS (SELECT 1 FROM pragma_index_info(l.name) WHERE name IS NULL)) AND instr(substr(m.sql, instr(m.sql, '(')), c.name)), ''),
 			CASE WHEN l.partial THEN substr(m.sql, instr(upper(m.sql), ' WHERE ')) ELSE '' END, ''
 		FROM pragma_index_list('$NAME') AS l LEFT JOIN sqlite_master AS m ON m.type = 'index' AND m.name = l.name ORDER BY l.name`,
-	due: `SELECT count(*), coalesce(CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) - min(expires_at), 0)
+		due: `SELECT count(*), coalesce(CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) - min(expires_at), 0)
 		FROM (SELECT expires_at FROM $TABLE WHERE reap_after <= unixepoch('now', 'subsec') * 1000 AND expires_at <= unixepoch('now', 'subsec') * 1000 ORDER BY reap_after LIMIT $LIMIT)`,
-	newest: `SELECT count(*), count(*) FILTER (WHERE live), count(*) FILTER (WHERE live AND format > $FORMAT), coalesce(max(size), 0), count(*) FILTER (WHERE size > 1048576)
+		newest: `SELECT count(*), count(*) FILTER (WHERE live), count(*) FILTER (WHERE live AND format > $FORMAT), coalesce(max(size), 0), count(*) FILTER (WHERE size > 1048576)
 		FROM (SELECT expires_at > unixepoch('now', 'subsec') * 1000 AS live, format, octet_length(data) AS size FROM $TABLE ORDER BY id DESC LIMIT $LIMIT)`,
-}
-
-func newSQLite(t *target.Target) engine {
-	return engine{
-		is:         sqlite,
-		begin:      "PRAGMA query_only = 1",
-		names:      names(t),
-		product:    func(version, _ string) product.Server { return product.SQLite(version) },
-		sqlType:    func(typ string) string { return typ },
-		ask:        sqliteQueries,
 		addPrimary: `run CREATE UNIQUE INDEX "` + t.Table + `_id_key" ON $TABLE ("id")`,
 		dropIndex:  `DROP INDEX "%s"`,
 		indexCost:  "writes that index too",

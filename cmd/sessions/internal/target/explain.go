@@ -26,15 +26,39 @@ func (t *Target) Explain(err error) error {
 	because := func(format string, args ...any) error {
 		return fmt.Errorf("%s (%w)", fmt.Sprintf(format, args...), Cause(err))
 	}
-	if why := t.explainSchema(err); why != nil || err == nil {
-		return why
-	}
-	if t.file != "" {
-		if why := t.explainSQLite(err); why != nil {
-			return why
-		}
-	}
-	switch {
+	inFile := t.file != ""
+	switch code := sqliteCode(err); {
+	case err == nil:
+		return nil
+	case errors.Is(err, migrator.ErrDirty):
+		return fmt.Errorf("a migration of table %s stopped half-way: %s", t.TableName(), t.RepairAdvice())
+	case errors.Is(err, migrator.ErrNewer):
+		return fmt.Errorf("the schema of table %s is newer than this program: use the newer `sessions` program (%s shows the versions)",
+			t.TableName(), t.Command("migrate status"))
+	case errors.Is(err, migrator.ErrTaken), pgerr.TableExists(err), myerr.TableExists(err),
+		code == sqlite3.SQLITE_ERROR && strings.Contains(err.Error(), "already exists"):
+		return because("a table or index that a migration creates exists already: if table %s is another program's, such as Express's, "+
+			"choose another name with --table; if it was created for this one by other means, record its version with %s",
+			t.TableName(), t.Command("migrate force VERSION"))
+	case errors.Is(err, migrator.ErrDevelopment):
+		problem, advice := t.DevelopmentTable()
+		return errors.New(problem + ": " + advice)
+	case errors.Is(err, migrator.ErrServer):
+		return fmt.Errorf("%s: %w", t.Where, Cause(err))
+	case errors.Is(err, sessions.ErrSchema):
+		return because("table %s is missing, or its columns do not fit: run %s", t.TableName(), t.Command("migrate up"))
+	case code == sqlite3.SQLITE_CANTOPEN:
+		return fmt.Errorf("can't open %s: check that its folder exists, and the permissions of both", t.file)
+	case code == sqlite3.SQLITE_NOTADB:
+		return fmt.Errorf("%s is not a SQLite database: check the path", t.file)
+	case code == sqlite3.SQLITE_READONLY:
+		return fmt.Errorf("%s is read-only: check the permissions of the file and its folder", t.file)
+	// Any other program that writes to the file looks like another migration. The timeout interrupts.
+	case code == sqlite3.SQLITE_BUSY, code == sqlite3.SQLITE_INTERRUPT, inFile && errors.Is(err, context.DeadlineExceeded),
+		inFile && strings.Contains(err.Error(), "another migration is running"):
+		return fmt.Errorf("%s is locked: another program has been writing to it for too long; --timeout waits longer", t.file)
+	case strings.Contains(err.Error(), "another migration is running"):
+		return fmt.Errorf("another migration of table %s is running: wait until it is done, and try again", t.TableName())
 	case pgerr.WrongLogin(err), myerr.WrongLogin(err):
 		return because("%s refuses user %q: check user and password in the database URL", at, t.User)
 	case pgerr.NoDatabase(err), myerr.NoDatabase(err):
@@ -69,57 +93,6 @@ func (t *Target) Explain(err error) error {
 		return fmt.Errorf("%s does not offer TLS: turn it on there, or change the parameter in the database URL (sslmode for PostgreSQL, tls for MySQL)", at)
 	}
 	return fmt.Errorf("%s: %w", at, err)
-}
-
-// explainSchema explains what is wrong with the table and its version, or returns nil.
-func (t *Target) explainSchema(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, migrator.ErrDirty):
-		return fmt.Errorf("a migration of table %s stopped half-way: %s", t.TableName(), t.RepairAdvice())
-	case errors.Is(err, migrator.ErrNewer):
-		return fmt.Errorf("the schema of table %s is newer than this program: use the newer `sessions` program (%s shows the versions)",
-			t.TableName(), t.Command("migrate status"))
-	case errors.Is(err, migrator.ErrTaken), pgerr.TableExists(err), myerr.TableExists(err),
-		sqliteCode(err) == sqlite3.SQLITE_ERROR && strings.Contains(err.Error(), "already exists"):
-		return fmt.Errorf("a table or index that a migration creates exists already: if table %s is another program's, such as Express's, choose another name with --table; if it was created for this one by other means, record its version with %s (%w)",
-			t.TableName(), t.Command("migrate force VERSION"), Cause(err))
-	case errors.Is(err, migrator.ErrDevelopment):
-		problem, advice := t.DevelopmentTable()
-		return errors.New(problem + ": " + advice)
-	case errors.Is(err, migrator.ErrServer):
-		return fmt.Errorf("%s: %w", t.Where, Cause(err))
-	case strings.Contains(err.Error(), "another migration is running"):
-		if t.file != "" { // any other program that writes to the file looks the same
-			return t.locked()
-		}
-		return fmt.Errorf("another migration of table %s is running: wait until it is done, and try again", t.TableName())
-	case errors.Is(err, sessions.ErrSchema):
-		return fmt.Errorf("table %s is missing, or its columns do not fit: run %s (%w)", t.TableName(), t.Command("migrate up"), Cause(err))
-	}
-	return nil
-}
-
-func (t *Target) explainSQLite(err error) error {
-	switch sqliteCode(err) {
-	case sqlite3.SQLITE_CANTOPEN:
-		return fmt.Errorf("can't open %s: check that its folder exists, and the permissions of both", t.file)
-	case sqlite3.SQLITE_NOTADB:
-		return fmt.Errorf("%s is not a SQLite database: check the path", t.file)
-	case sqlite3.SQLITE_READONLY:
-		return fmt.Errorf("%s is read-only: check the permissions of the file and its folder", t.file)
-	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_INTERRUPT: // the second by the timeout
-		return t.locked()
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return t.locked()
-	}
-	return nil
-}
-
-func (t *Target) locked() error {
-	return fmt.Errorf("%s is locked: another program has been writing to it for too long; --timeout waits longer", t.file)
 }
 
 // RepairAdvice says what to do after a migration stopped half-way.

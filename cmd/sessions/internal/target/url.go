@@ -100,10 +100,8 @@ func parsePostgres(rest string) (Address, error) {
 	config, err := pgx.ParseConfig("postgres:" + rest)
 	if err != nil {
 		_, err = pgx.ParseConfig("postgres://localhost/?" + parameters(rest))
-		if err != nil {
-			if _, why, ok := strings.Cut(err.Error(), "`: "); ok { // leaves out the URL that it tried
-				err = errors.New(why)
-			}
+		if _, why, ok := strings.Cut(fmt.Sprint(err), "`: "); ok { // leaves out the URL that it tried
+			err = errors.New(why)
 		}
 		return Address{}, unusable(err)
 	}
