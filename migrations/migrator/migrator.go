@@ -26,13 +26,14 @@ var (
 	// program that migrates when it starts can go on, because it works with the table
 	// of the next version too.
 	ErrNewer = fmt.Errorf("%w: it is newer than this program", sessions.ErrSchema)
-	// ErrTaken: a table of the wanted name is there, and no migration made it. Nothing was changed.
+	// ErrTaken: there is a table of the wanted name that no migration made. Nothing was
+	// changed.
 	ErrTaken = fmt.Errorf("%w: there is a table of that name already, which no migration made", sessions.ErrSchema)
-	// ErrDevelopment: the table is one of a development version from before the first release,
-	// and no migration leads on from it. Nothing was changed.
+	// ErrDevelopment: a development version from before the first release made the table,
+	// and no migration starts from it. Nothing was changed.
 	ErrDevelopment = fmt.Errorf("%w: a development version made the table; drop it with its table of versions, and migrate again", sessions.ErrSchema)
 	// ErrServer: the server is too old, or of another product. Nothing was changed.
-	ErrServer = fmt.Errorf("%w: the server will not do", sessions.ErrSchema)
+	ErrServer = fmt.Errorf("%w: the server is not supported", sessions.ErrSchema)
 )
 
 // Options choose another table. The names must be those the store is given.
@@ -73,7 +74,7 @@ func New(db *sql.DB, dialect migrations.Dialect, o Options) (*Migrator, error) {
 	return &Migrator{db: db, options: o, steps: list, engine: engines[dialect](o.Schema, o.Table, o.Table+"_schema_migrations", o.LockTimeout)}, nil
 }
 
-// Status is where a database stands.
+// A Status is the version of a database.
 type Status struct {
 	Version uint // of the last step that ran; 0 is none
 	Dirty   bool // that step stopped half-way, or is running
@@ -81,7 +82,7 @@ type Status struct {
 	Pending []migrations.Step
 }
 
-// Status reads where the database stands and changes nothing.
+// Status reads the current version and changes nothing.
 func (m *Migrator) Status(ctx context.Context) (Status, error) {
 	status := Status{Latest: uint(len(m.steps))}
 	err := m.with(ctx, func(_ *migrate.Migrate, d *driver) error {
@@ -95,14 +96,14 @@ func (m *Migrator) Status(ctx context.Context) (Status, error) {
 	return status, err
 }
 
-// Up runs all pending steps and returns how many that were. On PostgreSQL and
+// Up runs all pending steps and returns how many there were. On PostgreSQL and
 // SQLite an error leaves everything as it was.
 func (m *Migrator) Up(ctx context.Context) (int, error) {
 	return m.run(ctx, true, func(mig *migrate.Migrate) error { return mig.Up() })
 }
 
-// Down takes back the last n steps and returns how many that were. The last
-// one it takes back drops the table with all sessions in it.
+// Down reverts the last n steps and returns how many it reverted. Reverting the first
+// step drops the table with all sessions in it.
 func (m *Migrator) Down(ctx context.Context, n int) (int, error) {
 	if n < 1 {
 		return 0, fmt.Errorf("%w: Down needs a number of steps of 1 or more, not %d", sessions.ErrInvalid, n)
@@ -110,8 +111,8 @@ func (m *Migrator) Down(ctx context.Context, n int) (int, error) {
 	return m.run(ctx, false, func(mig *migrate.Migrate) error { return mig.Steps(-n) })
 }
 
-// Force notes that the database stands at a version, 0 for none, and runs nothing. It is the way
-// out of [ErrDirty], after the schema was put right by hand.
+// Force records a version, 0 for none, and runs nothing. It is the way out of [ErrDirty]
+// after the schema was repaired by hand.
 func (m *Migrator) Force(ctx context.Context, version uint) error {
 	if version > uint(len(m.steps)) {
 		return fmt.Errorf("%w: there is no version %d; the latest is %d", sessions.ErrInvalid, version, len(m.steps))
@@ -130,7 +131,7 @@ func (m *Migrator) run(ctx context.Context, up bool, do func(*migrate.Migrate) e
 		case err != nil:
 			return err
 		case !up && version < 1:
-			return nil // there is nothing left to take back
+			return nil // there is nothing left to revert
 		case version > len(m.steps):
 			return fmt.Errorf("%w: it is at version %d and this program knows up to %d; use the newer program", ErrNewer, version, len(m.steps))
 		}
@@ -165,7 +166,7 @@ func (m *Migrator) run(ctx context.Context, up bool, do func(*migrate.Migrate) e
 		case errors.Is(err, migrate.ErrNoChange), errors.As(err, &short):
 			return nil // there was less to do than asked for
 		case errors.As(err, &stopped):
-			return fmt.Errorf("%w on its way to version %d; put the table right by hand, and then run `sessions migrate force` with the version that it is at",
+			return fmt.Errorf("%w on its way to version %d; repair the table by hand, and then run `sessions migrate force` with the version that it is at",
 				ErrDirty, max(stopped.Version, 0))
 		}
 		return err

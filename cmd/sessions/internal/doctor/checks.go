@@ -46,8 +46,7 @@ const (
 	all     = servers | sqlite
 )
 
-// needs are what has to be there for a check to make sense. What is missing has been
-// reported by an earlier check.
+// needs say what a check requires. If it is missing, an earlier check has reported that.
 type needs uint8
 
 const (

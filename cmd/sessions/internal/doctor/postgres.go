@@ -101,5 +101,5 @@ func postgresPooler(c *Conn) []Finding {
 		return warning("prepared statements do not work on this connection, because a pooler shares it: "+target.OneLine(target.Cause(err)),
 			"add default_query_exec_mode=exec to the database URL of the application, or let the pooler support prepared statements (max_prepared_statements of PgBouncer 1.21 and newer)", false)
 	}
-	return ok("statements work in the way that the database URL has them sent", true)
+	return ok("the URL's query mode works on this connection", true)
 }
