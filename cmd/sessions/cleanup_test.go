@@ -3,13 +3,19 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 )
 
 const long = -48 * time.Hour
@@ -147,4 +153,46 @@ func TestProgressBar(t *testing.T) {
 	if last := text[strings.LastIndex(strings.TrimSuffix(text, "\r"), "\r"):]; strings.TrimSpace(last) != "" {
 		t.Errorf("it leaves %q", last)
 	}
+}
+
+// A slow is a store whose batches take a time.
+type slow struct {
+	driver.Store
+	took time.Duration
+}
+
+func (s slow) Reap(ctx context.Context, _ driver.ReapRequest) (driver.ReapResult, error) {
+	select {
+	case <-time.After(s.took):
+		return driver.ReapResult{Deleted: 1}, nil
+	case <-ctx.Done():
+		return driver.ReapResult{}, ctx.Err()
+	}
+}
+
+// --timeout alone bounds a batch, longer or shorter than the reaper would by itself.
+func TestCleanupBatchTimeout(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for _, c := range []struct {
+			took, timeout time.Duration
+			want          error
+		}{
+			{time.Minute, 5 * time.Minute, nil},
+			{time.Minute, 50 * time.Second, context.DeadlineExceeded},
+			{10 * time.Second, 5 * time.Second, context.DeadlineExceeded},
+		} {
+			reaper := &sessions.Reaper{Store: bounded{slow{took: c.took}, c.timeout}}
+			if n, err := reaper.Sweep(t.Context()); !errors.Is(err, c.want) || (n == 1) != (c.want == nil) {
+				t.Errorf("%+v: %d, %v", c, n, err)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		time.AfterFunc(time.Second, cancel)
+		start := time.Now()
+		_, err := (&sessions.Reaper{Store: bounded{slow{took: time.Minute}, time.Minute}}).Sweep(ctx)
+		if err == nil || time.Since(start) != time.Second {
+			t.Errorf("cancelled: %v after %v", err, time.Since(start))
+		}
+	})
 }

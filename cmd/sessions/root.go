@@ -61,7 +61,7 @@ Results go to standard output, everything else to standard error.`,
 	flags.StringVar(&a.URL, "database-url", "", "`URL` of the database; visible in the process list\n(default: the variable DATABASE_URL, which is not)")
 	flags.StringVar(&a.Table, "table", migrations.DefaultTable, "`name` of the table")
 	flags.StringVar(&a.Schema, "schema", "", "`name` of the schema that the table is in, or, on MySQL,\nof the database (default: the connection's)")
-	flags.DurationVar(&a.Timeout, "timeout", 30*time.Second, "limit for connecting and for the command; for cleanup\nof each batch (at most 30s); migrate up has\nnone unless it is given")
+	flags.DurationVar(&a.Timeout, "timeout", 30*time.Second, "limit for connecting and for the command; for cleanup\nof each batch; migrate up has none unless it is given")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print results and errors only")
 	root.AddCommand(newMigrate(a), newCleanup(a), newDoctor(a), newImport(a), newVersion())
 	root.InitDefaultHelpCmd()
@@ -101,18 +101,14 @@ func onlySubcommands(cmd *cobra.Command, args []string) error {
 	return usagef("unknown command %q for %s%s", args[0], cmd.CommandPath(), hint)
 }
 
-// on opens the database for a command, runs it, and closes the database. The limit, which
-// may be nil, is for all of that.
+// on opens the database for a command, runs it, and closes the database, all of it within
+// the limit.
 func (a *app) on(job target.Job, limit func(context.Context) (context.Context, context.CancelFunc),
-	run func(ctx context.Context, cmd *cobra.Command, t *target.Target) error,
+	run func(context.Context, *cobra.Command, *target.Target) error,
 ) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
-		ctx := cmd.Context()
-		if limit != nil {
-			var cancel context.CancelFunc
-			ctx, cancel = limit(ctx)
-			defer cancel()
-		}
+		ctx, cancel := limit(cmd.Context())
+		defer cancel()
 		job.OnStep = func(step migrations.Step, up bool) {
 			did := "applied"
 			if !up {
