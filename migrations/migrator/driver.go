@@ -88,33 +88,34 @@ func (d *driver) SetVersion(version int, dirty bool) error {
 // Version is also read before the lock is taken.
 func (d *driver) Version() (version int, dirty bool, err error) {
 	const tries = 500 // some seconds
+	version = database.NilVersion
 	err = retry.Do(d.ctx, tries, locked, func() error {
-		version, dirty, err = d.readVersion()
-		return err
+		return d.readVersion(&version, &dirty)
 	})
 	return version, dirty, err
 }
 
-func (d *driver) readVersion() (version int, dirty bool, err error) {
+// readVersion leaves both as they are if no version is noted.
+func (d *driver) readVersion(version *int, dirty *bool) error {
 	// The version noted for a development version's table is that of other steps.
 	var old bool
 	if err := d.conn.QueryRowContext(d.ctx, d.engine.development).Scan(&old); err != nil {
-		return database.NilVersion, false, err
+		return err
 	}
 	if old {
-		return database.NilVersion, false, ErrDevelopment
+		return ErrDevelopment
 	}
 	if d.engine.versionsExist != "" {
 		var there bool
 		if err := d.conn.QueryRowContext(d.ctx, d.engine.versionsExist).Scan(&there); err != nil || !there {
-			return database.NilVersion, false, err
+			return err
 		}
 	}
-	err = d.conn.QueryRowContext(d.ctx, "SELECT version, dirty FROM "+d.engine.versions).Scan(&version, &dirty)
+	err := d.conn.QueryRowContext(d.ctx, "SELECT version, dirty FROM "+d.engine.versions).Scan(version, dirty)
 	if errors.Is(err, sql.ErrNoRows) || d.engine.absent(err) {
-		return database.NilVersion, false, nil
+		return nil
 	}
-	return version, dirty, err
+	return err
 }
 
 // fits makes sure that the statements of the steps are for this server, and that no other table
