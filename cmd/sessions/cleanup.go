@@ -43,10 +43,9 @@ Any number of machines may clean up the same table; they share the work.`,
   sessions cleanup --once
   sessions cleanup --every 5m
   sessions cleanup --once --no-rest --batch-size 10000`,
-		Args: cobra.NoArgs,
-		// Before the database is opened.
-		PreRunE: func(cmd *cobra.Command, _ []string) error { return c.check(cmd) },
-		RunE: a.on(target.Job{Need: target.CleanUp}, nil, func(ctx context.Context, cmd *cobra.Command, t *target.Target) error {
+		Args:    cobra.NoArgs,
+		PreRunE: c.check, // before the database is opened
+		RunE: a.on(target.Job{Need: target.CleanUp}, context.WithCancel, func(ctx context.Context, cmd *cobra.Command, t *target.Target) error {
 			if err := a.checkVersion(ctx, t); err != nil {
 				return err
 			}
@@ -68,7 +67,7 @@ Any number of machines may clean up the same table; they share the work.`,
 	return cmd
 }
 
-func (c *cleanup) check(cmd *cobra.Command) error {
+func (c *cleanup) check(cmd *cobra.Command, _ []string) error {
 	modes := 0
 	for _, given := range []bool{c.once, c.dryRun, cmd.Flags().Changed("every")} {
 		if given {

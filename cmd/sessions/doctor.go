@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -30,13 +31,13 @@ and findings, each with check, status (ok, note, warning or error), text, advice
   sessions doctor --schema auth --table web_sessions
   sessions doctor --json --timeout 5s`,
 		Args: cobra.NoArgs,
-		RunE: a.on(target.Job{}, nil, func(ctx context.Context, cmd *cobra.Command, t *target.Target) error {
+		RunE: a.on(target.Job{}, context.WithCancel, func(ctx context.Context, cmd *cobra.Command, t *target.Target) error {
 			report, err := doctor.Run(ctx, t)
 			if err != nil {
 				return err
 			}
 			if a.quiet {
-				report.WithoutOK()
+				report.Findings = slices.DeleteFunc(report.Findings, func(f doctor.Finding) bool { return f.Status == doctor.OK })
 			}
 			if asJSON {
 				err = printJSON(cmd.OutOrStdout(), report)

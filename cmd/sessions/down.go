@@ -41,7 +41,7 @@ out. That needs --yes, or a "yes" typed on a terminal.`,
 			}
 			return nil
 		},
-		RunE: a.on(target.Job{Need: target.Migrate}, nil, func(ctx context.Context, cmd *cobra.Command, t *target.Target) error {
+		RunE: a.on(target.Job{Need: target.Migrate}, context.WithCancel, func(ctx context.Context, cmd *cobra.Command, t *target.Target) error {
 			return a.down(ctx, cmd, t, n, yes)
 		}),
 	}

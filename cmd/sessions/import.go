@@ -61,7 +61,7 @@ says which, by a name that is not secret, and why.`,
 			}
 			return nil
 		},
-		RunE: a.on(target.Job{}, nil, func(ctx context.Context, cmd *cobra.Command, to *target.Target) error {
+		RunE: a.on(target.Job{}, context.WithCancel, func(ctx context.Context, cmd *cobra.Command, to *target.Target) error {
 			return s.run(ctx, to, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		}),
 	}

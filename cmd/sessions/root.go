@@ -101,18 +101,14 @@ func onlySubcommands(cmd *cobra.Command, args []string) error {
 	return usagef("unknown command %q for %s%s", args[0], cmd.CommandPath(), hint)
 }
 
-// on opens the database for a command, runs it, and closes the database. The limit, which
-// may be nil, is for all of that.
+// on opens the database for a command, runs it, and closes the database, all of it within
+// the limit.
 func (a *app) on(job target.Job, limit func(context.Context) (context.Context, context.CancelFunc),
-	run func(ctx context.Context, cmd *cobra.Command, t *target.Target) error,
+	run func(context.Context, *cobra.Command, *target.Target) error,
 ) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
-		ctx := cmd.Context()
-		if limit != nil {
-			var cancel context.CancelFunc
-			ctx, cancel = limit(ctx)
-			defer cancel()
-		}
+		ctx, cancel := limit(cmd.Context())
+		defer cancel()
 		job.OnStep = func(step migrations.Step, up bool) {
 			did := "applied"
 			if !up {

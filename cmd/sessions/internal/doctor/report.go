@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/sqlsessions/sessions/cmd/sessions/internal/target"
@@ -68,11 +67,6 @@ func (r *Report) add(check string, found []Finding) {
 		}
 		r.Findings = append(r.Findings, f)
 	}
-}
-
-// WithoutOK leaves out what is as it should be.
-func (r *Report) WithoutOK() {
-	r.Findings = slices.DeleteFunc(r.Findings, func(f Finding) bool { return f.Status == OK })
 }
 
 // Print prints the report for people.

@@ -36,15 +36,11 @@ func roleOf(dialect migrations.Dialect, user string) string {
 // askRole asks the server which user this is. If that fails, the name in the URL has
 // to do: it is only used in advice.
 func (t *Target) askRole(ctx context.Context) {
-	query := map[migrations.Dialect]string{
-		migrations.PostgreSQL: "SELECT quote_ident(current_user)",
-		migrations.MySQL:      "SELECT CURRENT_USER()",
-	}[t.Dialect]
 	var role string
-	if query == "" || t.DB.QueryRowContext(ctx, query).Scan(&role) != nil {
-		return
-	}
-	if t.Role = role; t.Dialect == migrations.MySQL {
+	switch {
+	case t.Dialect == migrations.PostgreSQL && t.DB.QueryRowContext(ctx, "SELECT quote_ident(current_user)").Scan(&role) == nil:
+		t.Role = role
+	case t.Dialect == migrations.MySQL && t.DB.QueryRowContext(ctx, "SELECT CURRENT_USER()").Scan(&role) == nil:
 		t.Role = roleOf(t.Dialect, role)
 	}
 }

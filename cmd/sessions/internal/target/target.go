@@ -3,6 +3,7 @@
 package target
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"strings"
 	"time"
 
 	sqlite3 "modernc.org/sqlite/lib"
@@ -33,20 +35,10 @@ type Options struct {
 }
 
 // DatabaseURL is the flag or else the variable.
-func (o Options) DatabaseURL() string {
-	if o.URL != "" {
-		return o.URL
-	}
-	return os.Getenv("DATABASE_URL")
-}
+func (o Options) DatabaseURL() string { return cmp.Or(o.URL, os.Getenv("DATABASE_URL")) }
 
 // TableName is the table as messages show it.
-func (o Options) TableName() string {
-	if o.Schema == "" {
-		return o.Table
-	}
-	return o.Schema + "." + o.Table
-}
+func (o Options) TableName() string { return strings.TrimPrefix(o.Schema+"."+o.Table, ".") }
 
 // VersionTable is where the migrations that ran are recorded.
 func (o Options) VersionTable() string { return o.Table + "_schema_migrations" }

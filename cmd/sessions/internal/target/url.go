@@ -157,35 +157,31 @@ func parseMySQL(rest string) (Address, error) {
 
 func parseSQLite(rest string) (Address, error) {
 	path, query, _ := strings.Cut(rest, "?")
-	if path == ":memory:" || strings.Contains(query, "mode=memory") {
-		return Address{}, errors.New("a SQLite database in memory is gone when the command ends, so there is nothing to migrate or to clean up: name a file, as in sqlite:file.db")
-	}
-	if strings.HasPrefix(path, "file:") {
-		return Address{}, errors.New("take file: out of the SQLite URL, it belongs in the application's DSN: write sqlite:file.db")
-	}
-	path, authority := strings.CutPrefix(path, "//")
-	if authority && !strings.HasPrefix(path, "/") {
-		return Address{}, errors.New("a SQLite URL has no host: write sqlite:file.db, or sqlite:///path/file.db with three slashes")
-	}
-	path, err := url.PathUnescape(path)
-	if err != nil {
-		return Address{}, errors.New("the path in the SQLite URL has a % that is not part of a percent-encoding: write %25")
-	}
+	whole, authority := strings.CutPrefix(path, "//")
+	file, pathErr := url.PathUnescape(whole)
 	params, err := url.ParseQuery(query)
-	if err != nil {
+	switch {
+	case path == ":memory:" || strings.Contains(query, "mode=memory"):
+		return Address{}, errors.New("a SQLite database in memory is gone when the command ends, so there is nothing to migrate " +
+			"or to clean up: name a file, as in sqlite:file.db")
+	case strings.HasPrefix(path, "file:"):
+		return Address{}, errors.New("take file: out of the SQLite URL, it belongs in the application's DSN: write sqlite:file.db")
+	case authority && !strings.HasPrefix(whole, "/"):
+		return Address{}, errors.New("a SQLite URL has no host: write sqlite:file.db, or sqlite:///path/file.db with three slashes")
+	case pathErr != nil:
+		return Address{}, errors.New("the path in the SQLite URL has a % that is not part of a percent-encoding: write %25")
+	case err != nil:
 		return Address{}, fmt.Errorf("the parameters of the SQLite URL: %w", err)
-	}
-	if path == "" {
+	case file == "":
 		return Address{}, errors.New("the SQLite URL names no file: write sqlite:file.db")
-	}
-	if params.Has("mode") {
+	case params.Has("mode"):
 		return Address{}, errors.New("take mode out of the SQLite URL: `migrate up` creates the file if there is none, and the other commands never do")
 	}
-	path = filepath.Clean(path)
+	file = filepath.Clean(file)
 	return Address{
-		Dialect: migrations.SQLite, Name: "SQLite", Where: path, file: path,
+		Dialect: migrations.SQLite, Name: "SQLite", Where: file, file: file,
 		open: func(create bool, timeout time.Duration) (*sql.DB, error) {
-			db, err := sql.Open("sqlite", sqliteDSN(path, params, create, timeout))
+			db, err := sql.Open("sqlite", sqliteDSN(file, params, create, timeout))
 			if err == nil {
 				db.SetMaxOpenConns(1) // one command does one thing at a time
 			}
