@@ -71,7 +71,8 @@ func New(db *sql.DB, dialect migrations.Dialect, o Options) (*Migrator, error) {
 	if dialect == migrations.SQLite && o.Schema != "" {
 		return nil, fmt.Errorf("%w: SQLite has no schemas; leave Schema out", sessions.ErrInvalid)
 	}
-	return &Migrator{db: db, options: o, steps: list, engine: engines[dialect](o.Schema, o.Table, o.Table+"_schema_migrations", o.LockTimeout)}, nil
+	e := engines[dialect](o.Schema, o.Table, o.Table+"_schema_migrations", o.LockTimeout)
+	return &Migrator{db: db, options: o, steps: list, engine: e}, nil
 }
 
 // A Status is the version of a database.

@@ -121,7 +121,8 @@ func checkSchema(c *Conn) []Finding {
 		return note("schema: this user may not read the version, which an application does not need to",
 			c.grant("SELECT", "$VERSIONS")+", or run doctor as the role that migrates", nil)
 	case pgerr.Pooler(err):
-		return note("schema: the version was not read: prepared statements do not work on this connection", "add default_query_exec_mode=exec to the database URL", nil)
+		return note("schema: the version was not read: prepared statements do not work on this connection",
+			"add default_query_exec_mode=exec to the database URL", nil)
 	case err != nil && c.ctx.Err() != nil:
 		c.err = err
 		return nil
@@ -141,6 +142,7 @@ func checkSchema(c *Conn) []Finding {
 		return warning(fmt.Sprintf("schema: version %d is newer than this program, which knows up to %d", status.Version, status.Latest),
 			"nothing during a deployment: a program works with the next version's table; otherwise use the newer `sessions` program", status.Version)
 	}
-	return failure(fmt.Sprintf("schema: %s pending, it is at version %d of %d", target.Plural(len(status.Pending), "step"), status.Version, status.Latest),
+	pending := target.Plural(len(status.Pending), "step")
+	return failure(fmt.Sprintf("schema: %s pending, it is at version %d of %d", pending, status.Version, status.Latest),
 		"run "+c.Command("migrate up"), status.Version)
 }
