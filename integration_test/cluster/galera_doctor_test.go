@@ -16,8 +16,8 @@ func (g galera) testDoctor(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	testbed.Check(t, err)
 	for wait, want := range map[string]string{
-		"0": "wsrep_sync_wait=0: what was saved through another node may not be seen yet",
-		"1": "wsrep_sync_wait=1: what was saved",
+		"0": "wsrep_sync_wait=0: it may not see yet what was saved through another node",
+		"1": "wsrep_sync_wait=1: it may not see yet what was saved",
 		"3": "waits for what was saved through others (wsrep_sync_wait=3)",
 	} {
 		url, _, _ := strings.Cut(g.Nodes[0].URL(), "?")
