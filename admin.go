@@ -12,8 +12,8 @@ import (
 // pageSize is how many rows one statement lists.
 const pageSize = 500
 
-// SessionsOf yields the live sessions of a user, for a page that shows where somebody
-// is signed in: by ID, so the older ones come first. They can be read with the same
+// SessionsOf yields the live sessions of a user, for a page that shows where a
+// user is signed in: by ID, so the older ones come first. They can be read with the same
 // keys and changed with [Session.Save], but not given a new token. A session that can't
 // be read is yielded empty, so that it can be revoked. An error ends the sequence. The
 // user "" is refused with [ErrInvalid].
@@ -72,7 +72,7 @@ func (m *Manager) list(ctx context.Context, req driver.ListRequest) iter.Seq2[*S
 
 // Revoke ends the session with this ID if it belongs to user, whatever its token has
 // become. Otherwise the error wraps [ErrNotFound]. So the ID may come from a client, as
-// long as user comes from your program: nobody can end another user's session. An
+// long as user comes from your program: it ends no other user's session. An
 // administrator passes the session's own user, which is "" for a visitor's. Check that
 // the request has a user before you pass it on, or a visitor can end any visitor's
 // session by its ID.

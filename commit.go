@@ -165,14 +165,14 @@ func (c *commit) write(renew bool, life driver.Life, put func(driver.Row) (drive
 	}
 	c.fate.isNew = c.fate.isNew || isNew
 	c.state.token, c.state.id, row.Version = token, row.ID, result.Version
-	c.wrote(row, life)
+	row.ExpiresIn = min(life.Idle, row.AbsoluteIn)
+	c.state.row = row
 	return nil
 }
 
 func (c *commit) touch(ctx context.Context) error {
-	life := c.life()
-	life.Throttle = c.core.policy.touchInterval(c.state.now.cookie)
-	_, err := c.core.store.Touch(ctx, driver.TouchRequest{Ref: c.state.row.Ref, Life: life})
+	cookie := c.state.now.cookie
+	err := c.core.touch(ctx, &c.state.row, cookie, c.core.policy.touchInterval(cookie))
 	if errors.Is(err, ErrNotFound) {
 		// It ended, or another request gave it a new token, whose cookie this one's
 		// must not replace in the browser.
@@ -182,8 +182,7 @@ func (c *commit) touch(ctx context.Context) error {
 		return err
 	}
 	c.fate.confirmed = true
-	c.fate.again = c.fate.again || !c.core.policy.TouchOnly && c.state.now.cookie.MaxAge() > 0
-	c.wrote(c.state.row, life)
+	c.fate.again = c.fate.again || !c.core.policy.TouchOnly && cookie.MaxAge() > 0
 	return nil
 }
 
@@ -199,11 +198,6 @@ func (c *commit) row() (driver.Row, error) {
 }
 
 func (c *commit) life() driver.Life { return driver.Life{Idle: c.state.now.cookie.Idle()} }
-
-func (c *commit) wrote(row driver.Row, life driver.Life) {
-	row.ExpiresIn = min(life.Idle, row.AbsoluteIn)
-	c.state.row = row
-}
 
 const (
 	// maxTries bounds how often one save runs into another's. Within a process the gate

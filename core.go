@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/deadline"
@@ -73,6 +74,16 @@ func (c *core) decode(row driver.Row) (state, error) {
 func (c *core) fresh(r *http.Request) (contents, error) {
 	a, err := c.protocol.Fresh(r)
 	return contents{document.New(c.protocol.Member(), a.JSON()), a}, err
+}
+
+// touch moves the idle expiry of a stored session whose cookie has these attributes.
+func (c *core) touch(ctx context.Context, row *driver.Row, a wire.Attributes, throttle time.Duration) error {
+	life := driver.Life{Idle: a.Idle(), Throttle: throttle}
+	if _, err := c.store.Touch(ctx, driver.TouchRequest{Ref: row.Ref, Life: life}); err != nil {
+		return err
+	}
+	row.ExpiresIn = min(life.Idle, row.AbsoluteIn)
+	return nil
 }
 
 // end ends the session in the store, unless it has ended already.

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"github.com/sqlsessions/sessions/driver"
 )
 
 // Touch moves the idle timeout now, and only that. A long connection calls it
@@ -27,14 +25,13 @@ func (s *Session) Touch(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.core.options.Timeout)
 	defer cancel()
-	life := driver.Life{Idle: cookie.Idle()}
-	if _, err := s.core.store.Touch(ctx, driver.TouchRequest{Ref: row.Ref, Life: life}); err != nil {
+	if err := s.core.touch(ctx, &row, cookie, 0); err != nil {
 		return storeError("touch", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state.row.Ref == row.Ref { // not destroyed while the store worked
-		s.state.row.ExpiresIn = min(life.Idle, row.AbsoluteIn)
+		s.state.row.ExpiresIn = row.ExpiresIn
 		s.fate.again = s.fate.again || cookie.MaxAge() > 0 && !s.core.policy.TouchOnly
 	}
 	return nil

@@ -129,7 +129,7 @@ func (s *Session) CreatedAt() time.Time {
 	return s.state.row.CreatedAt
 }
 
-// AuthenticatedAt returns when SetUser last signed somebody in, by the store's clock,
+// AuthenticatedAt returns when SetUser last signed a user in, by the store's clock,
 // or by this machine's in the request that did it. It is the zero time for a visitor,
 // and for a user whose session was taken over or imported.
 func (s *Session) AuthenticatedAt() time.Time {
@@ -144,7 +144,7 @@ func (s *Session) AuthenticatedAt() time.Time {
 	return s.state.row.AuthenticatedAt
 }
 
-// ExpiresAt returns when the session ends if nobody uses it again.
+// ExpiresAt returns when the session ends if it is not used again.
 func (s *Session) ExpiresAt() time.Time {
 	s.lock()
 	defer s.mu.Unlock()

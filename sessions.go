@@ -26,7 +26,7 @@
 //
 // A session has an ID and a token. The [ID] is its public name: it never
 // changes, it appears in device lists and logs, and it opens nothing. The token
-// is the secret that a cookie carries; it changes when somebody signs in. What
+// is the secret that a cookie carries; it changes when a user signs in. What
 // express-session and gorilla/sessions call a session ID is the token here.
 //
 // # Promises
@@ -34,8 +34,8 @@
 // Parallel requests of one session do not lose each other's changes: a save
 // that finds the row changed puts its own changes on top and tries again. A
 // session that has ended never comes back, whatever request is still running.
-// When the store is down, requests are answered with an error and nobody is
-// logged out.
+// When the store is down, requests are answered with an error, and users stay
+// logged in.
 //
 // # Contexts
 //

@@ -102,7 +102,8 @@ func (e *entry) check(ctx context.Context) error {
 func (e *entry) refresh(ctx context.Context) error {
 	rewrite := "ALTER TABLE sessions ENGINE=InnoDB"
 	if e.Postgres() {
-		if err := e.DB.QueryRowContext(ctx, "SELECT 'VACUUM (FULL, ANALYZE) ' || string_agg(quote_ident(relname), ', ') FROM pg_stat_user_tables").Scan(&rewrite); err != nil {
+		const tables = "SELECT 'VACUUM (FULL, ANALYZE) ' || string_agg(quote_ident(relname), ', ') FROM pg_stat_user_tables"
+		if err := e.DB.QueryRowContext(ctx, tables).Scan(&rewrite); err != nil {
 			return err
 		}
 	}

@@ -59,7 +59,9 @@ func (t *table) beside(ctx context.Context, rate float64) error {
 	}
 	without, with := bench.SpreadOf(alone), bench.SpreadOf(beside)
 	ratio := with.Median / without.Median
-	t.resultf(ratio <= 1.25, "1.25 or less", "%d callers, %s, %d live rows, a backlog of %d of which %d went: p99 %s ms without the reaper, %s ms with it (%d windows of %s each, in turn): ratio %.2f",
+	t.resultf(ratio <= 1.25, "1.25 or less",
+		"%d callers, %s, %d live rows, a backlog of %d of which %d went: "+
+			"p99 %s ms without the reaper, %s ms with it (%d windows of %s each, in turn): ratio %.2f",
 		bench.Callers, requests, live, dead, reaped, without, with, len(alone), f.span, ratio)
 	return nil
 }
@@ -166,7 +168,8 @@ func backlog(ctx context.Context, s *scale) error {
 		}
 	}
 	ratio := rates[10_000] / rates[atOnce]
-	s.resultf(ratio >= 0.5, "0.5 or more", "%d expired rows, nothing beside: %.0f rows a second with one DELETE, %.0f with batches of 10,000 (%.2f) and %.0f with batches of 50",
+	s.resultf(ratio >= 0.5, "0.5 or more",
+		"%d expired rows, nothing beside: %.0f rows a second with one DELETE, %.0f with batches of 10,000 (%.2f) and %.0f with batches of 50",
 		n, rates[atOnce], rates[10_000], ratio, rates[50])
 	return nil
 }

@@ -47,7 +47,8 @@ func row(ctx context.Context, s *scale) error {
 		if t.Postgres() {
 			most = 500
 		}
-		t.resultf(each <= most, fmt.Sprintf("%d or less", most), "%d sessions with a value of 180 bytes, created at %.0f a second: %d bytes a row with all indexes", n, rate, each)
+		t.resultf(each <= most, fmt.Sprintf("%d or less", most),
+			"%d sessions with a value of 180 bytes, created at %.0f a second: %d bytes a row with all indexes", n, rate, each)
 		return t.renewals(ctx, visitors)
 	})
 }

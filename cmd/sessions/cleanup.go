@@ -118,7 +118,8 @@ func (a *app) checkVersion(ctx context.Context, t *target.Target) error {
 	case err == nil && status.Dirty:
 		return t.Explain(migrator.ErrDirty)
 	case err == nil && status.Version > 0 && status.Version < status.Latest:
-		return fmt.Errorf("the schema of table %s is at version %d and this program needs %d: run %s", t.TableName(), status.Version, status.Latest, t.Command("migrate up"))
+		return fmt.Errorf("the schema of table %s is at version %d and this program needs %d: run %s",
+			t.TableName(), status.Version, status.Latest, t.Command("migrate up"))
 	}
 	return nil
 }

@@ -59,7 +59,8 @@ func (a *app) print(w io.Writer, steps []migrations.Step, down bool) error {
 		version, what = 0, "revert"
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "-- If you %s these steps by other means, record that with\n-- %s.\n", what, strings.Trim(a.Command(fmt.Sprintf("migrate force %d", version)), "`"))
+	fmt.Fprintf(&text, "-- If you %s these steps by other means, record that with\n-- %s.\n", what,
+		strings.Trim(a.Command(fmt.Sprintf("migrate force %d", version)), "`"))
 	for _, step := range steps {
 		statement, direction := step.Up, ""
 		if down {

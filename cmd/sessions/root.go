@@ -61,7 +61,8 @@ Results go to standard output, everything else to standard error.`,
 	flags.StringVar(&a.URL, "database-url", "", "`URL` of the database; visible in the process list\n(default: the variable DATABASE_URL, which is not)")
 	flags.StringVar(&a.Table, "table", migrations.DefaultTable, "`name` of the table")
 	flags.StringVar(&a.Schema, "schema", "", "`name` of the schema that the table is in, or, on MySQL,\nof the database (default: the connection's)")
-	flags.DurationVar(&a.Timeout, "timeout", 30*time.Second, "limit for connecting and for the command; for cleanup\nof each batch; migrate up has none unless it is given")
+	flags.DurationVar(&a.Timeout, "timeout", 30*time.Second,
+		"limit for connecting and for the command; for cleanup\nof each batch; migrate up has none unless it is given")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "print results and errors only")
 	root.AddCommand(newMigrate(a), newCleanup(a), newDoctor(a), newImport(a), newVersion())
 	root.InitDefaultHelpCmd()
@@ -69,7 +70,8 @@ Results go to standard output, everything else to standard error.`,
 	for _, cmd := range root.Commands() { // two are cobra's
 		switch cmd.Name() {
 		case "help": // shows the root's help for a mistyped command
-			cmd.Use, cmd.Short, cmd.Long, cmd.Example = "help [COMMAND]", "Show the help of a command", "Shows the help of a command, as COMMAND --help does.", "  sessions help migrate down"
+			cmd.Use, cmd.Short = "help [COMMAND]", "Show the help of a command"
+			cmd.Long, cmd.Example = "Shows the help of a command, as COMMAND --help does.", "  sessions help migrate down"
 			cmd.Args = func(cmd *cobra.Command, args []string) error {
 				about, rest, err := cmd.Root().Find(args)
 				if err != nil {

@@ -104,7 +104,8 @@ func onSQLite() {
 }
 
 func onMySQL() {
-	db, err := sql.Open("mysql", "app:secret@tcp(db.example.com:3306)/app") // the CLI's form is mysql://app:secret@db.example.com/app
+	// The driver's form of the address; the CLI's is mysql://app:secret@db.example.com/app.
+	db, err := sql.Open("mysql", "app:secret@tcp(db.example.com:3306)/app")
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -73,7 +73,8 @@ func TestExpressOpenRefuses(t *testing.T) {
 	})
 	t.Run("mysqlsession autocommit", func(t *testing.T) {
 		f := foreignTable(t, testbed.Backends[testbed.MySQL].Connect(t))
-		if _, err := f.open(t, f.ConnectTo(t, testbed.WithParameters(testbed.MySQLURL, "autocommit=0"))); err == nil || !strings.Contains(err.Error(), "autocommit is off") {
+		_, err := f.open(t, f.ConnectTo(t, testbed.WithParameters(testbed.MySQLURL, "autocommit=0")))
+		if err == nil || !strings.Contains(err.Error(), "autocommit is off") {
 			t.Errorf("opened with %v", err)
 		}
 	})
@@ -108,7 +109,9 @@ func TestExpressCustomNames(t *testing.T) {
 		if c.Dialect == migrations.PostgreSQL {
 			s, err = pgsimple.Open(t.Context(), c.DB, pgsimple.Options{Schema: schema, Table: table, Logger: logger})
 		} else {
-			s, err = mysqlsession.Open(t.Context(), c.DB, mysqlsession.Options{Schema: schema, Table: table, SessionID: "Session$ID", Expires: "Ex-pires", Data: "Data1", Logger: logger})
+			s, err = mysqlsession.Open(t.Context(), c.DB, mysqlsession.Options{
+				Schema: schema, Table: table, SessionID: "Session$ID", Expires: "Ex-pires", Data: "Data1", Logger: logger,
+			})
 		}
 		testbed.Check(t, err)
 		if strings.Contains(log.String(), "no index") {

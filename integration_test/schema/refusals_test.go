@@ -156,7 +156,8 @@ func TestCLIWrongAddress(t *testing.T) {
 			p.address = wrong.address
 			for _, args := range [][]string{{"migrate", "status"}, {"migrate", "up"}, {"cleanup", "--once"}, {"doctor"}} {
 				r := p.run(t, 1, wrong.want, args...)
-				if text := r.Stdout + r.Stderr; strings.Contains(text, password) || strings.Contains(text, ":pw@") || !strings.HasPrefix(text, "sessions: ") || strings.Count(text, "\n") != 1 {
+				text := r.Stdout + r.Stderr
+				if strings.Contains(text, password) || strings.Contains(text, ":pw@") || !strings.HasPrefix(text, "sessions: ") || strings.Count(text, "\n") != 1 {
 					t.Errorf("%s: not one line without a password: %s", name, text)
 				}
 			}

@@ -34,7 +34,10 @@ func TestRuntimeRoleIsEnough(t *testing.T) {
 		})
 		tab := admin.NewTable(t)
 		tab.Grant(t, testbed.GrantRuntime, role)
-		for _, statement := range []string{"DROP TABLE %s", "TRUNCATE TABLE %s", "ALTER TABLE %s ADD COLUMN x int", "CREATE INDEX x ON %s (version)", "SELECT * FROM %s_schema_migrations"} {
+		for _, statement := range []string{
+			"DROP TABLE %s", "TRUNCATE TABLE %s", "ALTER TABLE %s ADD COLUMN x int", "CREATE INDEX x ON %s (version)",
+			"SELECT * FROM %s_schema_migrations",
+		} {
 			if _, err := runtime.DB.ExecContext(t.Context(), fmt.Sprintf(statement, tab.Name)); err == nil {
 				t.Errorf("the runtime role may "+statement, tab.Name)
 			}

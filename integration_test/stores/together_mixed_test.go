@@ -60,7 +60,8 @@ func TestNeighboursInABatch(t *testing.T) {
 				}
 			}
 		}
-		first, second, third, broken, sameID := testbed.NewRow(`{"n":1}`), testbed.NewRow(`{"n":1}`), testbed.NewRow(`{"n":1}`), testbed.NewRow(`{"n":`), testbed.NewRow(`{"n":9}`)
+		first, second, third := testbed.NewRow(`{"n":1}`), testbed.NewRow(`{"n":1}`), testbed.NewRow(`{"n":1}`)
+		broken, sameID := testbed.NewRow(`{"n":`), testbed.NewRow(`{"n":9}`)
 		sameID.ID = taken.ID
 		together(t, tab, creates(first, nil), creates(taken, driver.ErrExists), creates(sameID, driver.ErrExists), creates(second, nil))
 		together(t, tab, creates(third, nil), creates(broken, sessions.ErrValue))

@@ -127,7 +127,8 @@ func TestManyCallsAreOneStatement(t *testing.T) {
 			}
 		})...), 4) // MySQL asks first which rows are free
 		together(t, tab, each(func(i int) {
-			if r, err := tab.Store.Load(ctx, rows[i].Ref); err != nil || r.ExpiresIn < 59*time.Minute || string(r.Data) != string(rows[i].Data) || r.User != rows[i].User {
+			r, err := tab.Store.Load(ctx, rows[i].Ref)
+			if err != nil || r.ExpiresIn < 59*time.Minute || string(r.Data) != string(rows[i].Data) || r.User != rows[i].User {
 				t.Errorf("load %d after the touch: %+v, %v", i, r, err)
 			}
 		})...)

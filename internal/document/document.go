@@ -13,7 +13,7 @@ import (
 )
 
 // A Document is the top level of a session's JSON object, in stored order. Values
-// stay raw, so that a key nobody touched keeps its bytes, number text included. A
+// stay raw, so that an untouched key keeps its bytes, number text included. A
 // slice beats a map at the handful of keys that a session has.
 type Document []Member
 

@@ -32,7 +32,8 @@ func Parse(list []string) (p Proxies, err error) {
 		case addrErr == nil && addr.Zone() == "": // a zone would have to be the peer's too
 			prefix = netip.PrefixFrom(addr, addr.BitLen())
 		case err != nil:
-			return Proxies{}, fmt.Errorf("TrustedProxies[%d] is %q; use an address such as \"10.0.0.7\", a range such as \"10.0.0.0/8\", \"unix\" or \"unknown\"", i, text)
+			return Proxies{}, fmt.Errorf(`TrustedProxies[%d] is %q; use an address such as "10.0.0.7", `+
+				`a range such as "10.0.0.0/8", "unix" or "unknown"`, i, text)
 		}
 		p.prefixes = append(p.prefixes, unmap(prefix))
 	}

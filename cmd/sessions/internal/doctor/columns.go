@@ -74,7 +74,8 @@ func checkColumns(c *Conn) (found []Finding) {
 	case 1:
 		found = append(found, failure(fmt.Sprintf("column %s is missing", missing[0]), "add it as "+c.Command("migrate print")+" shows it", missing)...)
 	default:
-		found = append(found, failure(fmt.Sprintf("columns %s are missing", strings.Join(missing, ", ")), "make the table as "+c.Command("migrate print")+" shows it", missing)...)
+		found = append(found, failure(fmt.Sprintf("columns %s are missing", strings.Join(missing, ", ")),
+			"make the table as "+c.Command("migrate print")+" shows it", missing)...)
 	}
 	for _, extra := range have {
 		if !extra.nullable && !extra.hasDefault {

@@ -39,7 +39,8 @@ func (c *Conn) backlog(expired int, oldest time.Duration) []Finding {
 		text = "at least " + text
 	}
 	if expired >= countLimit || oldest > 24*time.Hour {
-		return warning(text+": no reaper seems to run", "run a sessions.Reaper in your program, or "+c.Command("cleanup --every 5m")+"; it may take a while to catch up", expired)
+		return warning(text+": no reaper seems to run",
+			"run a sessions.Reaper in your program, or "+c.Command("cleanup --every 5m")+"; it may take a while to catch up", expired)
 	}
 	return ok(text, expired)
 }

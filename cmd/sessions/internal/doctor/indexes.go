@@ -50,7 +50,8 @@ func checkIndexes(c *Conn) (found []Finding) {
 	if !slices.ContainsFunc(have, func(i index) bool {
 		return i.used && i.unique && i.condition == "" && slices.Equal(i.keys, []string{"id"})
 	}) {
-		found = append(found, failure("the primary key on id is missing: each request reads the whole table, and an ID could be used twice", c.names.Replace(c.addPrimary), "id")...)
+		found = append(found, failure("the primary key on id is missing: each request reads the whole table, and an ID could be used twice",
+			c.names.Replace(c.addPrimary), "id")...)
 	}
 	steps, _ := c.Steps(c.Dialect) // the names have been checked
 	for _, step := range steps {
@@ -69,7 +70,8 @@ func checkIndexes(c *Conn) (found []Finding) {
 	for _, i := range have {
 		for _, m := range moving {
 			if slices.Contains(i.depends, m.column) {
-				found = append(found, warning(fmt.Sprintf("index %s contains %s: %s %s", i.name, m.column, m.when, c.indexCost), "drop it; the store does not use it", i.name)...)
+				found = append(found, warning(fmt.Sprintf("index %s contains %s: %s %s", i.name, m.column, m.when, c.indexCost),
+					"drop it; the store does not use it", i.name)...)
 				break
 			}
 		}

@@ -21,12 +21,15 @@ func postgresLayout(c *Conn) []Finding {
 	c.get(pgLayout, &key, &below, &bare)
 	switch {
 	case key != "" && below == 0:
-		return failure("the table is partitioned and has no partitions, so no session can be created", c.names.Replace("add some, with CREATE TABLE ... PARTITION OF $TABLE"), 0)
+		return failure("the table is partitioned and has no partitions, so no session can be created",
+			c.names.Replace("add some, with CREATE TABLE ... PARTITION OF $TABLE"), 0)
 	case key != "":
 		return ok(fmt.Sprintf("the table has %s, by %s", target.Plural(below, "partition"), key), below)
 	case bare > 0:
-		return warning(fmt.Sprintf("the table has %s below it by inheritance, %d without an index on id or on reap_after: indexes are not inherited, so each request reads all of it", target.Plural(below, "table"), bare),
-			"give each the primary key and the indexes that "+c.Command("migrate print")+" shows, or use PARTITION BY HASH (id), which has them on every partition", bare)
+		return warning(fmt.Sprintf("the table has %s below it by inheritance, %d without an index on id or on reap_after: "+
+			"indexes are not inherited, so each request reads all of it", target.Plural(below, "table"), bare),
+			"give each the primary key and the indexes that "+c.Command("migrate print")+" shows, "+
+				"or use PARTITION BY HASH (id), which has them on every partition", bare)
 	case below > 0:
 		return note(fmt.Sprintf("the table has %s below it by inheritance: keys are not inherited, so an ID is not unique among them", target.Plural(below, "table")),
 			"use PARTITION BY HASH (id), which keeps it unique", below)
@@ -45,10 +48,12 @@ func postgresStorage(c *Conn) (found []Finding) {
 	var unlogged, off bool
 	c.each(pgStorage, func() {
 		if unlogged {
-			found = append(found, warning(table+" is UNLOGGED: a crash of the server logs everybody out, and a standby has no sessions", "run ALTER TABLE "+table+" SET LOGGED", table)...)
+			found = append(found, warning(table+" is UNLOGGED: a crash of the server logs everybody out, and a standby has no sessions",
+				"run ALTER TABLE "+table+" SET LOGGED", table)...)
 		}
 		if off {
-			found = append(found, warning("autovacuum is off for "+table+", which grows with each update", "run ALTER TABLE "+table+" RESET (autovacuum_enabled)", table)...)
+			found = append(found, warning("autovacuum is off for "+table+", which grows with each update",
+				"run ALTER TABLE "+table+" RESET (autovacuum_enabled)", table)...)
 		}
 	}, &table, &unlogged, &off)
 	if found == nil {

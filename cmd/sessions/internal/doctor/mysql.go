@@ -29,7 +29,8 @@ func newMySQL(t *target.Target) engine {
 		isolation: `SHOW SESSION VARIABLES WHERE Variable_name IN ('transaction_isolation', 'tx_isolation')`, // MariaDB before 11.1 has the second
 		// MariaDB shows a width of integers, which means nothing. No text is compared, so
 		// collations do not matter.
-		columns: `SELECT column_name, CONCAT(CASE WHEN column_type REGEXP '^(big|small)int[(]' THEN REGEXP_REPLACE(column_type, '[(][0-9]+[)]', '') ELSE column_type END,
+		columns: `SELECT column_name, CONCAT(
+				CASE WHEN column_type REGEXP '^(big|small)int[(]' THEN REGEXP_REPLACE(column_type, '[(][0-9]+[)]', '') ELSE column_type END,
 				COALESCE(CONCAT(' character set ', character_set_name), '')),
 			is_nullable = 'YES', column_default IS NOT NULL OR extra LIKE '%auto_increment%' OR extra LIKE '%generated%', COALESCE(column_default, '')
 		FROM information_schema.columns WHERE table_schema = $SCHEMA AND table_name = '$NAME' ORDER BY ordinal_position`,
@@ -93,7 +94,8 @@ func galera(wait string) []Finding {
 func mysqlMode(c *Conn) []Finding {
 	mode := c.variables("sql_mode")["sql_mode"]
 	if !strings.Contains(mode, "STRICT_TRANS_TABLES") && !strings.Contains(mode, "STRICT_ALL_TABLES") {
-		return warning(fmt.Sprintf("sql_mode %q is not strict: the server truncates what is too long instead of refusing it", mode), "add STRICT_TRANS_TABLES to sql_mode", mode)
+		return warning(fmt.Sprintf("sql_mode %q is not strict: the server truncates what is too long instead of refusing it", mode),
+			"add STRICT_TRANS_TABLES to sql_mode", mode)
 	}
 	return ok("sql_mode is strict", nil)
 }
@@ -120,7 +122,8 @@ func mysqlEngine(c *Conn) []Finding {
 	var name string
 	c.get(`SELECT COALESCE(engine, '') FROM information_schema.tables WHERE table_schema = $SCHEMA AND table_name = '$NAME'`, &name)
 	if name != "InnoDB" {
-		return failure(fmt.Sprintf("the table is in %s, which has no transactions that survive a crash", name), c.names.Replace("run ALTER TABLE $TABLE ENGINE = InnoDB"), name)
+		return failure(fmt.Sprintf("the table is in %s, which has no transactions that survive a crash", name),
+			c.names.Replace("run ALTER TABLE $TABLE ENGINE = InnoDB"), name)
 	}
 	return ok("the table is in InnoDB", name)
 }

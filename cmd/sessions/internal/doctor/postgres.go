@@ -18,7 +18,8 @@ func newPostgres(t *target.Target) engine {
 		oid = `(SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = '` + t.Schema + `' AND c.relname = '` + t.Table + `')`
 	}
 	// The table itself and what is below it, by partitioning or inheritance.
-	tree := `(WITH RECURSIVE tree (oid) AS (SELECT ` + oid + `::oid UNION ALL SELECT i.inhrelid FROM pg_inherits AS i JOIN tree ON i.inhparent = tree.oid) SELECT oid FROM tree)`
+	tree := `(WITH RECURSIVE tree (oid) AS (
+		SELECT ` + oid + `::oid UNION ALL SELECT i.inhrelid FROM pg_inherits AS i JOIN tree ON i.inhparent = tree.oid) SELECT oid FROM tree)`
 	return engine{
 		is: postgres,
 		// The server's own limit: it goes on with a query whose client has gone.
@@ -52,11 +53,13 @@ func newPostgres(t *target.Target) engine {
 		FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = $OID ORDER BY c.relname`,
 		due: `SELECT count(*), coalesce((extract(epoch FROM now() - min(expires_at)) * 1000)::bigint, 0)
 		FROM (SELECT expires_at FROM $TABLE WHERE reap_after <= now() AND expires_at <= now() ORDER BY reap_after LIMIT $LIMIT) AS due`,
-		newest: `SELECT count(*), count(*) FILTER (WHERE live), count(*) FILTER (WHERE live AND format > $FORMAT), coalesce(max(size), 0), count(*) FILTER (WHERE size > 1048576)
+		newest: `SELECT count(*), count(*) FILTER (WHERE live), count(*) FILTER (WHERE live AND format > $FORMAT),
+			coalesce(max(size), 0), count(*) FILTER (WHERE size > 1048576)
 		FROM (SELECT expires_at > now() AS live, format, octet_length(data::text) AS size FROM $TABLE ORDER BY id DESC LIMIT $LIMIT) AS newest`,
-		addPrimary: `run ALTER TABLE $TABLE ADD PRIMARY KEY ("id"); a table that is partitioned by another column has to be made again, partitioned by id alone, as in PARTITION BY HASH (id)`,
-		dropIndex:  "DROP INDEX " + inSchema + `"%s"`,
-		indexCost:  "writes all indexes, because it can't be a HOT update",
+		addPrimary: `run ALTER TABLE $TABLE ADD PRIMARY KEY ("id"); ` +
+			`a table that is partitioned by another column has to be made again, partitioned by id alone, as in PARTITION BY HASH (id)`,
+		dropIndex: "DROP INDEX " + inSchema + `"%s"`,
+		indexCost: "writes all indexes, because it can't be a HOT update",
 	}
 }
 
@@ -99,7 +102,8 @@ func postgresPooler(c *Conn) []Finding {
 		c.err = err
 	case err != nil:
 		return warning("prepared statements do not work on this connection, because a pooler shares it: "+target.OneLine(target.Cause(err)),
-			"add default_query_exec_mode=exec to the database URL of the application, or let the pooler support prepared statements (max_prepared_statements of PgBouncer 1.21 and newer)", false)
+			"add default_query_exec_mode=exec to the database URL of the application, "+
+				"or let the pooler support prepared statements (max_prepared_statements of PgBouncer 1.21 and newer)", false)
 	}
 	return ok("the URL's query mode works on this connection", true)
 }

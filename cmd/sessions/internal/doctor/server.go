@@ -30,7 +30,8 @@ func supported(server product.Server) []Finding {
 	case problem == "":
 		return ok(server.String(), server.Version)
 	case server.Foreign():
-		return warning(problem, "run storetest and your own tests on it before you rely on it; `sessions migrate up` refuses it, but `sessions migrate print` shows the SQL", server.Version)
+		return warning(problem, "run storetest and your own tests on it before you rely on it; "+
+			"`sessions migrate up` refuses it, but `sessions migrate print` shows the SQL", server.Version)
 	}
 	return failure(problem, "upgrade the server", server.Version)
 }
@@ -40,7 +41,8 @@ func writable(why string) []Finding {
 	if why == "" {
 		return ok("the server accepts writes", true)
 	}
-	return failure("the server is read-only: "+why, "connect to the primary: every login and every change writes, and a replica that lags shows a logged-out session as alive", false)
+	return failure("the server is read-only: "+why,
+		"connect to the primary: every login and every change writes, and a replica that lags shows a logged-out session as alive", false)
 }
 
 // checkClock compares the server's clock with this machine's.
@@ -59,7 +61,8 @@ func checkClock(c *Conn) []Finding {
 
 // skewed judges by how much the server's clock is ahead.
 func skewed(skew time.Duration) []Finding {
-	const advice = "synchronize both clocks by NTP; sessions use the database's clock alone, so this only affects the times that pages show and the Max-Age of cookies"
+	const advice = "synchronize both clocks by NTP; sessions use the database's clock alone, " +
+		"so this only affects the times that pages show and the Max-Age of cookies"
 	seconds := skew.Round(time.Millisecond).Seconds()
 	direction := "ahead of"
 	if skew < 0 {

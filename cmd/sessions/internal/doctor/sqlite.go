@@ -25,8 +25,10 @@ func newSQLite(t *target.Target) engine {
 			CASE WHEN l.partial THEN substr(m.sql, instr(upper(m.sql), ' WHERE ')) ELSE '' END, ''
 		FROM pragma_index_list('$NAME') AS l LEFT JOIN sqlite_master AS m ON m.type = 'index' AND m.name = l.name ORDER BY l.name`,
 		due: `SELECT count(*), coalesce(CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) - min(expires_at), 0)
-		FROM (SELECT expires_at FROM $TABLE WHERE reap_after <= unixepoch('now', 'subsec') * 1000 AND expires_at <= unixepoch('now', 'subsec') * 1000 ORDER BY reap_after LIMIT $LIMIT)`,
-		newest: `SELECT count(*), count(*) FILTER (WHERE live), count(*) FILTER (WHERE live AND format > $FORMAT), coalesce(max(size), 0), count(*) FILTER (WHERE size > 1048576)
+		FROM (SELECT expires_at FROM $TABLE WHERE reap_after <= unixepoch('now', 'subsec') * 1000 AND expires_at <= unixepoch('now', 'subsec') * 1000
+			ORDER BY reap_after LIMIT $LIMIT)`,
+		newest: `SELECT count(*), count(*) FILTER (WHERE live), count(*) FILTER (WHERE live AND format > $FORMAT),
+			coalesce(max(size), 0), count(*) FILTER (WHERE size > 1048576)
 		FROM (SELECT expires_at > unixepoch('now', 'subsec') * 1000 AS live, format, octet_length(data) AS size FROM $TABLE ORDER BY id DESC LIMIT $LIMIT)`,
 		addPrimary: `run CREATE UNIQUE INDEX "` + t.Table + `_id_key" ON $TABLE ("id")`,
 		dropIndex:  `DROP INDEX "%s"`,
