@@ -13,7 +13,7 @@ func (t *table) LoadRow(ctx context.Context, l native.Lookup) (row driver.Row, e
 	r := newReader()
 	r.id = rowID(l.Key)
 	if err := t.db.QueryRow(ctx, t.sql[load], []any{r.id[:]}, r.dest[1:]...); err != nil {
-		return row, err
+		return row, native.Missing(err)
 	}
 	return r.row(&l)
 }
@@ -43,7 +43,7 @@ func (t *table) SaveRow(ctx context.Context, w native.Write) (driver.SaveResult,
 // check returns nil if the row is there and has this verifier.
 func (t *table) check(ctx context.Context, ref driver.Ref, id any) error {
 	var verifier []byte
-	err := t.db.QueryRow(ctx, t.sql[state], []any{id}, &verifier)
+	err := native.Missing(t.db.QueryRow(ctx, t.sql[state], []any{id}, &verifier))
 	if err == nil && !native.Proves(ref.Verifier, driver.Verifier(verifier)) {
 		err = driver.ErrNotFound
 	}

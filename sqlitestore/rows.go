@@ -9,7 +9,8 @@ import (
 )
 
 func (t *table) LoadRow(ctx context.Context, l native.Lookup) (driver.Row, error) {
-	return scan(&l, func(dest ...any) error { return t.queryRow(ctx, load, []any{native.BytesOf(l.Key)}, dest...) })
+	row, err := scan(&l, func(dest ...any) error { return t.queryRow(ctx, load, []any{native.BytesOf(l.Key)}, dest...) })
+	return row, native.Missing(err)
 }
 
 func (t *table) CreateRow(ctx context.Context, w native.Write) (driver.SaveResult, error) {
@@ -33,7 +34,7 @@ func (t *table) SaveRow(ctx context.Context, w native.Write) (driver.SaveResult,
 // check returns nil if the row is there and has this verifier.
 func (t *table) check(ctx context.Context, w native.Write) error {
 	var one int
-	return t.queryRow(ctx, state, []any{native.BytesOf(w.Key), []byte(w.From.Verifier)}, &one)
+	return native.Missing(t.queryRow(ctx, state, []any{native.BytesOf(w.Key), []byte(w.From.Verifier)}, &one))
 }
 
 // TouchRow looks for the row in a second statement if nothing moved. A single one would

@@ -49,7 +49,7 @@ func TestSuperseded(t *testing.T) {
 type empty struct{ native.Table }
 
 func (empty) LoadRow(context.Context, native.Lookup) (row driver.Row, err error) {
-	return row, sql.ErrNoRows
+	return row, driver.ErrNotFound
 }
 
 func (empty) Stats(context.Context) (driver.Stats, error) { return driver.Stats{}, sql.ErrNoRows }

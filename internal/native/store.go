@@ -71,7 +71,7 @@ type Write struct {
 // Rows are the methods of a store for single rows. Their requests have been checked, and
 // [New]'s store explains their errors.
 type Rows interface {
-	// LoadRow returns a row whatever its verifier is, and an empty one or sql.ErrNoRows if
+	// LoadRow returns a row whatever its verifier is, and an empty one or ErrNotFound if
 	// there is none.
 	LoadRow(ctx context.Context, l Lookup) (driver.Row, error)
 	CreateRow(ctx context.Context, w Write) (driver.SaveResult, error)
@@ -115,8 +115,9 @@ func (s *store) wrap(ctx context.Context, op string, err error) error {
 	return fmt.Errorf("%s: %s: %w", s.name, op, err)
 }
 
-// missing makes ErrNotFound of what database/sql says of a row that is not there.
-func missing(err error) error {
+// Missing makes ErrNotFound of what database/sql says of a row that is not there. A store
+// calls it where it looks for a row: elsewhere a result without rows is an error.
+func Missing(err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return driver.ErrNotFound
 	}
@@ -124,7 +125,7 @@ func missing(err error) error {
 }
 
 func (s *store) written(ctx context.Context, op string, result driver.SaveResult, err error) (driver.SaveResult, error) {
-	if err = missing(err); err != nil {
+	if err != nil {
 		return driver.SaveResult{}, s.wrap(ctx, op, err)
 	}
 	return result, nil
@@ -143,7 +144,7 @@ func (s *store) Load(ctx context.Context, ref driver.Ref) (row driver.Row, err e
 		return row, s.wrap(ctx, "load", driver.ErrNotFound)
 	}
 	row, err = s.rows.LoadRow(ctx, Lookup{ref, key})
-	if err = missing(err); err == nil && !Proves(ref.Verifier, row.Verifier) {
+	if err == nil && !Proves(ref.Verifier, row.Verifier) {
 		err = driver.ErrNotFound
 	}
 	if err != nil {
