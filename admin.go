@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/signin"
 )
-
-// pageSize is how many rows one statement lists.
-const pageSize = 500
 
 // SessionsOf yields the live sessions of a user, for a page that shows where a
 // user is signed in: by ID, so the older ones come first. They can be read with the same
@@ -49,13 +51,18 @@ func (m *Manager) list(ctx context.Context, req driver.ListRequest) iter.Seq2[*S
 				yield(nil, storeError("list", err))
 				return
 			}
+			read := time.Now()
 			for _, row := range rows {
 				req.After = row.ID
 				st, err := m.core.decode(row)
-				s := m.detached(st)
+				if p := m.core.predecessor; row.Pending && err == nil && (p == nil || !p.Lives(row, st.base.Doc)) {
+					continue // a sign-in that is not certain yet, or a copy of what has ended
+				}
+				st.read = read
+				s := m.detached(ctx, st)
 				if err != nil { // shown all the same, so that it can be revoked, but not overwritten
 					now, _ := m.core.fresh(nil)
-					s.state = state{row: row, base: now, now: now, user: row.User, id: row.ID}
+					s.state = state{row: row, read: read, base: now, now: now, user: row.User, id: row.ID}
 					s.unreadable = fmt.Errorf("sessions: save: the session can't be read: %w: %w", ErrValue, err)
 					s.err = s.unreadable
 				}
@@ -83,42 +90,109 @@ func (m *Manager) Revoke(ctx context.Context, user string, id ID) error {
 	if checkUser(user) != nil { // no session can have it
 		return fmt.Errorf("sessions: revoke: %w", ErrNotFound)
 	}
-	err := m.core.store.End(ctx, driver.EndRequest{ID: id, User: &user})
+	err := m.core.store.End(ctx, driver.EndRequest{
+		ID: id, User: &user, Reason: string(ReasonRevoked), Keep: m.core.options.KeepEnded,
+	})
+	if err == nil {
+		m.core.watch.Ended(id, &EndedError{ReasonRevoked})
+		m.destroyed(ctx, func(s *Session) bool { return s.state.id == id })
+	}
 	if errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("sessions: revoke: %w", ErrNotFound)
 	}
 	return storeError("revoke", err)
 }
 
-// RevokeUser ends all sessions of a user except those given, usually the one that
-// asks, and returns how many it ended, also when an error stopped it: "log out
-// everywhere". If the user is "" or an ID in except is not one, the error wraps
-// [ErrInvalid] and nothing ends. A request that ends its own session this way should
-// call [Session.Destroy] too, or what it stores afterwards meets [ErrEnded].
+// RevokeUser ends all sessions of a user except those given, usually the one that asks, and
+// returns how many it ended, at least, also when an error stopped it: "log out
+// everywhere". When it has returned without an error, no session of the user that began
+// before it is live, and a sign-in that was under way fails with [ErrEnded]. So commit a
+// new password before you call it. The user "" and an invalid ID in except are
+// refused with [ErrInvalid].
+//
+// If ctx holds a session of this manager and it is among those that ended, it counts as
+// destroyed for the rest of the request; see [Session.Destroy]. The request itself may sign
+// the user in afterwards.
 func (m *Manager) RevokeUser(ctx context.Context, user string, except ...ID) (int, error) {
 	if err := namesUser(user, "RevokeUser needs a user; RevokeAll ends everybody's sessions"); err != nil {
 		return 0, err
 	}
-	return m.endAll(ctx, "revoke user", driver.EndAllRequest{User: user, Except: except})
+	return m.revoke(ctx, "revoke user", driver.EndAllRequest{User: user, Except: except})
 }
 
-// RevokeAll is RevokeUser for everybody, visitors included.
+// RevokeAll is RevokeUser for everybody, visitors included. A visitor's session that is
+// being created at the same moment may stay; no user's does.
 func (m *Manager) RevokeAll(ctx context.Context) (int, error) {
-	return m.endAll(ctx, "revoke all", driver.EndAllRequest{All: true})
+	return m.revoke(ctx, "revoke all", driver.EndAllRequest{All: true})
 }
 
-func (m *Manager) endAll(ctx context.Context, op string, req driver.EndAllRequest) (int, error) {
-	req.Limit = pageSize
+func (m *Manager) revoke(ctx context.Context, op string, req driver.EndAllRequest) (int, error) {
+	req.Reason, req.Keep, req.Limit = string(ReasonRevokedUser), m.core.options.KeepEnded, pageSize
+	req.Mark = driver.Mark{Number: 1 + rand.Int64N(math.MaxInt64), Keep: signin.MarkLife}
+	if p := m.core.predecessor; p != nil { // an old cookie may be presented until then
+		req.Mark.Keep = max(signin.MarkLife, time.Until(p.Until())+time.Hour)
+	}
 	if err := req.Check(); err != nil {
 		return 0, fmt.Errorf("sessions: %s: %w", op, err)
 	}
-	for total := 0; ; {
-		n, err := m.core.store.EndAll(ctx, req)
-		total += n
-		if err != nil || n < pageSize {
-			return total, storeError(op, err)
+	if s := m.sessionOf(ctx); s != nil { // before it is known whether it succeeds
+		s.mu.Lock()
+		s.own = append(s.own, req.Mark.Number)
+		s.mu.Unlock()
+	}
+	total, err := m.core.endAll(ctx, req)
+	if err != nil {
+		return total, storeError(op, err)
+	}
+	m.destroyed(ctx, func(s *Session) bool {
+		return (req.All || s.state.row.User == req.User) && !slices.Contains(req.Except, s.state.row.ID)
+	})
+	return total, nil
+}
+
+// destroyed makes the session in ctx, if it has ended, a destroyed one.
+func (m *Manager) destroyed(ctx context.Context, ended func(*Session) bool) {
+	s := m.sessionOf(ctx)
+	if s == nil || s.mayBegin("Revoke") != nil {
+		return
+	}
+	if s.hold(context.Background()) == nil { // what a goroutine of the request saves at this moment may have ended too
+		defer s.saving.Unlock()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state.stored() && !s.seal.over && ended(s) {
+		s.destroyLocked()
+	}
+}
+
+// EndedReason tells why the session that the request's cookie names has ended, for a
+// sign-in page. It returns "" when there was no such session, it is live, or its ending
+// is no longer kept ([Options].KeepEnded). It asks the store, so call it only where the
+// answer is shown.
+func (s *Session) EndedReason(ctx context.Context) (Reason, error) {
+	s.lock()
+	dead := s.others.dead
+	s.mu.Unlock()
+	if len(dead) == 0 {
+		return "", nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.core.options.Timeout)
+	defer cancel()
+	endings, err := s.core.store.Endings(ctx, dead)
+	if err != nil {
+		return "", storeError("ended reason", err)
+	}
+	var last driver.Ending
+	for _, e := range endings {
+		if !e.Gone && !e.At.Before(last.At) {
+			last = e
 		}
 	}
+	if last.ID == "" {
+		return "", nil
+	}
+	return reasonOf(last), nil
 }
 
 // Count returns how many sessions are live. It may read the whole table.

@@ -30,9 +30,13 @@ func TestTheRootImportsTheStandardLibraryAlone(t *testing.T) {
 	deps := goTool(t, "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".")
 	slices.Sort(deps)
 	if !slices.Equal(deps, []string{
-		module, module + "/driver", module + "/internal/deadline", module + "/internal/document",
-		module + "/internal/forwarded", module + "/internal/jsontext", module + "/internal/uuid",
-		module + "/internal/wire", module + "/observe",
+		module, module + "/driver", module + "/internal/cookierules", module + "/internal/deadline", module + "/internal/document",
+		module + "/internal/fate",
+		module + "/internal/forwarded", module + "/internal/gate", module + "/internal/jsontext",
+		module + "/internal/maxage", module + "/internal/ops",
+		module + "/internal/reply", module + "/internal/rows", module + "/internal/seldom", module + "/internal/signin",
+		module + "/internal/token", module + "/internal/uuid",
+		module + "/internal/watch", module + "/internal/wire", module + "/internal/within", module + "/observe",
 	}) {
 		t.Errorf("the root depends on %v", deps)
 	}
@@ -112,16 +116,16 @@ func TestTheModuleCanBeRequired(t *testing.T) {
 // Ids and signatures come from crypto/rand, and are compared in constant time.
 func TestSecretsAreMadeAndComparedWithCare(t *testing.T) {
 	t.Parallel()
-	source, err := os.ReadFile("cookie.go")
+	source, err := os.ReadFile("internal/token/token.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := string(source)
 	if !strings.Contains(text, `"crypto/rand"`) || strings.Contains(text, "math/rand") {
-		t.Error("cookie.go does not take its random bytes from crypto/rand alone")
+		t.Error("token.go does not take its random bytes from crypto/rand alone")
 	}
 	if strings.Contains(text, "bytes.Equal") || strings.Contains(text, "bytes.Compare") || !strings.Contains(text, "hmac.Equal(") ||
 		regexp.MustCompile(`\b(sum|want|mac)(\[:\])? (==|!=) `).MatchString(text) {
-		t.Error("cookie.go compares a signature in variable time")
+		t.Error("token.go compares a signature in variable time")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/deadline"
 	"github.com/sqlsessions/sessions/observe"
 )
 
@@ -66,7 +67,7 @@ func (r *Reaper) Run(ctx context.Context) error {
 	interval := cmp.Or(r.Interval, 5*time.Minute)
 	pause := time.Duration(rand.Int64N(int64(min(interval, 10*time.Second)) + 1))
 	for backoff := time.Second; ; {
-		if err := sleep(ctx, pause); err != nil {
+		if err := deadline.Sleep(ctx, pause); err != nil {
 			return err
 		}
 		start := time.Now()
@@ -82,7 +83,7 @@ func (r *Reaper) Run(ctx context.Context) error {
 			r.logger().Info("sessions: reaper: deleted expired sessions", "deleted", n, "took", time.Since(start))
 		}
 		backoff = time.Second
-		pause = jitter(interval)
+		pause = deadline.Jitter(interval)
 	}
 }
 
@@ -110,7 +111,7 @@ func (r *Reaper) Sweep(ctx context.Context) (int, error) {
 		if r.NoRest {
 			took = 0
 		}
-		if err := sleep(ctx, min(took, time.Second)); err != nil {
+		if err := deadline.Sleep(ctx, min(took, time.Second)); err != nil {
 			return deleted, err
 		}
 	}
@@ -139,8 +140,4 @@ func (r *Reaper) logger() *slog.Logger {
 		return r.Logger
 	}
 	return slog.Default()
-}
-
-func jitter(d time.Duration) time.Duration {
-	return d - d/10 + time.Duration(rand.Int64N(int64(d/5)+1))
 }

@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/fate"
+	"github.com/sqlsessions/sessions/internal/rows"
+	"github.com/sqlsessions/sessions/internal/signin"
+	"github.com/sqlsessions/sessions/internal/watch"
 )
 
 // A commit carries one batch of a session's changes to the store. It works on
@@ -18,107 +22,170 @@ type commit struct {
 	request *http.Request // nil outside of one
 	state   state
 	changes changes
-	fate    fate
+	fate    fate.Fate
 	due     bool // the idle expiry or the cookie has to be renewed
+	asked   bool // by Session.Save or a Hijack, which return the error
+
+	signIn   signin.Start
+	newcomer bool // the sign-in gives the user one more session
+	refused  bool // the sign-in was refused, for good
+
+	others []driver.Row // live sessions that a sign-in ends, because the request presented them too
+
+	watched *watch.Entry // the session's context, held while the row gets another ID
 }
 
 func (c *commit) run(ctx context.Context) error {
-	if c.changes.drop != (driver.Ref{}) {
-		if err := c.core.end(ctx, c.changes.drop); err != nil {
+	if c.keptBack() {
+		return errWithheld
+	}
+	login := c.login()
+	if login {
+		if c.fate.Way == fate.Gone {
+			return errCookieGone
+		}
+		refused, err := c.core.maySignIn(ctx, c.state.user, c.signIn, c.limited())
+		if c.refused = refused; err != nil {
 			return err
 		}
-		c.changes.drop = driver.Ref{}
+	}
+	if err := c.endPresented(ctx); err != nil {
+		return err
 	}
 	switch {
 	case !c.state.stored():
-		return c.create(ctx)
+		if wrote, err := c.create(ctx); err != nil || !wrote {
+			return err
+		}
 	case c.changes.renew != renewNone || c.dirty() || c.core.policy.Resave:
-		return c.merged(ctx, c.update)
+		err := c.core.gate.Run(ctx, c.state.row.ID, c)
+		if c.changes.renew == renewAge && !c.dirty() && errors.Is(err, ErrNotFound) {
+			return nil // as for a touch
+		}
+		if err != nil {
+			return err
+		}
 	case c.due:
 		return c.touch(ctx)
+	}
+	if login {
+		err := c.core.admit(ctx, &c.state.row, c.signIn, c.limited(), c.life())
+		c.refused = err != nil
+		return err
 	}
 	return nil
 }
 
-// dirty reports whether the row has to change.
-func (c *commit) dirty() bool {
-	return c.state.user != c.state.row.User || !c.state.now.equal(c.state.base)
+// keptBack reports whether nothing may be written, because the commit needs a cookie that is
+// withheld, and the program or its user would take it for done: a stored session would lose
+// its token, a user would seem to be signed in, or Save to have saved.
+func (c *commit) keptBack() bool {
+	switch {
+	case c.fate.Way != fate.Withheld:
+		return false
+	case c.state.stored():
+		return c.changes.renew != renewNone
+	}
+	return c.login() || c.asked && !c.empty()
 }
 
-// create inserts a new session, if there is something in it.
-func (c *commit) create(ctx context.Context) error {
-	if c.state.user == "" && c.state.now.doc.Empty() && (!c.core.policy.SaveNew || c.changes.destroyed) {
-		return nil
+// empty reports whether a new session has nothing in it that would be worth a row.
+func (c *commit) empty() bool {
+	return c.state.user == "" && c.state.now.Doc.Empty() && (!c.core.policy.SaveNew || c.changes.destroyed)
+}
+
+// endPresented ends what Destroy and SetUser have ended.
+func (c *commit) endPresented(ctx context.Context) error {
+	for _, row := range slices.Concat(c.changes.ends, c.others) {
+		keep := c.core.options.KeepEnded
+		if row.User == "" { // no page says that a visitor was signed out
+			keep = min(keep, keepVisitor)
+		}
+		if err := c.core.end(ctx, row.Ref, keep, ReasonLogout); err != nil {
+			return err
+		}
 	}
-	switch c.fate.path {
-	case cookieGone:
-		return ErrTooLate
-	case cookieWithheld: // a row that no browser can ask for is only litter
+	c.changes.ends = nil
+	err := c.core.endOld(ctx, c.changes.old, c.request, c.state.row.ID)
+	c.changes.old = c.changes.old && err != nil
+	return err
+}
+
+// limited reports whether the commit gives the user a session more, of a limited number.
+func (c *commit) limited() bool {
+	return c.login() && c.newcomer && c.core.options.MaxPerUser > 0
+}
+
+// dirty reports whether the row has to change.
+func (c *commit) dirty() bool {
+	return c.state.user != c.state.row.User || !c.state.now.Equal(c.state.base)
+}
+
+// create inserts a new session, if there is something in it, and reports whether it did.
+func (c *commit) create(ctx context.Context) (wrote bool, err error) {
+	if c.empty() {
+		return false, nil
+	}
+	switch c.fate.Way {
+	case fate.Gone:
+		return false, errCookieGone
+	case fate.Withheld: // a row that no browser can ask for is only litter
 		c.core.logWithheld()
-		return nil
+		return false, nil
 	}
 	life := c.life()
-	life.Absolute = c.core.policy.lifetime
-	return c.write(false, life, func(row driver.Row) (driver.SaveResult, error) {
-		result, err := c.core.store.Create(ctx, driver.CreateRequest{
-			Ref: row.Ref, User: row.User, Label: row.Label, Data: row.Data, Life: life, Authenticated: c.login(),
-		})
+	life.Absolute = c.core.options.Lifetime
+	return true, c.write(false, life, func(row driver.Row) (driver.SaveResult, error) {
+		req := driver.CreateRequest{
+			Ref: row.Ref, User: row.User, Label: row.Label, Data: row.Data, Life: c.atFirst(life), Authenticated: c.login(), Pending: row.Pending,
+		}
+		result, err := c.core.store.Create(ctx, req)
 		if c.changes.unsure && errors.Is(err, driver.ErrExists) {
-			return c.createAgain(ctx, row, life, err)
+			return rows.CreateAgain(ctx, c.core.store, req, err)
 		}
 		c.changes.unsure = err != nil && !errors.Is(err, driver.ErrExists)
 		return result, err
 	})
 }
 
-// createAgain saves over the row of an earlier create whose answer was lost. Its token
-// was never sent, so no other request can have changed the row.
-func (c *commit) createAgain(ctx context.Context, row driver.Row, life driver.Life, taken error) (driver.SaveResult, error) {
-	mine, err := c.core.store.Load(ctx, row.Ref)
-	if errors.Is(err, ErrNotFound) {
-		return driver.SaveResult{}, taken
-	}
-	if err != nil {
-		return driver.SaveResult{}, err
-	}
-	return c.core.store.Save(ctx, driver.SaveRequest{
-		From: row.Ref, Version: mine.Version, Verifier: row.Verifier,
-		User: row.User, Label: row.Label, Data: row.Data, Life: life, Authenticated: c.login(),
-	})
-}
-
-// update saves a stored session, with a new token if it is to have one.
-func (c *commit) update(ctx context.Context) error {
+// Update saves a stored session, with a new token if it is to have one.
+func (c *commit) Update(ctx context.Context) error {
 	from, life, renew := c.state.row.Ref, c.life(), c.changes.renew != renewNone
 	switch {
 	case !renew:
-	case c.fate.path == cookieGone:
-		return ErrTooLate
-	case c.fate.path == cookieWithheld: // the new token can't be sent, and the old one must stop working
-		c.core.logWithheld()
-		now, err := c.core.fresh(c.request)
-		c.state = state{now: now}
-		return errors.Join(err, c.core.end(ctx, from))
+	case c.fate.Way == fate.Gone:
+		return errCookieGone
 	case c.login():
-		life.Absolute = c.core.policy.lifetime
+		life.Absolute = c.core.options.Lifetime
 	}
 	modified := c.dirty()
 	err := c.write(renew, life, func(row driver.Row) (driver.SaveResult, error) {
-		return c.core.store.Save(ctx, driver.SaveRequest{
+		req := driver.SaveRequest{
 			From: from, Version: row.Version, Verifier: row.Verifier,
-			User: row.User, Label: row.Label, Data: row.Data, Life: life, Authenticated: c.login(),
-		})
+			User: row.User, Label: row.Label, Data: row.Data, Life: c.atFirst(life), Authenticated: c.login(), Pending: row.Pending,
+		}
+		if c.changes.renew == renewAge {
+			req.Grace = grace
+		}
+		result, err := c.core.store.Save(ctx, req)
+		if c.changes.unsure && c.MayMerge(err) {
+			return result, fmt.Errorf("%w: whether an earlier save was carried out is not known, and the session has changed since; Reload it", ErrUnavailable)
+		}
+		c.changes.unsure = unknown(err)
+		return result, err
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		c.saved(modified, renew)
 	}
-	c.fate.confirmed = true
-	for _, o := range c.changes.ops {
-		c.fate.again = c.fate.again || o.kind == opCookie
-	}
+	return err
+}
+
+// saved notes what a save means for the cookie.
+func (c *commit) saved(modified, renewed bool) {
+	c.fate.Confirmed = true
 	// The browser counts a MaxAge from when it got the cookie, so it needs it again.
-	c.fate.again = c.fate.again || modified && c.state.now.cookie.MaxAge() > 0
-	return nil
+	c.fate.Again = c.fate.Again || c.changes.ops.SetsCookie() || modified && c.state.now.Cookie.MaxAge() > 0
+	c.fate.Outdated = c.fate.Outdated && !renewed
 }
 
 // login reports whether the commit makes the session a user's.
@@ -133,7 +200,8 @@ const maxCollisions = 3
 // write encodes the session and stores it by put, under a new token if renew is set
 // or the session is new.
 func (c *commit) write(renew bool, life driver.Life, put func(driver.Row) (driver.SaveResult, error)) error {
-	row, err := c.row()
+	now := time.Now() // before the statement, so that the durations are at most too short
+	row, err := c.row(now)
 	if err != nil {
 		return err
 	}
@@ -155,24 +223,27 @@ func (c *commit) write(renew bool, life driver.Life, put func(driver.Row) (drive
 		return err
 	}
 	if !c.state.stored() {
-		row.CreatedAt = time.Now()
+		row.CreatedAt = now
 	}
 	if c.login() {
-		row.AuthenticatedAt = time.Now()
+		row.AuthenticatedAt, row.AuthenticatedAge = now, 0
+	}
+	if isNew {
+		row.VerifierAge = 0
 	}
 	if life.Absolute > 0 {
 		row.AbsoluteIn = life.Absolute
 	}
-	c.fate.isNew = c.fate.isNew || isNew
+	c.fate.IsNew = c.fate.IsNew || isNew
 	c.state.token, c.state.id, row.Version = token, row.ID, result.Version
-	row.ExpiresIn = min(life.Idle, row.AbsoluteIn)
-	c.state.row = row
+	rows.Used(&row, now, life)
+	c.state.row, c.state.read = row, now
 	return nil
 }
 
 func (c *commit) touch(ctx context.Context) error {
-	cookie := c.state.now.cookie
-	err := c.core.touch(ctx, &c.state.row, cookie, c.core.policy.touchInterval(cookie))
+	cookie := c.state.now.Cookie
+	err := c.core.touch(ctx, &c.state, cookie, c.core.touchInterval(cookie))
 	if errors.Is(err, ErrNotFound) {
 		// It ended, or another request gave it a new token, whose cookie this one's
 		// must not replace in the browser.
@@ -181,73 +252,65 @@ func (c *commit) touch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.fate.confirmed = true
-	c.fate.again = c.fate.again || !c.core.policy.TouchOnly && cookie.MaxAge() > 0
+	c.fate.Confirmed = true
+	c.fate.Again = c.fate.Again || !c.core.policy.TouchOnly && cookie.MaxAge() > 0
 	return nil
 }
 
 // row returns the row to write. The error wraps [ErrTooLarge].
-func (c *commit) row() (driver.Row, error) {
-	row := c.state.row
-	c.state.now = c.state.now.renewed()
-	row.User, row.Data = c.state.user, c.state.now.doc.Encode()
+func (c *commit) row(now time.Time) (driver.Row, error) {
+	row := c.state.rowAt(now)
+	c.state.now = c.state.now.Renewed()
+	row.User, row.Data, row.Pending = c.state.user, c.state.now.Doc.Encode(), row.Pending || c.limited()
 	if limit := c.core.options.MaxBytes; len(row.Data) > limit {
 		return row, fmt.Errorf("%w: %d bytes of JSON, MaxBytes is %d; keep big things in a table of their own", ErrTooLarge, len(row.Data), limit)
 	}
 	return row, nil
 }
 
-func (c *commit) life() driver.Life { return driver.Life{Idle: c.state.now.cookie.Idle()} }
+func (c *commit) life() driver.Life { return driver.Life{Idle: c.state.now.Cookie.Idle()} }
 
-const (
-	// maxTries bounds how often one save runs into another's. Within a process the gate
-	// lets one loser at a time try again, so only other machines can use them up.
-	maxTries = 40
-	maxPause = 20 * time.Millisecond
-)
-
-// merged runs write. As long as another request saved first, it puts the commit's
-// changes on top of what that one saved and runs write again.
-func (c *commit) merged(ctx context.Context, write func(context.Context) error) error {
-	err := write(ctx)
-	if !errors.Is(err, ErrConflict) {
-		return err
+// atFirst returns the life of a row until it counts, which is short if a sign-in has to find
+// out more first: no browser has the token of one that is left behind.
+func (c *commit) atFirst(life driver.Life) driver.Life {
+	if c.limited() {
+		life.Idle = min(life.Idle, c.core.options.Timeout+time.Minute)
 	}
-	leave, gateErr := c.core.gate.enter(ctx, c.state.row.ID)
-	if gateErr != nil {
-		return err
-	}
-	defer leave()
-	for try := 0; errors.Is(err, ErrConflict) && try < maxTries; try++ {
-		if try > 0 {
-			pause := time.Duration(rand.Int64N(int64(min(maxPause, time.Millisecond<<min(try, 10)))))
-			if sleep(ctx, pause) != nil {
-				return err
-			}
-		}
-		if changed, rebaseErr := c.rebase(ctx); rebaseErr != nil || !changed {
-			return rebaseErr
-		}
-		err = write(ctx)
-	}
-	return err
+	return life
 }
 
-// rebase loads the row again and puts the commit's changes on top. It reports
+// MayMerge reports whether another request saved first. One that gave the session a new
+// token because of its age leaves nothing under the token before it.
+func (c *commit) MayMerge(err error) bool {
+	return errors.Is(err, ErrConflict) || c.core.options.RotateAfter > 0 && errors.Is(err, ErrNotFound)
+}
+
+// Rebase loads the row again and puts the commit's changes on top. It reports
 // whether they still change anything.
-func (c *commit) rebase(ctx context.Context) (changed bool, err error) {
+func (c *commit) Rebase(ctx context.Context) (changed bool, err error) {
 	theirs, err := c.core.load(ctx, c.state.row.Ref)
 	if err != nil {
 		return false, err
 	}
-	now, err := replay(theirs.base, c.changes.ops)
-	if err != nil {
+	if err = c.onTopOf(&theirs); err != nil {
 		return false, err
 	}
-	st := &c.state
-	st.row, st.base, st.now = theirs.row, theirs.base, now
-	if !c.changes.user {
-		st.user = theirs.user
+	c.fate.Outdated = c.fate.Outdated || theirs.row.Previous
+	if c.changes.renew == renewAge && theirs.row.VerifierAge < c.core.options.RotateAfter {
+		c.changes.renew = renewNone
 	}
 	return c.changes.renew != renewNone || c.dirty(), nil
+}
+
+// onTopOf applies the commit's changes to what theirs has. It runs the functions of updates.
+func (c *commit) onTopOf(theirs *state) error {
+	now, err := c.changes.ops.Replay(theirs.now)
+	if err != nil {
+		return err
+	}
+	c.state.row, c.state.read, c.state.base, c.state.now = theirs.row, theirs.read, theirs.base, now
+	if !c.changes.user {
+		c.state.user = theirs.user
+	}
+	return nil
 }

@@ -244,8 +244,8 @@ func TestDuplicateCookies(t *testing.T) {
 			t.Errorf("%s: Set-Cookie %q", c.what, res.Header["Set-Cookie"])
 		}
 	}
-	if n := len(log.lines(t, "WARN")); n != 2 {
-		t.Errorf("%d warnings, want one for each request with two live sessions:\n%s", n, log.text())
+	if n := len(log.lines(t, "WARN")); n != 1 {
+		t.Errorf("%d warnings, want one a minute, however often a client sends two live sessions:\n%s", n, log.text())
 	}
 	if n, _ := m.Count(t.Context()); n != 2 {
 		t.Errorf("%d sessions are left, want 2", n)

@@ -13,8 +13,18 @@ import (
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/deadline"
 	"github.com/sqlsessions/sessions/internal/document"
+	"github.com/sqlsessions/sessions/internal/gate"
+	"github.com/sqlsessions/sessions/internal/ops"
+	"github.com/sqlsessions/sessions/internal/reply"
+	"github.com/sqlsessions/sessions/internal/rows"
+	"github.com/sqlsessions/sessions/internal/seldom"
+	"github.com/sqlsessions/sessions/internal/signin"
+	"github.com/sqlsessions/sessions/internal/watch"
 	"github.com/sqlsessions/sessions/internal/wire"
 )
+
+// pageSize is how many rows one statement lists or ends.
+const pageSize = 500
 
 // A core is what a manager's sessions share.
 type core struct {
@@ -22,10 +32,23 @@ type core struct {
 	options      Options
 	protocol     wire.Protocol
 	predecessor  wire.Predecessor // or nil
-	policy       policy
+	policy       wire.Policy
 	timeout      *deadline.Limit
-	gate         *gate
+	gate         gate.Gate
+	watch        *watch.Watch
 	warnWithheld sync.Once
+
+	several, damaged, refused seldom.Line // what clients can have logged as often as they like
+}
+
+func newWatch(store driver.Store, o *Options) *watch.Watch {
+	return watch.New(watch.Options{
+		Endings: store.Endings, Interval: o.WatchInterval, Timeout: o.Timeout,
+		Cause: func(e driver.Ending) error { return &EndedError{reasonOf(e)} },
+		Failed: func(err error) {
+			o.Logger.Warn("sessions: endings can't be found out; Session.Context ends late until they can", "error", err)
+		},
+	})
 }
 
 // limit bounds a request's work on the store by time only. If a hang-up cancelled
@@ -42,12 +65,12 @@ func (c *core) load(ctx context.Context, ref driver.Ref) (state, error) {
 	if err != nil {
 		return state{}, err
 	}
-	if row.ID != ref.ID || !hmac.Equal([]byte(row.Verifier), []byte(ref.Verifier)) { // a driver or a collation mixed up two users
+	if row.ID != ref.ID || !row.Previous && !hmac.Equal([]byte(row.Verifier), []byte(ref.Verifier)) { // a driver or a collation mixed up two users
 		return state{}, fmt.Errorf("sessions: the store returned another session's row")
 	}
 	st, err := c.decode(row)
 	if err != nil {
-		c.options.Logger.Error("sessions: a stored session is damaged and was ignored",
+		c.damaged.Log(ctx, c.options.Logger, slog.LevelError, "sessions: a stored session is damaged and was ignored",
 			"id", row.ID, "bytes", len(row.Data), "error", err)
 		return state{}, ErrNotFound
 	}
@@ -66,78 +89,163 @@ func (c *core) decode(row driver.Row) (state, error) {
 	if err != nil {
 		return state{}, err
 	}
-	both := contents{doc, cookie}
-	return state{row: row, base: both, now: both, user: row.User, id: row.ID}, nil
+	both := ops.Contents{Doc: doc, Cookie: cookie}
+	return state{row: row, read: time.Now(), base: both, now: both, user: row.User, id: row.ID}, nil
 }
 
 // fresh returns what a new session consists of. r is nil outside of a request.
-func (c *core) fresh(r *http.Request) (contents, error) {
+func (c *core) fresh(r *http.Request) (ops.Contents, error) {
 	a, err := c.protocol.Fresh(r)
-	return contents{document.New(c.protocol.Member(), a.JSON()), a}, err
+	return ops.Contents{Doc: document.New(c.protocol.Member(), a.JSON()), Cookie: a}, err
 }
 
 // touch moves the idle expiry of a stored session whose cookie has these attributes.
-func (c *core) touch(ctx context.Context, row *driver.Row, a wire.Attributes, throttle time.Duration) error {
-	life := driver.Life{Idle: a.Idle(), Throttle: throttle}
-	if _, err := c.store.Touch(ctx, driver.TouchRequest{Ref: row.Ref, Life: life}); err != nil {
+func (c *core) touch(ctx context.Context, st *state, a wire.Attributes, throttle time.Duration) error {
+	now, life := time.Now(), driver.Life{Idle: a.Idle(), Throttle: throttle}
+	if _, err := c.store.Touch(ctx, driver.TouchRequest{Ref: st.row.Ref, Life: life}); err != nil {
 		return err
 	}
-	row.ExpiresIn = min(life.Idle, row.AbsoluteIn)
+	st.row, st.read = st.rowAt(now), now
+	rows.Used(&st.row, now, life)
 	return nil
 }
 
+// keepVisitor is how long the row of a visitor is kept that Destroy ended: for requests that
+// still run, and for a create that was lost on the way and must not come late.
+const keepVisitor = time.Hour
+
+// grace is how long the token before the newest is accepted, if it was replaced for its age.
+// A request that was under way at another time is no replay within it either.
+const grace = 30 * time.Second
+
 // end ends the session in the store, unless it has ended already.
-func (c *core) end(ctx context.Context, ref driver.Ref) error {
-	err := c.store.End(ctx, driver.EndRequest{ID: ref.ID, Verifier: ref.Verifier})
-	if errors.Is(err, ErrNotFound) {
+func (c *core) end(ctx context.Context, ref driver.Ref, keep time.Duration, why Reason) error {
+	err := c.store.End(ctx, driver.EndRequest{ID: ref.ID, Verifier: ref.Verifier, Reason: string(why), Keep: keep})
+	switch {
+	case err == nil:
+		c.watch.Ended(ref.ID, &EndedError{why})
+	case errors.Is(err, ErrNotFound):
+		c.watch.Wake()
 		return nil
 	}
 	return err
 }
 
+// endedError says why a session ended, and is just [ErrEnded] if it has another token by
+// now or that can't be found out.
+func (c *core) endedError(ctx context.Context, ref driver.Ref) error {
+	endings, err := c.store.Endings(ctx, []driver.Ref{ref})
+	if err != nil || len(endings) != 1 {
+		return ErrEnded
+	}
+	return &EndedError{reasonOf(endings[0])}
+}
+
+// endOld ends what a request's old cookies open, if that is due, but for the session with
+// the ID except.
+func (c *core) endOld(ctx context.Context, due bool, r *http.Request, except driver.ID) error {
+	if !due || c.predecessor == nil {
+		return nil
+	}
+	return c.predecessor.End(ctx, r, except, string(ReasonLogout))
+}
+
+// maySignIn finds out what can be known of a sign-in before anything is stored or ended.
+func (c *core) maySignIn(ctx context.Context, user string, began signin.Start, limited bool) (refused bool, err error) {
+	if began.Elapsed() > signin.Longest {
+		return false, fmt.Errorf("%w: the sign-in began more than %v ago", ErrTooLate, signin.Longest)
+	}
+	if !limited || !c.options.RefuseOverMax {
+		return false, nil
+	}
+	refused, err = signin.Full(ctx, c.store, user, c.options.MaxPerUser)
+	if err == nil && refused {
+		err = fmt.Errorf("%w: MaxPerUser is %d", ErrLimit, c.options.MaxPerUser)
+	}
+	return refused, err
+}
+
+// admit finishes a sign-in whose row is stored. It fails, and ends the row, if the user was
+// revoked since it began or has too many sessions, or if that can't be found out.
+func (c *core) admit(ctx context.Context, row *driver.Row, began signin.Start, limited bool, life driver.Life) error {
+	var limit *signin.Limit
+	if limited {
+		limit = &signin.Limit{
+			Max: c.options.MaxPerUser, Refuse: c.options.RefuseOverMax, Reason: string(ReasonEvicted), Keep: c.options.KeepEnded, Life: life,
+			Ended: func(id driver.ID) { c.watch.Ended(id, &EndedError{ReasonEvicted}) },
+		}
+	}
+	verdict, err := signin.Admit(ctx, c.store, row, began, limit)
+	why := ReasonRevokedUser
+	switch {
+	case err != nil:
+		why = ReasonUnfinished
+	case verdict == signin.Stays:
+		return nil
+	case verdict == signin.TooMany:
+		why, err = ReasonEvicted, fmt.Errorf("%w: MaxPerUser is %d", ErrLimit, c.options.MaxPerUser)
+	case verdict == signin.Over:
+		err = c.endedError(ctx, row.Ref)
+	default:
+		err = &EndedError{why}
+	}
+	return errors.Join(err, c.end(ctx, row.Ref, c.options.KeepEnded, why))
+}
+
+// endAll ends what req selects, page by page.
+func (c *core) endAll(ctx context.Context, req driver.EndAllRequest) (total int, err error) {
+	for {
+		result, err := c.store.EndAll(ctx, req)
+		if total += result.Ended; result.Ended > 0 {
+			c.watch.Wake()
+		}
+		if err != nil || !result.More {
+			return total, err
+		}
+		req.After = result.Last
+	}
+}
+
 // fail lets the error handler answer, and tells the operator what the client
 // is not told.
 func (c *core) fail(w http.ResponseWriter, r *http.Request, err error) {
-	level := slog.LevelError
-	if errors.Is(err, ErrEnded) || r.Context().Err() != nil { // a logout won, or the client left
-		level = slog.LevelInfo
+	const text = "sessions: a request was answered by the error handler"
+	if errors.Is(err, ErrEnded) || errors.Is(err, ErrLimit) || r.Context().Err() != nil { // a logout won, or the client left
+		c.refused.Log(r.Context(), c.options.Logger, slog.LevelInfo, text, "error", err)
+	} else {
+		c.options.Logger.ErrorContext(r.Context(), text, "error", err)
 	}
-	c.options.Logger.Log(r.Context(), level, "sessions: a request was answered by the error handler", "error", err)
-	answer := &answered{ResponseWriter: w}
+	answer := &reply.Answer{ResponseWriter: w}
 	c.options.ErrorHandler(answer, r, err)
-	if !answer.wrote { // net/http would turn silence into a 200
+	if !answer.Wrote { // net/http would turn silence into a 200
 		DefaultErrorHandler(w, r, err)
 	}
-}
-
-// answered notes whether an error handler wrote anything.
-type answered struct {
-	http.ResponseWriter
-	wrote bool
-}
-
-func (a *answered) Unwrap() http.ResponseWriter { return a.ResponseWriter }
-
-func (a *answered) WriteHeader(status int) {
-	a.wrote = true
-	a.ResponseWriter.WriteHeader(status)
-}
-
-func (a *answered) FlushError() error {
-	a.wrote = true
-	return http.NewResponseController(a.ResponseWriter).Flush()
-}
-
-func (a *answered) Write(b []byte) (int, error) {
-	a.wrote = true
-	return a.ResponseWriter.Write(b)
 }
 
 // logWithheld spares a developer the search for the cookie that never comes.
 func (c *core) logWithheld() {
 	c.warnWithheld.Do(func() {
 		c.options.Logger.Warn("sessions: a session was not kept, because its Secure cookie is not sent over plain HTTP. " +
-			"Serve HTTPS; or, behind a proxy that ends TLS, let it set X-Forwarded-Proto and name its addresses in Options.TrustedProxies; " +
-			"or, for development only, set Options.Cookie.Secure to sessions.SecureAuto. This is logged once.")
+			withheldAdvice + " This is logged once.")
 	})
+}
+
+// touchDue reports whether the idle expiry has fallen behind by a touch interval, or the
+// session was last seen that long ago, although its expiry can't move any more.
+func (c *core) touchDue(st *state) bool {
+	if !st.stored() || c.policy.NoTouch {
+		return false
+	}
+	row := st.rowAt(time.Now())
+	behind := min(st.now.Cookie.Idle(), row.AbsoluteIn) - row.ExpiresIn
+	return max(behind, row.LastSeenAge) >= c.touchInterval(st.now.Cookie)
+}
+
+// touchInterval is [Options].TouchInterval, or a tenth of the session's own idle
+// timeout if that is shorter than the manager's.
+func (c *core) touchInterval(a wire.Attributes) time.Duration {
+	if idle := a.Idle(); idle < c.options.IdleTimeout {
+		return min(c.options.TouchInterval, idle/10)
+	}
+	return c.options.TouchInterval
 }

@@ -18,9 +18,9 @@ var (
 	ErrNotFound = driver.ErrNotFound
 	// ErrConflict: other requests saved first, every time it was tried.
 	ErrConflict = driver.ErrConflict
-	// ErrEnded: the session was logged out, revoked or expired while the request was
-	// running, or another request gave it a new token. What was not saved by then is
-	// lost.
+	// ErrEnded: the session ended while the request was running, or another request
+	// gave it a new token. What was not saved by then is lost. If it ended, the error also
+	// wraps an [*EndedError] with the reason.
 	ErrEnded = errors.New("sessions: the session ended while the request was running")
 	// ErrUnavailable: the store could not answer. A write may have been carried out.
 	ErrUnavailable = errors.New("sessions: the store is unavailable")
@@ -33,9 +33,12 @@ var (
 	// ErrTooLarge: the session has more bytes than [Options].MaxBytes, or than the
 	// server accepts.
 	ErrTooLarge = driver.ErrTooLarge
-	// ErrTooLate: the response has begun, or there is none, so that the cookie which the
-	// change needs can't be sent.
-	ErrTooLate = errors.New("sessions: too late to change the session: its cookie can't be sent any more")
+	// ErrTooLate: the cookie which the change needs can't be sent, because the response has
+	// begun, or there is none, or the cookie is Secure and the request came over plain HTTP;
+	// or the request is over, and its session can only be read.
+	ErrTooLate = errors.New("sessions: the session can't be changed now")
+	// ErrLimit: [Options].RefuseOverMax does not allow the user another session.
+	ErrLimit = errors.New("sessions: too many sessions")
 	// ErrValue: a value can't be kept as JSON, or what is kept is not of the key's
 	// type.
 	ErrValue = driver.ErrValue
@@ -43,17 +46,69 @@ var (
 	ErrInvalid = driver.ErrInvalid
 )
 
+var (
+	errCookieGone = fmt.Errorf("%w: it would need a cookie, and the response has begun, or there is none", ErrTooLate)
+	errWithheld   = fmt.Errorf("%w: its Secure cookie is not sent over plain HTTP. %s", ErrTooLate, withheldAdvice)
+)
+
+const withheldAdvice = "Serve HTTPS; or, behind a proxy that ends TLS, let it set X-Forwarded-Proto and name its addresses in Options.TrustedProxies; " +
+	"or, for development only, set Options.Cookie.Secure to sessions.SecureAuto."
+
+// An EndedError says why a session ended. It wraps [ErrEnded]. Find it with [errors.As].
+type EndedError struct {
+	Reason Reason
+}
+
+// Error returns a text with the reason.
+func (e *EndedError) Error() string { return fmt.Sprintf("%v (%s)", ErrEnded, e.Reason) }
+
+// Unwrap returns [ErrEnded].
+func (*EndedError) Unwrap() error { return ErrEnded }
+
+// A Reason says why a session ended. The list below may grow.
+type Reason string
+
+// The reasons.
+const (
+	ReasonLogout      Reason = "logout"       // Session.Destroy
+	ReasonRevoked     Reason = "revoked"      // Manager.Revoke
+	ReasonRevokedUser Reason = "revoked user" // Manager.RevokeUser or RevokeAll
+	ReasonIdle        Reason = "idle"         // Options.IdleTimeout
+	ReasonLifetime    Reason = "lifetime"     // Options.Lifetime
+	ReasonEvicted     Reason = "evicted"      // Options.MaxPerUser
+	ReasonReplay      Reason = "replay"       // Options.EndOnReplay
+	ReasonUnfinished  Reason = "unfinished"   // a sign-in that could not be completed
+	ReasonGone        Reason = "gone"         // not known any more: see Options.KeepEnded
+)
+
+func reasonOf(e driver.Ending) Reason {
+	switch {
+	case e.Gone:
+		return ReasonGone
+	case e.Reason != "":
+		return Reason(e.Reason)
+	case e.Idle:
+		return ReasonIdle
+	}
+	return ReasonLifetime
+}
+
 // classify makes an error of a store wrap one of this package's.
 func classify(err error) error {
 	if errors.Is(err, ErrNotFound) {
 		return ErrEnded
 	}
-	for _, known := range []error{ErrConflict, ErrEnded, ErrSchema, ErrTooLarge, ErrTooLate, ErrValue, ErrInvalid, ErrUnavailable} {
+	for _, known := range []error{ErrConflict, ErrEnded, ErrLimit, ErrSchema, ErrTooLarge, ErrTooLate, ErrValue, ErrInvalid, ErrUnavailable} {
 		if errors.Is(err, known) {
 			return err
 		}
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// unknown reports whether a write that ended with err may have been carried out.
+func unknown(err error) bool {
+	return err != nil && errors.Is(classify(err), ErrUnavailable)
 }
 
 // storeError says what was being done when a store returned err, which may be nil.
@@ -65,12 +120,14 @@ func storeError(doing string, err error) error {
 }
 
 // DefaultErrorHandler answers 409 when the session ended while the request ran,
-// 500 for what the program has to fix ([ErrValue], [ErrTooLarge], [ErrTooLate],
+// 429 for [ErrLimit], 500 for what the program has to fix ([ErrValue], [ErrTooLarge], [ErrTooLate],
 // [ErrInvalid]), and 503 otherwise. The client is not told the reason;
 // [Options].Logger is.
 func DefaultErrorHandler(w http.ResponseWriter, r *http.Request, err error) {
 	status := http.StatusServiceUnavailable
 	switch {
+	case errors.Is(err, ErrLimit):
+		status = http.StatusTooManyRequests
 	case errors.Is(err, ErrEnded):
 		status = http.StatusConflict
 	case errors.Is(err, ErrValue), errors.Is(err, ErrTooLarge), errors.Is(err, ErrTooLate), errors.Is(err, ErrInvalid):

@@ -7,6 +7,8 @@ import (
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/document"
+	"github.com/sqlsessions/sessions/internal/ops"
+	"github.com/sqlsessions/sessions/internal/token"
 	"github.com/sqlsessions/sessions/internal/uuid"
 	"github.com/sqlsessions/sessions/internal/wire"
 )
@@ -22,13 +24,15 @@ func init() { //nolint:gochecknoinits // before any function of those packages r
 		s := session.(*Session)
 		s.lock()
 		defer s.mu.Unlock()
-		return s.state.now.cookie
+		return s.state.now.Cookie
 	}
 	wire.SetAttributes = func(session any, a wire.Attributes) {
 		s := session.(*Session)
 		s.lock()
 		defer s.mu.Unlock()
-		s.recordLocked(setCookie(a))
+		if s.mayChangeLocked("SetCookie") {
+			s.recordLocked(ops.SetCookie(a))
+		}
 	}
 }
 
@@ -40,16 +44,18 @@ func (m *Manager) inside() wire.Manager {
 		MaxBytes: c.options.MaxBytes, Logger: c.options.Logger,
 		Load: func(ctx context.Context, ref driver.Ref) (driver.Row, document.Document, error) {
 			st, err := c.load(ctx, ref)
-			return st.row, st.base.doc, err
+			return st.row, st.base.Doc, err
 		},
 		Decode: func(row driver.Row) (document.Document, wire.Attributes, error) {
 			st, err := c.decode(row)
-			return st.base.doc, st.base.cookie, err
+			return st.base.Doc, st.base.Cookie, err
 		},
-		End: c.end, CheckUser: checkUser, Error: storeError,
+		End: func(ctx context.Context, ref driver.Ref) error {
+			return c.end(ctx, ref, c.options.KeepEnded, ReasonRevoked)
+		}, CheckUser: checkUser, Error: storeError,
 		Token: func(id [uuid.Size]byte, secret [sha256.Size]byte) string {
-			t := token(slices.Concat(id[:], secret[:]))
-			return t.text()
+			t := token.Token(slices.Concat(id[:], secret[:]))
+			return t.Text()
 		},
 	}
 }

@@ -1,16 +1,17 @@
 package sessions
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/sqlsessions/sessions/internal/document"
+	"github.com/sqlsessions/sessions/internal/ops"
 )
 
 // maxNameLength bounds a key's name, in bytes.
@@ -35,7 +36,7 @@ func NewKey[T any](name string) Key[T] {
 	if err := checkName(name); err != nil {
 		panic(err)
 	}
-	return Key[T]{name: name, numbers: holdsInterface(reflect.TypeFor[T](), nil)}
+	return Key[T]{name: name, numbers: document.HoldsInterface(reflect.TypeFor[T]())}
 }
 
 func checkName(name string) error {
@@ -48,28 +49,6 @@ func checkName(name string) error {
 		return fmt.Errorf("sessions: key name %q begins with $, which is reserved", name)
 	}
 	return nil
-}
-
-// holdsInterface reports whether decoding into t can put a number into an
-// interface. It runs once for each key, so that reading a value need not reflect.
-func holdsInterface(t reflect.Type, seen []reflect.Type) bool {
-	if slices.Contains(seen, t) {
-		return false
-	}
-	seen = append(seen, t)
-	switch t.Kind() {
-	case reflect.Interface:
-		return true
-	case reflect.Array, reflect.Map, reflect.Pointer, reflect.Slice:
-		return holdsInterface(t.Elem(), seen)
-	case reflect.Struct:
-		for i := range t.NumField() {
-			if holdsInterface(t.Field(i).Type, seen) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // checkedName returns the name, and panics if there is none.
@@ -90,8 +69,7 @@ func (k Key[T]) Get(s *Session) (T, bool) {
 // Lookup returns the value. The error wraps [ErrNotFound] when the session has
 // none, and [ErrValue] when it holds something that is not a T.
 func (k Key[T]) Lookup(s *Session) (T, error) {
-	raw, _ := s.peek(k.checkedName())
-	return k.decode(raw)
+	return k.decode(s.peek(k.checkedName()))
 }
 
 // Set stores v, replacing whatever is there. If JSON can't hold v (a channel, NaN,
@@ -110,12 +88,15 @@ func (k Key[T]) Set(s *Session, v T) {
 
 // Update stores f(current value), or f(zero T) if there is none or it is not a T,
 // and returns what it stored. When another request saved first, f runs again on that
-// request's value, so f must depend on its argument alone, have no side effects and
-// not use the session. The argument is freshly decoded: f may change it.
+// request's value, inside of a save, so f must depend on its argument alone and have no side
+// effects. The argument is freshly decoded: f may change it. If f changes or saves the
+// session, that is refused, and [Session.Err] returns an error that wraps [ErrInvalid]. f
+// must not wait for another goroutine that does: a Save there would wait for the one that
+// runs f, and fails with [ErrUnavailable] after [Options].Timeout.
 func (k Key[T]) Update(s *Session, f func(T) T) T {
 	apply := func(raw json.RawMessage) (T, json.RawMessage, error) {
 		v, _ := k.decode(raw)
-		v = f(v)
+		s.seal.updates.Run(func() { v = f(v) })
 		next, err := document.EncodeValue(v)
 		return v, next, err
 	}
@@ -123,17 +104,31 @@ func (k Key[T]) Update(s *Session, f func(T) T) T {
 		_, next, err := apply(raw)
 		return next, err
 	}
-	for { // f runs without the session's lock, so the value may have changed by then
-		raw, generation := s.peek(k.checkedName())
+	name := k.checkedName()
+	raw, may := s.beginUpdate(name)
+	if !may {
+		v, _ := k.decode(raw)
+		return v
+	}
+	for range maxRuns { // f runs without the session's lock, so the value may have changed by then
 		v, next, err := apply(raw)
 		if err != nil {
-			s.refuse(k.name, err)
+			s.refuse(name, err)
 			return v
 		}
-		if s.update(k.name, generation, next, replay) {
+		now, done := s.update(name, raw, next, replay)
+		switch {
+		case done && bytes.Equal(now, next):
+			return v
+		case done: // refused
+			v, _ = k.decode(now)
 			return v
 		}
+		raw = now
 	}
+	s.refuse(name, errRestless)
+	v, _ := k.decode(raw)
+	return v
 }
 
 // Pop returns the value and deletes it: a message to show once. Two parallel
@@ -160,48 +155,67 @@ func (k Key[T]) decode(raw json.RawMessage) (T, error) {
 	return v, nil
 }
 
-func (s *Session) peek(name string) (json.RawMessage, int) {
+func (s *Session) peek(name string) json.RawMessage {
 	s.lock()
 	defer s.mu.Unlock()
-	return s.state.now.doc.Get(name), s.generation
+	return s.state.now.Doc.Get(name)
 }
 
 func (s *Session) set(name string, raw json.RawMessage) {
 	s.lock()
 	defer s.mu.Unlock()
+	if !s.mayChangeLocked("Set") {
+		return
+	}
 	if err := s.core.protocol.Check(name); err != nil {
 		s.refuseLocked(name, err)
 		return
 	}
-	s.recordLocked(op{kind: opSet, name: name, raw: raw})
+	s.recordLocked(ops.Op{Kind: ops.Set, Name: name, Raw: raw})
 }
 
-// update records what f returned for a value. It reports false, and does nothing, if
-// the session has changed since peek returned that generation.
-func (s *Session) update(name string, generation int, raw json.RawMessage, f func(json.RawMessage) (json.RawMessage, error)) bool {
+// beginUpdate returns the value that an Update begins with, and whether it may.
+func (s *Session) beginUpdate(name string) (raw json.RawMessage, may bool) {
 	s.lock()
 	defer s.mu.Unlock()
+	return s.state.now.Doc.Get(name), s.mayChangeLocked("Update")
+}
+
+// update records what f made of the value was, and returns what is there now. It is not done
+// if that has become another one, which a save can have brought too.
+func (s *Session) update(name string, was, raw json.RawMessage, f func(json.RawMessage) (json.RawMessage, error)) (now json.RawMessage, done bool) {
+	s.lock()
+	defer s.mu.Unlock()
+	now = s.state.now.Doc.Get(name)
+	if !s.mayChangeLocked("Update") {
+		return now, true
+	}
 	if err := s.core.protocol.Check(name); err != nil {
 		s.refuseLocked(name, err)
-		return true
+		return now, true
 	}
-	if s.generation != generation {
-		return false
+	if !bytes.Equal(now, was) {
+		return now, false
 	}
-	s.recordLocked(op{kind: opUpdate, name: name, raw: raw, replay: f})
-	return true
+	s.recordLocked(ops.Op{Kind: ops.Update, Name: name, Raw: raw, Replay: f})
+	return raw, true
 }
 
 func (s *Session) delete(name string) {
 	s.lock()
 	defer s.mu.Unlock()
-	s.recordLocked(op{kind: opDelete, name: name})
+	if s.mayChangeLocked("Delete") {
+		s.recordLocked(ops.Op{Kind: ops.Delete, Name: name})
+	}
 }
 
+// refuse notes why a value can't be kept.
 func (s *Session) refuse(name string, err error) {
 	s.lock()
 	defer s.mu.Unlock()
-	s.refuseLocked(name, err)
+	if s.mayChangeLocked("Set") {
+		s.refuseLocked(name, err)
+	}
 }
 
 func (s *Session) refuseLocked(name string, err error) {

@@ -169,15 +169,26 @@ func TestTouchIgnoresTheThrottle(t *testing.T) {
 	})
 }
 
-func TestNoTouchOnceTheAbsoluteLimitIsNear(t *testing.T) {
+// The expiry can't move any more, and the store still notes when the session was used.
+func TestWithoutAnIdleTimeoutUseIsNotedAllTheSame(t *testing.T) {
 	t.Parallel()
 	timed(t, func(o *sessions.Options) { o.IdleTimeout = o.Lifetime }, func(t *testing.T, v *visitor, store *spy) {
 		for range 9 {
 			time.Sleep(time.Hour)
 			v.visit(nothing)
+			v.visit(nothing)
 		}
-		if n := store.count("touch", "save"); n != 0 {
-			t.Errorf("%d writes that can't move anything", n)
+		if n := store.count("touch", "save"); n != 9 {
+			t.Errorf("%d writes, want one an hour", n)
+		}
+		s := sessionOf(t, v)
+		time.Sleep(30 * time.Second)
+		if ago := look(v, func(s *sessions.Session) time.Duration { return time.Since(s.LastSeenAt()) }); ago != 30*time.Second {
+			t.Errorf("last seen %v ago", ago)
+		}
+		time.Sleep(30 * time.Second)
+		if err := s.Save(t.Context()); err != nil || store.count("touch") != 10 {
+			t.Errorf("%d touches after a minute in a long request: %v", store.count("touch"), err)
 		}
 	})
 }

@@ -8,47 +8,49 @@ import (
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/document"
 	"github.com/sqlsessions/sessions/internal/forwarded"
+	"github.com/sqlsessions/sessions/internal/maxage"
+	"github.com/sqlsessions/sessions/internal/token"
 	"github.com/sqlsessions/sessions/internal/wire"
 )
 
 // native is this package's own protocol: a signed token of ID and secret, and
 // attributes only if a session has some of its own.
 type native struct {
-	*signer
+	*token.Signer
 	options *Options
 	proxies forwarded.Proxies
-	usual   *nativeAttributes
+	usual   maxage.Attributes
 }
 
 var _ wire.Protocol = (*native)(nil)
 
 func newNative(o *Options) *native {
-	n := &native{signer: newSigner(o.Cookie.Name, o.Secrets), options: o}
+	n := &native{Signer: token.NewSigner(o.Cookie.Name, o.Secrets), options: o}
 	n.proxies, _ = forwarded.Parse(o.TrustedProxies) // validated
-	n.usual = &nativeAttributes{options: o, maxAge: o.Cookie.MaxAge}
+	n.usual = maxage.Attributes{Usual: o.Cookie.MaxAge, Idle: o.IdleTimeout, Lifetime: o.Lifetime}
 	return n
 }
 
 func (n *native) Name() string { return n.options.Cookie.Name }
 
 func (n *native) Read(r *http.Request) (tokens []wire.Token, presented bool) {
-	return n.read(r.Header, n.options.Cookie.Name)
+	return n.Signer.Read(r.Header, n.options.Cookie.Name)
 }
 
 func (n *native) Verify(value string) (wire.Token, bool) {
-	t, old, ok := n.decode(value)
-	return wire.Token{Text: t.text(), Old: old}, ok
+	t, old, ok := n.Decode(value)
+	return wire.Token{Text: t.Text(), Old: old}, ok
 }
 
 func (n *native) NewToken(_ *http.Request, id driver.ID) (string, error) {
-	t := newToken(id)
-	return t.text(), nil
+	t := token.New(id)
+	return t.Text(), nil
 }
 
 func (n *native) Ref(text string) driver.Ref {
-	var t token
-	t.parse(text) // made by text
-	return t.ref()
+	var t token.Token
+	t.Parse(text) // made by Text
+	return t.Ref()
 }
 
 // Sends: a Secure cookie is not sent over plain HTTP.
@@ -65,9 +67,9 @@ func (n *native) Sends(r *http.Request) (withheld, secure bool) {
 func (n *native) Line(text string, a wire.Attributes, left time.Duration, secure bool) string {
 	value := ""
 	if text != "" {
-		var t token
-		t.parse(text)
-		value = n.encode(&t)
+		var t token.Token
+		t.Parse(text)
+		value = n.Encode(&t)
 	}
 	// There is no use in keeping it longer than the session can live.
 	return n.options.Cookie.cookie(value, min(a.MaxAge(), left), secure).String()
@@ -75,49 +77,10 @@ func (n *native) Line(text string, a wire.Attributes, left time.Duration, secure
 
 func (n *native) Member() string { return document.Cookie }
 
-func (n *native) Fresh(*http.Request) (wire.Attributes, error) { return n.usual, nil }
+func (n *native) Fresh(*http.Request) (wire.Attributes, error) { return n.usual.Parse(nil), nil }
 
-// Parse ignores attributes that it can't read.
-func (n *native) Parse(raw json.RawMessage) (wire.Attributes, error) {
-	if raw == nil {
-		return n.usual, nil
-	}
-	a := &nativeAttributes{options: n.options, raw: raw, maxAge: n.usual.maxAge}
-	var own cookieJSON
-	if document.DecodeValue(raw, &own, false) == nil && own.MaxAge >= 0 {
-		a.maxAge = min(time.Duration(min(own.MaxAge, int64(maxLifetime/time.Second)))*time.Second, maxLifetime)
-	}
-	return a, nil
-}
+func (n *native) Parse(raw json.RawMessage) (wire.Attributes, error) { return n.usual.Parse(raw), nil }
 
 func (n *native) Check(string) error { return nil }
 
 func (n *native) Policy() wire.Policy { return wire.Policy{} }
-
-type nativeAttributes struct {
-	options *Options
-	raw     json.RawMessage // nil: none of its own
-	maxAge  time.Duration   // the session's own, else the manager's
-}
-
-type cookieJSON struct {
-	MaxAge int64 `json:"maxAge"` // seconds
-}
-
-func (a *nativeAttributes) JSON() json.RawMessage { return a.raw }
-
-func (a *nativeAttributes) MaxAge() time.Duration { return a.maxAge }
-
-// Idle: the store must not drop what the browser was told to keep.
-func (a *nativeAttributes) Idle() time.Duration {
-	return min(max(a.options.IdleTimeout, a.maxAge), a.options.Lifetime)
-}
-
-func (a *nativeAttributes) WithMaxAge(d time.Duration) wire.Attributes {
-	d = min(max(d, 0), maxLifetime)
-	seconds := int64((d + time.Second - 1) / time.Second)
-	raw, _ := document.EncodeValue(cookieJSON{seconds})
-	return &nativeAttributes{options: a.options, raw: raw, maxAge: min(time.Duration(seconds)*time.Second, maxLifetime)}
-}
-
-func (a *nativeAttributes) Renewed(time.Time) wire.Attributes { return a }

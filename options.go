@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions/internal/forwarded"
+	"github.com/sqlsessions/sessions/observe"
 )
 
 // Options configure a [Manager]. The zero value of each field is its default and
@@ -44,6 +45,35 @@ type Options struct {
 	// request. Defaults to a tenth of IdleTimeout, at most 1 minute.
 	TouchInterval time.Duration
 
+	// RotateAfter gives a session a new token when its token is older than this,
+	// when a response that can carry it begins. The old one is accepted for 30
+	// more seconds. From 1 minute. Defaults to 0: only when privileges change.
+	RotateAfter time.Duration
+
+	// EndOnReplay ends a session with [ReasonReplay] when a token is presented that
+	// was replaced more than 30 seconds ago, by RotateAfter, a sign-in or Regenerate:
+	// one of two copies is stolen, or the browser did not get the newer token. By
+	// default that is only reported to Observer. Either way the request gets a new session.
+	EndOnReplay bool
+
+	// MaxPerUser is how many sessions a user can have. A sign-in beyond it ends the
+	// oldest with [ReasonEvicted]. Defaults to 0: any number.
+	MaxPerUser int
+
+	// RefuseOverMax fails the sign-in with [ErrLimit] instead. Whoever knows a
+	// password can then keep its owner out. Two sign-ins at once for the last place
+	// may both be refused.
+	RefuseOverMax bool
+
+	// KeepEnded is how long the reason of an ending is kept; its row holds no data any
+	// more. For the session of a visitor, without a user, that [Session.Destroy] ends it is
+	// an hour at most. From 1 minute to 400 days. Defaults to 7 days.
+	KeepEnded time.Duration
+
+	// WatchInterval is how late [Session.Context] may learn of an ending.
+	// From 100 milliseconds. Defaults to 5 seconds.
+	WatchInterval time.Duration
+
 	// MaxBytes bounds a session's JSON, in bytes. At most 1 MiB.
 	// Defaults to 64 KiB.
 	MaxBytes int
@@ -69,7 +99,11 @@ type Options struct {
 	// [DefaultErrorHandler] answers, which is also the default.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
-	// Logger gets what an operator must know; never a token, a secret or a value.
+	// Observer is told what happens. Defaults to none, which costs nothing.
+	Observer *observe.Observer
+
+	// Logger gets what an operator must know; never a token, a secret or a value. What
+	// clients can bring about at will is logged once a minute.
 	// Defaults to slog.Default() when the manager is made.
 	Logger *slog.Logger
 }
@@ -93,6 +127,8 @@ func (o Options) withDefaults() Options {
 	o.TouchInterval = max(cmp.Or(o.TouchInterval, min(time.Minute, o.IdleTimeout/10)), 0)
 	o.MaxBytes = cmp.Or(o.MaxBytes, 64<<10)
 	o.Timeout = cmp.Or(o.Timeout, 5*time.Second)
+	o.KeepEnded = cmp.Or(o.KeepEnded, 7*24*time.Hour)
+	o.WatchInterval = cmp.Or(o.WatchInterval, 5*time.Second)
 	if o.ErrorHandler == nil {
 		o.ErrorHandler = DefaultErrorHandler
 	}
@@ -114,18 +150,34 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// A checker collects everything that is wrong, not just the first thing.
-type checker []error
-
-func (c *checker) checkf(bad bool, format string, args ...any) {
-	if bad {
-		*c = append(*c, fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...))
+// validate returns everything that is wrong, not just the first thing. own is false under
+// another protocol, which has its own secrets and cookie, and no absolute timeout.
+func (o Options) validate(own bool) error {
+	var errs []error
+	check := func(bad bool, format string, args ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...))
+		}
 	}
+	if own {
+		o.validateOwn(check)
+	}
+	check(o.IdleTimeout < time.Second, "IdleTimeout is %v; use at least a second, or set it to Lifetime for no idle timeout", o.IdleTimeout)
+	check(o.IdleTimeout > o.Lifetime, "IdleTimeout %v is longer than Lifetime %v and would never apply; lower it or raise Lifetime", o.IdleTimeout, o.Lifetime)
+	check(o.TouchInterval > o.IdleTimeout/2, "TouchInterval is %v; use at most half of IdleTimeout (%v)", o.TouchInterval, o.IdleTimeout/2)
+	check(o.MaxBytes < 1 || o.MaxBytes > maxMaxBytes, "MaxBytes is %d; use 1 to %d, and keep bigger things in a table of their own", o.MaxBytes, maxMaxBytes)
+	check(o.RotateAfter != 0 && o.RotateAfter < time.Minute, "RotateAfter is %v; use at least a minute, or 0 for no rotation by age", o.RotateAfter)
+	check(o.MaxPerUser < 0, "MaxPerUser is %d; use a number above 0, or 0 for no limit", o.MaxPerUser)
+	check(o.RefuseOverMax && o.MaxPerUser == 0, "RefuseOverMax needs MaxPerUser")
+	check(o.KeepEnded < time.Minute || o.KeepEnded > maxLifetime, "KeepEnded is %v; use a minute to 400 days", o.KeepEnded)
+	check(o.WatchInterval < 100*time.Millisecond, "WatchInterval is %v; use at least 100ms", o.WatchInterval)
+	check(o.Timeout < 0, "Timeout is %v; use a positive time", o.Timeout)
+	_, err := forwarded.Parse(o.TrustedProxies)
+	check(err != nil, "%v", err)
+	return errors.Join(errs...)
 }
 
-func (o Options) validate() error {
-	var c checker
-	check := c.checkf
+func (o Options) validateOwn(check func(bool, string, ...any)) {
 	check(len(o.Secrets) == 0, "Secrets is empty; give at least one secret of %d random bytes, for example from `openssl rand -base64 32`", minSecret)
 	for i, secret := range o.Secrets {
 		check(len(secret) < minSecret, "Secrets[%d] has %d bytes; use at least %d random bytes", i, len(secret), minSecret)
@@ -134,19 +186,4 @@ func (o Options) validate() error {
 	check(o.Lifetime < time.Second, "Lifetime is %v; use at least a second", o.Lifetime)
 	check(o.Lifetime > maxLifetime, "Lifetime is %v; browsers keep no cookie longer than 400 days (%v)", o.Lifetime, maxLifetime)
 	o.Cookie.validate(check)
-	return errors.Join(append(c, o.validateWork())...)
-}
-
-// validateWork checks what does not depend on the protocol.
-func (o Options) validateWork() error {
-	var c checker
-	check := c.checkf
-	check(o.IdleTimeout < time.Second, "IdleTimeout is %v; use at least a second, or set it to Lifetime for no idle timeout", o.IdleTimeout)
-	check(o.IdleTimeout > o.Lifetime, "IdleTimeout %v is longer than Lifetime %v and would never apply; lower it or raise Lifetime", o.IdleTimeout, o.Lifetime)
-	check(o.TouchInterval > o.IdleTimeout/2, "TouchInterval is %v; use at most half of IdleTimeout (%v)", o.TouchInterval, o.IdleTimeout/2)
-	check(o.MaxBytes < 1 || o.MaxBytes > maxMaxBytes, "MaxBytes is %d; use 1 to %d, and keep bigger things in a table of their own", o.MaxBytes, maxMaxBytes)
-	check(o.Timeout < 0, "Timeout is %v; use a positive time", o.Timeout)
-	_, err := forwarded.Parse(o.TrustedProxies)
-	check(err != nil, "%v", err)
-	return errors.Join(c...)
 }

@@ -2,19 +2,23 @@ package sessions
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"time"
+
+	"github.com/sqlsessions/sessions/internal/fate"
+	"github.com/sqlsessions/sessions/internal/reply"
 )
 
 // A responseWriter saves the session before the first byte of the response
 // leaves. Like any http.ResponseWriter it is used by one goroutine at a time.
 type responseWriter struct {
-	http.ResponseWriter
+	reply.First
 	request *http.Request
 	session *Session
 	before  http.Header // what was there before the handler ran
@@ -31,23 +35,26 @@ const (
 )
 
 func newResponseWriter(w http.ResponseWriter, r *http.Request, s *Session) *responseWriter {
-	rw := &responseWriter{ResponseWriter: w, request: r, session: s}
+	rw := &responseWriter{request: r, session: s}
+	rw.First = reply.First{ResponseWriter: w, Before: rw}
 	if len(w.Header()) > 0 {
 		rw.before = w.Header().Clone()
 	}
 	return rw
 }
 
-// Unwrap is for http.ResponseController.
-func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// saveFirst saves the session and completes the header, once. An error means that
+// BeforeFirst saves the session and completes the header, once. An error means that
 // the handler's answer must not leave.
-func (w *responseWriter) saveFirst() error {
+func (w *responseWriter) BeforeFirst() error {
 	if w.state != responseOpen {
 		return w.failure
 	}
-	if err := w.session.save(w.request.Context()); err != nil {
+	return w.begin(w.session.save(w.request.Context(), false))
+}
+
+// begin completes the header after the first save.
+func (w *responseWriter) begin(err error) error {
+	if err != nil {
 		w.fail(err)
 		return w.failure
 	}
@@ -67,53 +74,8 @@ func (w *responseWriter) fail(err error) {
 	if w.session.owesCookie() && !errors.Is(err, ErrEnded) {
 		w.session.writeHeader(w.Header())
 	}
-	w.session.closeCookie()
+	w.session.sealUp(true)
 	w.session.core.fail(w.ResponseWriter, w.request, err)
-}
-
-// WriteHeader saves the session first. 1xx statuses pass through without saving;
-// 101 is final and saves.
-func (w *responseWriter) WriteHeader(status int) {
-	if status >= 200 && status <= 999 || status == http.StatusSwitchingProtocols {
-		if w.saveFirst() != nil {
-			return
-		}
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *responseWriter) Write(b []byte) (int, error) {
-	if err := w.saveFirst(); err != nil {
-		return 0, err
-	}
-	return w.ResponseWriter.Write(b)
-}
-
-// WriteString spares io.WriteString a copy.
-func (w *responseWriter) WriteString(s string) (int, error) {
-	if err := w.saveFirst(); err != nil {
-		return 0, err
-	}
-	return io.WriteString(w.ResponseWriter, s)
-}
-
-// ReadFrom keeps sendfile: net/http's own writer implements it.
-func (w *responseWriter) ReadFrom(src io.Reader) (int64, error) {
-	if err := w.saveFirst(); err != nil {
-		return 0, err
-	}
-	return io.Copy(w.ResponseWriter, src)
-}
-
-// Flush implements http.Flusher.
-func (w *responseWriter) Flush() { _ = w.FlushError() }
-
-// FlushError is what http.ResponseController calls.
-func (w *responseWriter) FlushError() error {
-	if err := w.saveFirst(); err != nil {
-		return err
-	}
-	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
 // Hijack saves the session and hands over the connection. A session that
@@ -123,7 +85,10 @@ func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, w.failure
 	}
 	before := w.session.closeCookie()
-	err := w.session.save(w.request.Context())
+	err := w.session.save(w.request.Context(), true)
+	if err == nil && w.session.owesCookie() { // of a token that an earlier Save stored
+		err = errCookieGone
+	}
 	if err == nil {
 		var conn net.Conn
 		var buf *bufio.ReadWriter
@@ -136,16 +101,18 @@ func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return nil, nil, fmt.Errorf("sessions: hijack: %w", err)
 }
 
-// finish saves what the handler changed after the header left.
+// finish saves what the handler changed after the header left. From then on the session can
+// only be read.
 func (w *responseWriter) finish() {
-	if w.state == responseOpen {
-		_ = w.saveFirst() // the error handler has answered
+	if w.state == responseFailed {
 		return
 	}
-	if w.state == responseFailed || !w.session.changed() {
+	begun := w.state == responseBegun
+	err := w.session.saveLast(w.request.Context(), begun)
+	if !begun {
+		_ = w.begin(err) // the error handler has answered
 		return
 	}
-	err := w.session.save(w.request.Context())
 	if err == nil || w.session.saveErrorReported() {
 		return
 	}
@@ -156,40 +123,76 @@ func (w *responseWriter) finish() {
 	}
 }
 
+// saveLast saves what is left at the end of the request and seals the session in the same
+// moment, so that a change of a goroutine that goes on is either saved or refused. begun
+// says that the response has begun, so that only a change is a reason to save.
+func (s *Session) saveLast(ctx context.Context, begun bool) (err error) {
+	if err := s.hold(context.Background()); err != nil {
+		s.sealUp(false)
+		return storeError("save", err)
+	}
+	defer s.saving.Unlock()
+	defer func() {
+		if p := recover(); p != nil { // there is no handler any more whose panic it could be
+			s.core.options.Logger.Error("sessions: a save panicked", "panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			err = fmt.Errorf("sessions: save: %w: %w", ErrInvalid, errPanicked)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.seal.outcome = err
+	}()
+	s.mu.Lock()
+	s.seal.over = true
+	nothing := begun && !s.pending.any() && s.err == nil
+	s.mu.Unlock()
+	if nothing {
+		return nil
+	}
+	return s.write(ctx, false)
+}
+
+// sealUp ends a request whose handler panicked, or that the error handler has answered,
+// which is in the log.
+func (s *Session) sealUp(logged bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seal.close(logged)
+}
+
 // writeHeader puts the cookie, and what caches must know, into the header. After
 // this no cookie can be sent.
 func (s *Session) writeHeader(h http.Header) {
 	if s.accessed.Load() {
-		addVary(h)
+		reply.AddVary(h)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.fate.close() == cookieWithheld {
+	if s.fate.Close() == fate.Withheld {
 		return
 	}
 	c, st := s.core, &s.state
-	if s.fate.inherited { // so that the next request asks one place only
-		if name, line := c.predecessor.Drop(s.request, s.fate.secure); line != "" && name != c.protocol.Name() {
-			setCookieLine(h, name, line)
+	if s.fate.Inherited { // so that the next request asks one place only
+		if name, line := c.predecessor.Drop(s.request, s.fate.Secure); line != "" && name != c.protocol.Name() {
+			reply.SetCookie(h, name, line)
 		}
 	}
 	// Browsers keep cookies apart by their attributes, so a dropped one needs its own.
-	token, left, cookie := "", c.policy.lifetime, s.fate.dropped
+	token, left, cookie := "", c.options.Lifetime, s.fate.Dropped
 	switch {
-	case st.stored() && (s.fate.due() || c.policy.Rolling):
-		token, left, cookie = st.token, st.row.AbsoluteIn, nil
-	case !s.fate.drop:
+	case st.stored() && (s.fate.Due() || c.policy.Rolling):
+		token, left, cookie = st.token, st.rowAt(time.Now()).AbsoluteIn, nil
+	case !s.fate.Drop:
 		return
 	}
 	if cookie == nil {
-		cookie = st.now.cookie.Renewed(time.Now())
+		cookie = st.now.Cookie.Renewed(time.Now())
 	}
-	line := c.protocol.Line(token, cookie, left, s.fate.secure)
+	line := c.protocol.Line(token, cookie, left, s.fate.Secure)
 	if line == "" {
 		c.logWithheld()
 		return
 	}
-	setCookieLine(h, c.protocol.Name(), line)
+	reply.SetCookie(h, c.protocol.Name(), line)
 }
 
 // owesCookie reports whether the browser's token is dead and the new one was not
@@ -197,18 +200,11 @@ func (s *Session) writeHeader(h http.Header) {
 func (s *Session) owesCookie() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.fate.isNew && s.state.stored()
+	return s.fate.IsNew && s.state.stored()
 }
 
-// closeCookie notes that no cookie can be sent any more and returns how it was.
-func (s *Session) closeCookie() cookiePath {
+func (s *Session) reopenCookie(path fate.Way) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.fate.close()
-}
-
-func (s *Session) reopenCookie(path cookiePath) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fate.path = path
+	s.fate.Way = path
 }

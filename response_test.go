@@ -225,6 +225,27 @@ func TestHijackRefusesASessionThatNeedsACookie(t *testing.T) {
 	}
 }
 
+// A token that Save has stored is owed to the browser too.
+func TestHijackRefusesASessionWhoseTokenWasSaved(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, memstore.New())
+	v := loggedIn(t, m)
+	res := v.serve(func(w http.ResponseWriter, r *http.Request) {
+		s := sessions.FromContext(r.Context())
+		s.SetUser("ann")
+		if err := s.Save(r.Context()); err != nil {
+			t.Error(err)
+		}
+		if _, _, err := http.NewResponseController(w).Hijack(); !errors.Is(err, sessions.ErrTooLate) {
+			t.Errorf("Hijack returns %v", err)
+		}
+		w.WriteHeader(http.StatusOK)
+	})
+	if ours(t, res) == nil || look(v, (*sessions.Session).User) != "ann" {
+		t.Error("the new token was not sent")
+	}
+}
+
 // A recorder of what reaches the writer below ours.
 type innerWriter struct {
 	*httptest.ResponseRecorder

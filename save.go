@@ -5,7 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"time"
+
+	"github.com/sqlsessions/sessions/internal/fate"
+	"github.com/sqlsessions/sessions/internal/ops"
+	"github.com/sqlsessions/sessions/internal/signin"
+	"github.com/sqlsessions/sessions/internal/watch"
 )
 
 // Touch moves the idle timeout now, and only that. A long connection calls it
@@ -14,25 +19,33 @@ import (
 // was not saved yet has nothing to move. A cookie with a MaxAge is sent again if the
 // response has not begun.
 func (s *Session) Touch(ctx context.Context) error {
-	s.mustExist()
-	s.saving.Lock()
+	if err := s.mayBegin("Touch"); err != nil {
+		return err
+	}
+	if err := s.hold(ctx); err != nil {
+		return storeError("touch", err)
+	}
 	defer s.saving.Unlock()
 	s.mu.Lock()
-	row, cookie := s.state.row, s.state.base.cookie
+	st := s.state
 	s.mu.Unlock()
-	if row.ID == "" || s.core.policy.NoTouch {
+	if !st.stored() || s.core.policy.NoTouch {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.core.options.Timeout)
 	defer cancel()
-	if err := s.core.touch(ctx, &row, cookie, 0); err != nil {
+	cookie := st.base.Cookie
+	if err := s.core.touch(ctx, &st, cookie, 0); err != nil {
+		if errors.Is(err, ErrNotFound) {
+			err = s.core.endedError(ctx, st.row.Ref)
+		}
 		return storeError("touch", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state.row.Ref == row.Ref { // not destroyed while the store worked
-		s.state.row.ExpiresIn = row.ExpiresIn
-		s.fate.again = s.fate.again || cookie.MaxAge() > 0 && !s.core.policy.TouchOnly
+	if s.state.row.Ref == st.row.Ref { // not destroyed while the store worked
+		s.state.row, s.state.read = st.row, st.read
+		s.fate.Again = s.fate.Again || cookie.MaxAge() > 0 && !s.core.policy.TouchOnly
 	}
 	return nil
 }
@@ -42,8 +55,10 @@ func (s *Session) Touch(ctx context.Context) error {
 // [ErrTooLate] when the session would need a cookie that can't be sent any more; then
 // nothing is saved. The end of ctx does not stop it; [Options].Timeout does.
 func (s *Session) Save(ctx context.Context) error {
-	s.mustExist()
-	err := s.save(ctx)
+	if err := s.mayBegin("Save"); err != nil {
+		return err
+	}
+	err := s.save(ctx, true)
 	if err != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -56,8 +71,12 @@ func (s *Session) Save(ctx context.Context) error {
 // [ErrEnded] when it has ended; then nothing is forgotten. A new session becomes
 // empty, and a Destroy stands. It takes as long as ctx allows.
 func (s *Session) Reload(ctx context.Context) error {
-	s.mustExist()
-	s.saving.Lock()
+	if err := s.mayBegin("Reload"); err != nil {
+		return err
+	}
+	if err := s.hold(ctx); err != nil {
+		return storeError("reload", err)
+	}
 	defer s.saving.Unlock()
 	s.mu.Lock()
 	old := s.state
@@ -74,6 +93,8 @@ func (s *Session) Reload(ctx context.Context) error {
 	}
 	s.state, s.err, s.unreadable = fresh, nil, nil
 	s.pending = s.pending.discard()
+	s.pending.unsure = s.pending.unsure && !fresh.stored()
+	s.fate.Outdated = s.fate.Outdated || fresh.row.Previous
 	s.generation++
 	return nil
 }
@@ -81,7 +102,9 @@ func (s *Session) Reload(ctx context.Context) error {
 // read returns the session as the store has it, or what a new one begins with.
 func (s *Session) read(ctx context.Context, old *state) (fresh state, err error) {
 	if old.stored() {
-		fresh, err = s.core.load(ctx, old.row.Ref)
+		if fresh, err = s.core.load(ctx, old.row.Ref); errors.Is(err, ErrNotFound) {
+			err = s.core.endedError(ctx, old.row.Ref)
+		}
 		err = storeError("reload", err)
 	} else {
 		fresh.now, err = s.core.fresh(s.request)
@@ -96,7 +119,9 @@ func (s *Session) read(ctx context.Context, old *state) (fresh state, err error)
 func (s *Session) Discard() {
 	s.lock()
 	defer s.mu.Unlock()
-	s.discardLocked()
+	if !s.seal.over && s.mayChangeLocked("Discard") {
+		s.discardLocked()
+	}
 }
 
 func (s *Session) discardLocked() {
@@ -111,17 +136,46 @@ func (s *Session) discardLocked() {
 }
 
 // save writes what is pending. It does not stop when ctx is cancelled: a client
-// that hangs up must neither lose a save nor half-finish a logout.
-func (s *Session) save(ctx context.Context) (err error) {
-	s.saving.Lock()
+// that hangs up must neither lose a save nor half-finish a logout. asked says that the
+// caller is told of each error; otherwise the response is about to begin.
+func (s *Session) save(ctx context.Context, asked bool) error {
+	if err := s.hold(context.Background()); err != nil {
+		return storeError("save", err)
+	}
 	defer s.saving.Unlock()
-	c, err := s.takePending()
+	s.mu.Lock()
+	over, outcome := s.seal.over, s.seal.outcome
+	s.mu.Unlock()
+	if over { // while this one waited: the last save took its changes along
+		return outcome
+	}
+	err := s.write(ctx, asked)
+	if !asked { // the header is next: a Save that comes in between must not count on it
+		s.closeCookie()
+	}
+	return err
+}
+
+// closeCookie notes that no cookie can be sent any more and returns how it was.
+func (s *Session) closeCookie() fate.Way {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fate.Close()
+}
+
+// write is save with s.saving held.
+func (s *Session) write(ctx context.Context, asked bool) (err error) {
+	c, err := s.takePending(asked)
 	if err != nil || c == nil {
 		return err
 	}
+	c.asked = asked
 	err = errPanicked
 	defer func() { err = storeError("save", s.settle(c, err)) }()
-	err = c.run(s.core.limit(ctx))
+	limited := s.core.limit(ctx)
+	if err = c.run(limited); errors.Is(err, ErrNotFound) {
+		err = s.core.endedError(limited, c.state.row.Ref)
+	}
 	return err
 }
 
@@ -130,7 +184,7 @@ var errPanicked = errors.New("a function panicked")
 
 // takePending turns the pending changes into a commit. It returns nil when there is
 // nothing to write.
-func (s *Session) takePending() (*commit, error) {
+func (s *Session) takePending(asked bool) (*commit, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
@@ -138,14 +192,17 @@ func (s *Session) takePending() (*commit, error) {
 	}
 	policy, stored := &s.core.policy, s.state.stored()
 	saveNew := policy.SaveNew && !s.pending.destroyed
-	if !stored && (len(s.pending.ops) > 0 || s.pending.user || saveNew) {
+	if !stored && (s.pending.ops.Len() > 0 || s.pending.user || saveNew) {
 		// Name it now, so that ID returns the same before, during and after the save.
 		if err := s.nameLocked(); err != nil {
 			return nil, storeError("save", err)
 		}
 	}
-	s.fate.confirmed = false
-	due := s.core.touchDue(&s.state) || s.fate.again && stored && s.fate.path == cookieOpen
+	s.fate.Confirmed = false
+	due := s.core.touchDue(&s.state) || s.fate.Again && stored && s.fate.Way == fate.Open
+	if !asked && s.rotationDueLocked() {
+		s.pending.renew = max(s.pending.renew, renewAge)
+	}
 	always := policy.Resave
 	if !stored {
 		always = saveNew
@@ -153,19 +210,30 @@ func (s *Session) takePending() (*commit, error) {
 	if !s.pending.any() && !due && !always {
 		return nil, nil //nolint:nilnil // documented above, and the usual case
 	}
-	c := &commit{core: s.core, request: s.request, state: s.state, changes: s.pending, fate: s.fate, due: due}
+	c := &commit{
+		core: s.core, request: s.request, state: s.state, changes: s.pending, fate: s.fate, due: due,
+		signIn: signin.Begin(s.pending.since, s.began, s.own), newcomer: s.state.row.User == "",
+	}
+	if c.login() {
+		c.others = s.others.live
+	}
 	s.pending = changes{}
+	if policy.Endless && stored && c.changes.renew != renewNone {
+		s.moving, c.watched = true, s.watched
+		c.watched.Hold()
+	}
 	return c, nil
 }
 
-// touchDue reports whether the idle expiry has fallen behind by a touch interval and
-// may still move.
-func (c *core) touchDue(st *state) bool {
-	if !st.stored() || c.policy.NoTouch {
-		return false
+// rotationDueLocked reports whether the session's token is old enough for a new one, which
+// the response can still carry. Only the save that the header waits for asks: after another
+// one, the handler could take longer than the grace, or panic.
+func (s *Session) rotationDueLocked() bool {
+	age := s.core.options.RotateAfter
+	if s.request != nil && s.request.Context().Err() != nil {
+		return false // the client has gone, and would not get it
 	}
-	full := min(st.now.cookie.Idle(), st.row.AbsoluteIn)
-	return full-st.row.ExpiresIn >= c.policy.touchInterval(st.now.cookie)
+	return age > 0 && s.state.rowAt(time.Now()).VerifierAge >= age && s.state.stored() && s.fate.Way == fate.Open && !s.fate.Inherited
 }
 
 // settle adopts what the commit wrote and re-applies what the handler changed while
@@ -173,15 +241,30 @@ func (c *core) touchDue(st *state) bool {
 func (s *Session) settle(c *commit, err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.moving = false
+	for _, e := range []*watch.Entry{c.watched, s.watched} {
+		e.Resume(c.state.row.Ref)
+	}
 	if err != nil {
+		over := s.pending.destroyed // since the save began
 		s.pending = c.changes.then(s.pending)
+		if c.refused && !over {
+			s.err = cmp.Or(s.err, storeError("sign in", err))
+		}
 		return err
+	}
+	if c.others != nil {
+		s.others.live = nil
 	}
 	defer s.adoptLocked(c) // also when a function panics
 	c.state.base = c.state.now
-	for !s.pending.destroyed && len(s.pending.ops) > 0 {
-		ops, generation := slices.Clone(s.pending.ops), s.generation
-		now, err := s.replayUnlocked(c.state.base, ops)
+	for try := 0; !s.pending.destroyed && s.pending.ops.Len() > 0; try++ {
+		if try == maxRuns {
+			s.err = cmp.Or(s.err, errRestless)
+			break
+		}
+		pending, generation := s.pending.ops.Clone(), s.generation
+		now, err := s.replayUnlocked(c.state.base, pending)
 		if s.generation != generation {
 			continue
 		}
@@ -197,7 +280,7 @@ func (s *Session) settle(c *commit, err error) error {
 
 // replayUnlocked releases s.mu, because the function of an Update may look at the
 // session. If it panics, nothing more of the request is saved, as after an error.
-func (s *Session) replayUnlocked(base contents, ops []op) (now contents, err error) {
+func (s *Session) replayUnlocked(base ops.Contents, pending ops.List) (now ops.Contents, err error) {
 	s.mu.Unlock()
 	err = fmt.Errorf("sessions: update: %w: %w", ErrValue, errPanicked)
 	panicked := err
@@ -207,13 +290,13 @@ func (s *Session) replayUnlocked(base contents, ops []op) (now contents, err err
 			s.err = cmp.Or(s.err, err)
 		}
 	}()
-	return replay(base, ops)
+	return pending.Replay(base)
 }
 
 func (s *Session) adoptLocked(c *commit) {
 	if s.pending.destroyed {
 		if c.state.stored() {
-			s.pending.drop = c.state.row.Ref
+			s.pending.ends = append(s.pending.ends, c.state.row)
 		}
 		return
 	}
@@ -221,14 +304,7 @@ func (s *Session) adoptLocked(c *commit) {
 		c.state.user = s.state.user
 	}
 	s.state = c.state
-	s.fate.adopt(c.fate)
-}
-
-// changed reports whether there is something to save. A refused value counts.
-func (s *Session) changed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.pending.any() || s.err != nil
+	s.fate.Adopt(c.fate)
 }
 
 // saveErrorReported reports whether Save has told the handler that its last change

@@ -2,20 +2,20 @@ package sessions
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/fate"
+	"github.com/sqlsessions/sessions/internal/gate"
+	"github.com/sqlsessions/sessions/internal/ops"
+	"github.com/sqlsessions/sessions/internal/watch"
 	"github.com/sqlsessions/sessions/internal/wire"
 )
-
-// maxUserLength bounds a user's name in bytes: what a MySQL index holds.
-const maxUserLength = 255
 
 // An ID is a session's public name, a UUID in canonical text. It never changes
 // and is of no use as a cookie, so it may be shown, logged and sent in a form.
@@ -25,24 +25,33 @@ type ID = driver.ID
 // A Session is what one request sees of a session. Values are read and changed
 // through a [Key]. Changes are saved before the first byte of the response leaves,
 // and again at the end of the handler for those made later. It is safe for concurrent
-// use by the goroutines of one request. Do not use it once the handler has returned.
+// use by the goroutines of one request. Once the handler has returned it can only be
+// read: changes are refused with [ErrTooLate], and the first is logged.
 // Printing it shows its ID and nothing else.
 type Session struct {
 	core     *core
 	request  *http.Request // nil for a session that was not loaded for one
+	began    time.Time     // when the request came
 	outer    *Session      // of another manager, around this one
-	accessed atomic.Bool   // the response depends on the cookie
+	parent   context.Context
+	accessed atomic.Bool // the response depends on the cookie
 
-	saving sync.Mutex // held while the store is written; taken before mu
+	saving gate.Lock // held while the store is written; taken by hold, before mu
 
 	mu         sync.Mutex
+	seal       seal
+	others     others
+	own        []int64 // the numbers of the marks of revocations that the request made
 	state      state
 	pending    changes
-	fate       fate
+	fate       fate.Fate
 	generation int   // counts the changes
 	reported   int   // the generation that Save reported an error for, plus 1
 	err        error // the first value that could not be kept
 	unreadable error // why the row must not be overwritten, if it can't be read
+
+	watched *watch.Entry // what Context returns, once the session is stored
+	moving  bool         // a save gives the row another ID
 }
 
 // lock is called first by every exported method.
@@ -64,16 +73,55 @@ func (s *Session) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "sessions.Session(%s)", s.ID())
 }
 
-func (s *Session) recordLocked(o op) {
-	now, ops, changed := record(s.state.now, s.pending.ops, o)
+// mayChangeLocked reports whether what may be done to the session. If not, Err says why, and
+// so does the log.
+func (s *Session) mayChangeLocked(what string) bool {
+	err := s.seal.check(what)
+	switch {
+	case err == nil:
+		return true
+	case s.seal.over: // not s.err, which would keep the last save from saving what came before
+		s.seal.late = cmp.Or(s.seal.late, err)
+	default:
+		s.err = cmp.Or(s.err, err)
+	}
+	if s.seal.toLog(what) {
+		s.core.options.Logger.Error("sessions: a change was refused and is lost", "change", what, "id", s.state.id, "error", err)
+	}
+	return false
+}
+
+// hold takes s.saving. It waits no longer than a save may take: a save runs functions of
+// Update, and one that waits for the caller would wait for itself.
+func (s *Session) hold(ctx context.Context) error {
+	if s.saving.TryLock() {
+		return nil
+	}
+	ctx, stop := context.WithTimeout(ctx, s.core.options.Timeout)
+	defer stop()
+	if err := s.saving.Lock(ctx); err != nil {
+		return fmt.Errorf("%w: an earlier save of the session did not end: %w", ErrUnavailable, err)
+	}
+	return nil
+}
+
+// mayBegin returns why what, which works on the store, must not begin now.
+func (s *Session) mayBegin(what string) error {
+	s.lock()
+	defer s.mu.Unlock()
+	return s.seal.check(what)
+}
+
+func (s *Session) recordLocked(o ops.Op) {
+	now, changed := s.pending.ops.Record(s.state.now, o)
 	if changed {
-		s.state.now, s.pending.ops = now, ops
+		s.state.now = now
 		s.generation++
 	}
 }
 
 // freshLocked returns what a session begins with.
-func (s *Session) freshLocked() contents {
+func (s *Session) freshLocked() ops.Contents {
 	now, err := s.core.fresh(s.request)
 	s.err = cmp.Or(s.err, err)
 	return now
@@ -81,11 +129,11 @@ func (s *Session) freshLocked() contents {
 
 // Err returns the first error that a change met, such as a value that JSON can't
 // hold. While there is one, nothing of the request is saved, and the request is
-// answered by [Options].ErrorHandler.
+// answered by [Options].ErrorHandler. A change after the end of the request is one too.
 func (s *Session) Err() error {
 	s.lock()
 	defer s.mu.Unlock()
-	return s.err
+	return cmp.Or(s.err, s.seal.late)
 }
 
 // ID returns the session's public name. It never changes and is no secret. A new
@@ -129,69 +177,61 @@ func (s *Session) CreatedAt() time.Time {
 	return s.state.row.CreatedAt
 }
 
-// AuthenticatedAt returns when SetUser last signed a user in, by the store's clock,
-// or by this machine's in the request that did it. It is the zero time for a visitor,
-// and for a user whose session was taken over or imported.
-func (s *Session) AuthenticatedAt() time.Time {
-	s.lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.state.user == "":
-		return time.Time{}
-	case s.pending.renew == renewLogin || !s.state.stored():
-		return time.Now().Round(0)
-	}
-	return s.state.row.AuthenticatedAt
-}
-
 // ExpiresAt returns when the session ends if it is not used again.
 func (s *Session) ExpiresAt() time.Time {
 	s.lock()
 	defer s.mu.Unlock()
-	left := s.state.row.ExpiresIn
+	now := time.Now()
+	left := s.state.rowAt(now).ExpiresIn
 	if !s.state.stored() {
-		left = min(s.state.now.cookie.Idle(), s.core.policy.lifetime)
+		left = min(s.state.now.Cookie.Idle(), s.core.options.Lifetime)
 	}
-	return time.Now().Add(left).Round(0) // without the monotonic clock, for display
+	return now.Add(left).Round(0) // without the monotonic clock, for display
 }
 
-// User returns whose session it is, or "" for a visitor's.
-func (s *Session) User() string {
+// LastSeenAt returns when the session was last used, to within
+// [Options].TouchInterval.
+func (s *Session) LastSeenAt() time.Time {
 	s.lock()
 	defer s.mu.Unlock()
-	return s.state.user
+	now := time.Now()
+	row := s.state.rowAt(now)
+	switch {
+	case !s.state.stored():
+		return now.Round(0)
+	case !row.LastSeenAt.IsZero():
+		return row.LastSeenAt
+	}
+	// The store does not note it, but has counted the idle timeout from then.
+	seen := now.Add(-max(s.state.base.Cookie.Idle()-row.ExpiresIn, 0)).Round(0)
+	if seen.Before(row.CreatedAt) {
+		return row.CreatedAt
+	}
+	return seen
 }
 
-// SetUser says who has signed in: any name of up to 255 bytes by which the
-// application knows the user, so that the session can be listed and revoked. "" makes
-// it a visitor's. When the user changes, the session gets a new token, as by
-// [Session.Regenerate], so a token that was planted in the browser is worth nothing.
-// Signing in restarts [Options].Lifetime. The values are kept: call [Session.Destroy]
-// first if one user's values must not become another's.
-func (s *Session) SetUser(user string) {
+// Context returns a context for streams, websockets and jobs. It ends with the request's,
+// or with the one given to [Manager.Load] or to a list, and when the session ends
+// anywhere, at most [Options].WatchInterval later. Then context.Cause returns an error
+// that wraps [*EndedError]. One statement an interval serves all sessions of the process, and
+// asks for each until its context ends: give Load and lists a context that ends with the work.
+// A new session's ends with the request's alone; call it again after [Session.Save].
+//
+// A stream that is open does not keep its session alive: see [Session.Touch]. While the
+// store can't be reached, the context goes on.
+func (s *Session) Context() context.Context {
 	s.lock()
 	defer s.mu.Unlock()
-	if err := checkUser(user); err != nil {
-		s.err = cmp.Or(s.err, fmt.Errorf("sessions: set user: %w", err))
-		return
+	if !s.state.stored() {
+		return s.parent
 	}
-	if user == s.state.user {
-		return
+	if s.watched == nil {
+		s.watched = s.core.watch.Add(s.parent, s.state.row.Ref)
+		if s.moving {
+			s.watched.Hold()
+		}
 	}
-	s.state.user = user
-	s.pending.user = true
-	if user == "" {
-		s.regenerateLocked(renewToken)
-	} else {
-		s.regenerateLocked(renewLogin)
-	}
-}
-
-func checkUser(user string) error {
-	if len(user) > maxUserLength || !utf8.ValidString(user) || strings.ContainsRune(user, 0) {
-		return fmt.Errorf("%w: use at most %d bytes of UTF-8 without NUL", ErrValue, maxUserLength)
-	}
-	return nil
+	return s.watched.Context
 }
 
 // SetMaxAge makes the browser keep the cookie for d, in whole seconds and at most
@@ -201,9 +241,12 @@ func checkUser(user string) error {
 func (s *Session) SetMaxAge(d time.Duration) {
 	s.lock()
 	defer s.mu.Unlock()
-	old := s.state.now.cookie
+	old := s.state.now.Cookie
+	if !s.mayChangeLocked("SetMaxAge") {
+		return
+	}
 	if a := old.WithMaxAge(d); a.MaxAge() != old.MaxAge() {
-		s.recordLocked(setCookie(a))
+		s.recordLocked(ops.SetCookie(a))
 	}
 }
 
@@ -211,14 +254,16 @@ func (s *Session) SetMaxAge(d time.Duration) {
 func (s *Session) Keys() []string {
 	s.lock()
 	defer s.mu.Unlock()
-	return s.state.now.doc.Names()
+	return s.state.now.Doc.Names()
 }
 
 // Clear deletes all values. User and cookie stay.
 func (s *Session) Clear() {
 	s.lock()
 	defer s.mu.Unlock()
-	s.recordLocked(op{kind: opClear})
+	if s.mayChangeLocked("Clear") {
+		s.recordLocked(ops.Op{Kind: ops.Clear})
+	}
 }
 
 // Regenerate gives the session a new token and keeps everything else. The old
@@ -227,7 +272,9 @@ func (s *Session) Clear() {
 func (s *Session) Regenerate() {
 	s.lock()
 	defer s.mu.Unlock()
-	s.regenerateLocked(renewToken)
+	if s.mayChangeLocked("Regenerate") {
+		s.regenerateLocked(renewToken)
+	}
 }
 
 func (s *Session) regenerateLocked(how renewal) {
@@ -235,19 +282,35 @@ func (s *Session) regenerateLocked(how renewal) {
 	s.pending.renew = max(s.pending.renew, how) // a new session has a new token anyway
 }
 
-// Destroy ends the session, even if another request has just given it a new token.
-// The browser is told to drop the cookie, and no request that still runs brings the
-// session back. What is stored afterwards begins a new session, with another ID.
+// Destroy ends the session with [ReasonLogout], even if another request has just given it
+// a new token, and every other live session that the request presented. The browser is
+// told to drop the cookie, and no request that still runs brings the session back. What
+// is stored afterwards begins a new session, with another ID.
 func (s *Session) Destroy() {
 	s.lock()
 	defer s.mu.Unlock()
-	drop, was := s.pending.drop, wire.Attributes(nil)
-	if s.state.stored() {
-		drop, was = s.state.row.Ref, s.state.base.cookie
+	if s.mayChangeLocked("Destroy") {
+		s.destroyLocked()
 	}
-	s.pending = changes{drop: drop, destroyed: true}
-	s.fate.destroy(was)
+}
+
+func (s *Session) destroyLocked() {
+	ends, was := s.pending.ends, wire.Attributes(nil)
+	if s.state.stored() {
+		ends, was = append(ends, s.state.row), s.state.base.Cookie
+	}
+	ends = append(ends, s.others.live...)
+	s.others.live = nil
+	s.pending = changes{ends: ends, old: s.core.predecessor != nil, destroyed: true}
+	s.fate.Destroy(was)
 	s.generation++
 	s.err, s.unreadable = nil, nil
 	s.state = state{now: s.freshLocked()}
+	s.watched = nil // it ends when the ending is saved
+}
+
+// others are what a request presented beside the session that it was given.
+type others struct {
+	live []driver.Row // several were live, so none was chosen
+	dead []driver.Ref // tokens that open nothing
 }

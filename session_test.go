@@ -16,44 +16,18 @@ func contextWithCancel(t *testing.T) (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-func TestSetUserRegenerates(t *testing.T) {
-	t.Parallel()
-	m := newManager(t, memstore.New())
-	v := loggedIn(t, m)
-	id := look(v, (*sessions.Session).ID)
-	for _, user := range []string{"ann", "bob", ""} {
-		old := v.twin()
-		v.visit(func(s *sessions.Session) { s.SetUser(user); s.SetUser(user) })
-		if v.cookie == old.cookie || old.alive() {
-			t.Errorf("user %q: the id before the login still works", user)
-		}
-		if got := look(v, (*sessions.Session).User); got != user {
-			t.Errorf("user is %q, want %q", got, user)
-		}
-		if value(v, count) != 1 || look(v, (*sessions.Session).ID) != id {
-			t.Errorf("user %q: data or ID changed", user)
-		}
-		before := v.cookie
-		v.visit(func(s *sessions.Session) { s.SetUser(user) })
-		if v.cookie != before {
-			t.Errorf("user %q: the same user again made a new id", user)
-		}
-	}
-	wantRows(t, m, 1)
-}
-
 // Whatever else happens to the session in the request, a new id stays new.
 func TestNothingCancelsARegeneration(t *testing.T) {
 	t.Parallel()
 	for what, f := range map[string]func(*sessions.Session){
-		"Set":           func(s *sessions.Session) { count.Set(s, 2) },
-		"Set the same":  func(s *sessions.Session) { count.Set(s, 1) },
-		"Clear":         func(s *sessions.Session) { s.Clear() },
-		"Touch":         touch,
-		"Regenerate":    func(s *sessions.Session) { s.Regenerate() },
-		"Save":          func(s *sessions.Session) { _ = s.Save(context.Background()) },
-		"login, logout": func(s *sessions.Session) { s.SetUser("ann"); s.SetUser("") },
-		"Destroy":       func(s *sessions.Session) { s.Destroy(); count.Set(s, 1) },
+		"Set":          func(s *sessions.Session) { count.Set(s, 2) },
+		"Set the same": func(s *sessions.Session) { count.Set(s, 1) },
+		"Clear":        func(s *sessions.Session) { s.Clear() },
+		"Touch":        touch,
+		"Regenerate":   func(s *sessions.Session) { s.Regenerate() },
+		"Save":         func(s *sessions.Session) { _ = s.Save(context.Background()) },
+		"login":        func(s *sessions.Session) { s.SetUser("ann") },
+		"Destroy":      func(s *sessions.Session) { s.Destroy(); count.Set(s, 1) },
 	} {
 		for order := range 2 {
 			m := newManager(t, memstore.New())

@@ -48,14 +48,20 @@
 package sessions
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"math"
 	"net/http"
+	"time"
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/deadline"
+	"github.com/sqlsessions/sessions/internal/fate"
 	"github.com/sqlsessions/sessions/internal/wire"
+	"github.com/sqlsessions/sessions/observe"
 )
 
 // A Store keeps sessions. It is made by pgstore, mysqlstore, sqlitestore or
@@ -79,24 +85,24 @@ func New(store Store, options Options) (*Manager, error) {
 
 // newManager has this package's own protocol if p is nil.
 func newManager(store Store, options Options, p wire.Protocol, from wire.Predecessor) (*Manager, error) {
-	check := Options.validate
 	if p != nil {
-		options.Lifetime = maxLifetime // nothing is measured by it, but it bounds IdleTimeout
-		check = Options.validateWork
+		options.Lifetime = maxLifetime // unused, except that it bounds IdleTimeout
 	}
 	options = options.withDefaults()
-	if err := check(options); err != nil {
+	if err := options.validate(p == nil); err != nil {
 		return nil, err
 	}
 	if store == nil {
 		return nil, fmt.Errorf("%w: store is nil; use pgstore, mysqlstore, sqlitestore or memstore", ErrInvalid)
 	}
-	if p == nil {
+	if p != nil {
+		options.Lifetime = math.MaxInt64 // there is none
+	} else {
 		p = newNative(&options)
 	}
 	return &Manager{core{
 		store: store, options: options, protocol: p, predecessor: from,
-		policy: newPolicy(p.Policy(), &options), timeout: deadline.New(options.Timeout), gate: newGate(),
+		policy: p.Policy(), timeout: deadline.New(options.Timeout), watch: newWatch(store, &options),
 	}}, nil
 }
 
@@ -131,12 +137,13 @@ func FromContext(ctx context.Context) *Session {
 // saves nothing and passes on; middleware inside that recovers a panic should
 // call [Session.Discard].
 //
-// Put [http.TimeoutHandler] outside. A request that has a session of this manager
+// When next has returned, the session can only be read: see [Session]. So put
+// [http.TimeoutHandler] outside. A request that has a session of this manager
 // already is left alone. Several managers may be nested.
 func (m *Manager) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		outer, _ := r.Context().Value(contextKey{}).(*Session)
-		if m.core.options.Skip != nil && m.core.options.Skip(r) || m.owns(outer) {
+		if m.core.options.Skip != nil && m.core.options.Skip(r) || m.sessionOf(r.Context()) != nil {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -145,21 +152,20 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 			m.core.fail(w, r, fmt.Errorf("%w: %w", ErrLoad, classify(err)))
 			return
 		}
-		s.outer = outer
+		s.outer, s.parent = outer, context.WithValue(r.Context(), contextKey{}, s)
 		rw := newResponseWriter(w, r, s)
-		next.ServeHTTP(rw, r.WithContext(context.WithValue(r.Context(), contextKey{}, s)))
+		defer s.sealUp(false) // also after a panic
+		next.ServeHTTP(rw, r.WithContext(s.parent))
 		rw.finish()
 	})
 }
 
-// owns reports whether s, or a session around it, is this manager's.
-func (m *Manager) owns(s *Session) bool {
-	for ; s != nil; s = s.outer {
-		if s.core == &m.core {
-			return true
-		}
+// sessionOf returns this manager's session in ctx, or nil.
+func (m *Manager) sessionOf(ctx context.Context) *Session {
+	s, _ := ctx.Value(contextKey{}).(*Session)
+	for ; s != nil && s.core != &m.core; s = s.outer {
 	}
-	return false
+	return s
 }
 
 // open returns the session that the request's token opens, or a new one. A token
@@ -174,26 +180,51 @@ func (m *Manager) open(r *http.Request) (*Session, error) {
 	ctx := c.limit(r.Context())
 	live := 0
 	for _, token := range tokens {
-		st, err := c.load(ctx, c.protocol.Ref(token.Text))
-		if errors.Is(err, ErrNotFound) {
+		ref := c.protocol.Ref(token.Text)
+		st, err := c.load(ctx, ref)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			ended, err := c.refuse(ctx, ref, err)
+			if err != nil {
+				return nil, err
+			}
+			if ended {
+				s.others.dead = append(s.others.dead, ref)
+			}
 			continue
-		}
-		if err != nil {
+		case err != nil:
 			return nil, err
 		}
-		if live++; live > 1 {
-			c.options.Logger.Warn("sessions: a request carried the cookies of several live sessions and was given none of them",
-				"id", s.state.id, "other", st.id)
-			return m.newSession(r, true)
+		switch rotated := live > 0 && st.row.ID == s.state.row.ID; {
+		case rotated && st.row.Previous:
+			continue
+		case rotated: // the token that replaced the other
+		case live > 0:
+			live++
+			s.others.live = append(s.others.live, st.row)
+			continue
+		default:
+			live = 1
 		}
 		st.token = token.Text
-		s.state, s.fate.again = st, token.Old
+		s.state, s.fate.Again, s.fate.Outdated = st, token.Old, st.row.Previous
+	}
+	if live > 1 {
+		c.several.Log(ctx, c.options.Logger, slog.LevelWarn, "sessions: a request carried the cookies of several live sessions and was given none of them",
+			"id", s.state.id, "other", s.others.live[0].ID)
+		s.others.live = append(s.others.live, s.state.row)
+		s.state, s.fate.Again, s.fate.Outdated = state{now: s.freshLocked()}, false, false
+	}
+	if live == 1 {
+		s.others.dead = nil
+		s.noteOwnCookie()
 	}
 	if live == 0 {
 		st, err := c.takeOver(ctx, r)
 		switch {
 		case err == nil:
-			s.state, s.fate.isNew, s.fate.inherited = st, true, true
+			s.state, s.fate.Inherited = st, true
+			s.fate.IsNew, s.fate.Outdated = !st.row.Previous, st.row.Previous
 		case !errors.Is(err, ErrNotFound):
 			return nil, fmt.Errorf("take over: %w", err)
 		}
@@ -201,31 +232,33 @@ func (m *Manager) open(r *http.Request) (*Session, error) {
 	return s, nil
 }
 
-// takeOver returns the session that an old cookie of the request opens.
-// ErrNotFound: there is none.
-func (c *core) takeOver(ctx context.Context, r *http.Request) (state, error) {
-	if c.predecessor == nil {
-		return state{}, ErrNotFound
+// refuse deals with a token that opened nothing, and reports whether its session has ended.
+// One that was replaced too long ago for a request that was under way is in the hands of two
+// clients.
+func (c *core) refuse(ctx context.Context, ref driver.Ref, why error) (ended bool, err error) {
+	var replaced *driver.ReplacedError
+	if !errors.As(why, &replaced) {
+		return true, nil
 	}
-	token, row, err := c.predecessor.TakeOver(ctx, r)
-	if err != nil {
-		return state{}, err
+	if replaced.Ago <= grace {
+		return false, nil
 	}
-	st, err := c.decode(row)
-	if err != nil {
-		return state{}, fmt.Errorf("the session just stored: %w", errors.Join(ErrValue, err))
+	if o := c.options.Observer; o != nil && o.Refuse != nil {
+		o.Refuse(ctx, observe.Refuse{Why: "replaced token", ID: ref.ID})
 	}
-	st.token = token
-	return st, nil
+	if !c.options.EndOnReplay {
+		return false, nil
+	}
+	return true, c.end(ctx, ref, c.options.KeepEnded, ReasonReplay)
 }
 
 // newSession returns an empty session for a request.
 func (m *Manager) newSession(r *http.Request, presented bool) (*Session, error) {
-	s := &Session{core: &m.core, request: r}
+	s := &Session{core: &m.core, request: r, parent: r.Context(), began: time.Now()}
 	withheld, secure := s.core.protocol.Sends(r)
-	s.fate.presented, s.fate.secure = presented, secure
+	s.fate.Presented, s.fate.Secure = presented, secure
 	if withheld {
-		s.fate.path = cookieWithheld
+		s.fate.Way = fate.Withheld
 	}
 	var err error
 	s.state.now, err = s.core.fresh(r)
@@ -233,9 +266,9 @@ func (m *Manager) newSession(r *http.Request, presented bool) (*Session, error) 
 }
 
 // Load returns the session that a token opens, for code without a request, such
-// as a job or a gRPC call. The token is the cookie's value, signature included. Changes, Destroy included, are saved by [Session.Save],
-// which moves the idle timeout when that is due; Load does not. Changes that need a
-// new token are refused with [ErrTooLate]. The error wraps [ErrNotFound] for every
+// as a job or a gRPC call. The token is the cookie's value, signature included. Changes,
+// Destroy included, are saved by [Session.Save], which moves the idle timeout when that is
+// due; Load does not. Changes that need a new token are refused with [ErrTooLate]. The error wraps [ErrNotFound] for every
 // token that opens no live session.
 func (m *Manager) Load(ctx context.Context, token string) (*Session, error) {
 	c := &m.core
@@ -244,7 +277,12 @@ func (m *Manager) Load(ctx context.Context, token string) (*Session, error) {
 	if ok {
 		limited, stop := context.WithTimeout(ctx, c.options.Timeout)
 		defer stop()
-		st, err = c.load(limited, c.protocol.Ref(verified.Text))
+		ref := c.protocol.Ref(verified.Text)
+		st, err = c.load(limited, ref)
+		if errors.Is(err, ErrNotFound) {
+			_, failed := c.refuse(limited, ref, err)
+			err = cmp.Or(failed, err)
+		}
 	}
 	switch {
 	case errors.Is(err, ErrNotFound):
@@ -253,10 +291,10 @@ func (m *Manager) Load(ctx context.Context, token string) (*Session, error) {
 		return nil, fmt.Errorf("%w: %w", ErrLoad, classify(err))
 	}
 	st.token = verified.Text
-	return m.detached(st), nil
+	return m.detached(ctx, st), nil
 }
 
 // detached returns a session without a request.
-func (m *Manager) detached(st state) *Session {
-	return &Session{core: &m.core, state: st, fate: fate{path: cookieGone}}
+func (m *Manager) detached(ctx context.Context, st state) *Session {
+	return &Session{core: &m.core, parent: ctx, state: st, fate: fate.Fate{Way: fate.Gone}, began: time.Now()}
 }

@@ -109,6 +109,13 @@ func (s *spy) End(ctx context.Context, req driver.EndRequest) error {
 	return s.Store.End(ctx, req)
 }
 
+func (s *spy) Endings(ctx context.Context, refs []driver.Ref) ([]driver.Ending, error) {
+	if err := s.call("endings"); err != nil {
+		return nil, err
+	}
+	return s.Store.Endings(ctx, refs)
+}
+
 func (s *spy) Reap(ctx context.Context, req driver.ReapRequest) (driver.ReapResult, error) {
 	if err := s.call("reap"); err != nil {
 		return driver.ReapResult{}, err

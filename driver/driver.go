@@ -10,8 +10,12 @@
 //
 //   - A row is live until its idle expiry, its absolute expiry or its ending,
 //     whichever comes first, by the store's clock. A row that is not live is seen
-//     by Stats and Reap, keeps its ID from Create, and may be removed by End. The
-//     application's clock decides nothing.
+//     by Endings, Stats and Reap, and keeps its ID from Create. The application's
+//     clock decides nothing.
+//   - An ending is final. It must win over a statement that began before it and
+//     finishes after it, and over a clock that is set back. So a store sets the
+//     expiry of a row that ends to a constant in the distant past, and never to
+//     the current time, which a touch that runs beside it could take for alive.
 //   - A row keeps its ID for life. Its verifier changes when the session gets a
 //     new token. End, EndAll and Reap act on the row, whatever its verifier is.
 //   - IDs, verifiers, users and labels are compared byte by byte. An ID that is
@@ -40,6 +44,16 @@
 // never becomes live again; that Touch leaves the version alone and everything
 // else that writes a row changes it. A store may rely on these, and so may
 // everything that is built on stores.
+//
+// # Tables of other programs
+//
+// A store on a table that another program made, such as those of package express, keeps
+// of this what the table has room for, and its documentation says what it does not keep.
+// It may find rows by their verifiers and derive the IDs. It may delete a row that ends,
+// which Endings then reports as gone, and end rows in any order, without a Last. It may
+// ignore Reason, Keep, Mark, Grace, Pending, Newest and EndAllRequest.After, return no
+// marks, never return a ReplacedError, decide by what a touch gains whether it is due, and
+// leave times that it does not have at zero. What it does keep follows the rules above.
 //
 // # How the contract grows
 //
@@ -104,7 +118,7 @@ type Life struct {
 	// express, which have no absolute expiry, can get the largest Duration.
 	Absolute time.Duration
 
-	// Throttle is the smallest extension of the idle expiry worth a write to
+	// Throttle is how long ago the row must last have been seen to be worth a write to
 	// Touch. Create and Save ignore it.
 	Throttle time.Duration
 }
@@ -121,103 +135,33 @@ type Row struct {
 	// this one does not know. Load returns ErrSchema for such a row.
 	Data []byte
 
+	// Pending reports that the row is not in use yet; see CreateRequest. Only List
+	// returns such rows.
+	Pending bool
+
+	// Previous reports that Load found the row by the verifier before the one it has,
+	// within its grace.
+	Previous bool
+
 	// By the store's clock. The times are for display only. The durations
-	// decide: both are more than zero.
-	CreatedAt       time.Time
-	AuthenticatedAt time.Time     // zero: never
-	ExpiresIn       time.Duration // until the idle expiry
-	AbsoluteIn      time.Duration // until the absolute expiry
-}
-
-// A CreateRequest is a row to insert.
-type CreateRequest struct {
-	Ref
-	User, Label   string
-	Data          []byte
-	Life          Life
-	Authenticated bool // set AuthenticatedAt to now
-}
-
-// A SaveRequest replaces a row's contents.
-type SaveRequest struct {
-	From    Ref     // the row must have this ID and this verifier,
-	Version Version // and this version
-
-	// Verifier is the row's verifier from now on. Equal to From.Verifier, it
-	// stays. From the same instant From.Verifier finds nothing.
-	Verifier Verifier
-
-	User, Label   string
-	Data          []byte
-	Life          Life
-	Authenticated bool // set AuthenticatedAt to now; otherwise it stays
-}
-
-// A SaveResult describes the row after Create, Save or Touch.
-type SaveResult struct {
-	Version Version // zero from Touch, which leaves it alone
-}
-
-// A TouchRequest moves a row's idle expiry forward, never backward.
-type TouchRequest struct {
-	Ref
-	Life Life
-}
-
-// An EndRequest ends one row.
-type EndRequest struct {
-	ID ID
-
-	// Verifier is the row's as far as the caller knows, or "". Only a store that
-	// finds rows by verifier looks at it, which spares it a search for the ID.
-	Verifier Verifier
-
-	// User, unless nil, must be the row's user.
-	User *string
-}
-
-// An EndAllRequest ends many rows. Exactly one of User, Label and All is set.
-type EndAllRequest struct {
-	User   string
-	Label  string
-	All    bool
-	Except []ID // these stay
-	Limit  int  // end at most this many in one call; always more than zero
-}
-
-// A ListRequest selects live rows. Exactly one of ID, User, Label and All is set.
-type ListRequest struct {
-	ID    ID
-	User  string
-	Label string
-	All   bool
-	After ID  // only rows with larger IDs; "" from the first
-	Limit int // always more than zero
-}
-
-// Stats counts rows.
-type Stats struct {
-	Live int
-	Dead int // what Reap, called until there is no more, would remove by now
-}
-
-// A ReapRequest bounds one call of Reap.
-type ReapRequest struct {
-	Limit int // rows to look at; always more than zero
-}
-
-// A ReapResult says what one call of Reap did.
-type ReapResult struct {
-	Deleted int
-	More    bool // there may be more to look at
+	// decide: those until an expiry are more than zero.
+	CreatedAt        time.Time
+	LastSeenAt       time.Time     // of the last create, save or touch; zero: not known
+	AuthenticatedAt  time.Time     // zero: never
+	ExpiresIn        time.Duration // until the idle expiry
+	AbsoluteIn       time.Duration // until the absolute expiry
+	LastSeenAge      time.Duration // since LastSeenAt
+	AuthenticatedAge time.Duration // since AuthenticatedAt
+	VerifierAge      time.Duration // since the row got its verifier
 }
 
 // A Store keeps rows. See the package documentation for the rules that hold
 // for every method.
 type Store interface {
 	// Load returns the live row that ref proves. ErrNotFound: there is no live row
-	// with this ID, or it has another verifier. ErrSchema: the row has a format
-	// that only a later version of the program knows.
+	// with this ID, it is pending, or it has another verifier, which is a [*ReplacedError]
+	// where the store finds rows by ID. ErrSchema: the row has a format that only a later
+	// version of the program knows.
 	Load(ctx context.Context, ref Ref) (Row, error)
 
 	// Create inserts a row and never changes one. ErrExists: the ID is taken,
@@ -232,35 +176,48 @@ type Store interface {
 	// by verifier: the new one is taken.
 	Save(ctx context.Context, req SaveRequest) (SaveResult, error)
 
-	// Touch moves the idle expiry forward if that gains Throttle or more, and
-	// leaves the version alone. ErrNotFound: no live row has this ID and verifier.
-	// A nil error means that there was one when the statement ran, whether or not
-	// it moved.
+	// Touch moves the idle expiry forward if the row was last seen Throttle ago or
+	// earlier, and leaves the version alone. ErrNotFound: no live row has this ID and
+	// verifier. A nil error means that there was one when the statement ran, whether or
+	// not it moved.
 	Touch(ctx context.Context, req TouchRequest) (SaveResult, error)
 
-	// End ends the live row with this ID, whatever its verifier has become.
-	// ErrNotFound: there is no live row, or it is another user's. A row that is
-	// past its expiry may be removed all the same, so that its ID is free.
+	// End ends the live row with this ID, whatever its verifier has become. It empties
+	// the data, forgets user, label and verifier, and changes the version. ErrNotFound:
+	// there is no live row, or it is another user's. ErrConflict: it has another version.
 	End(ctx context.Context, req EndRequest) error
 
-	// EndAll ends up to Limit live rows, in the order of their IDs, and returns how
-	// many. Less than Limit: no row that was selected and live when the call began
-	// is live any more, Except apart. ErrInvalid: not exactly one of User, Label
-	// and All is set, Limit is not more than zero, or an ID in Except is not a
-	// canonical UUID; nothing ends then.
-	EndAll(ctx context.Context, req EndAllRequest) (int, error)
+	// EndAll notes the mark durably, if After is "" and there is one, and then ends up to
+	// Limit live rows as End does, in the order of their IDs. The mark is committed before
+	// the statement that ends rows begins, and hides no other, also none that is set at the
+	// same time. When nothing is left that may be more, no row
+	// that was selected and live when the first call began is live any more, Except apart.
+	// ErrInvalid: not exactly one of User, Label and All is set, Limit is not more than
+	// zero, or an ID in Except or After is not a canonical UUID; nothing ends then.
+	EndAll(ctx context.Context, req EndAllRequest) (EndAllResult, error)
 
-	// List returns up to Limit live rows in the byte order of their IDs.
-	// ErrInvalid: not exactly one of ID, User, Label and All is set, or Limit is not
-	// more than zero. An ID that names no row selects none.
+	// Marks returns the marks of the user, the label and of everything, in any order, but
+	// for those that except the ID. It is one read by primary key. Of each user, of each
+	// label and of everything, a store may forget the marks but the latest ten, or the
+	// latest alone after marks with hundreds of exceptions. What it forgets becomes one mark
+	// with the number 0, which excepts nothing and was set with the latest of them.
+	Marks(ctx context.Context, req MarksRequest) ([]SetMark, error)
+
+	// Endings returns the endings of those of the rows that are not live, in any order.
+	// A store that finds rows by ID ignores the verifiers.
+	Endings(ctx context.Context, refs []Ref) ([]Ending, error)
+
+	// List returns up to Limit live rows in the byte order of their IDs, unless Newest
+	// is set. ErrInvalid: not exactly one of ID, User, Label and All is set, or Limit is
+	// not more than zero. An ID that names no row selects none.
 	List(ctx context.Context, req ListRequest) ([]Row, error)
 
 	// Stats counts the rows. It may read the whole table.
 	Stats(ctx context.Context) (Stats, error)
 
 	// Reap looks at up to Limit rows that may be past their time, skips those
-	// that are locked, and deletes those that it proves dead in the statement
-	// that deletes them. It may leave a dead row for up to two hours. Callers on
-	// several machines share the work.
+	// that are locked, and deletes those that it proves dead, and past the time for which
+	// they are kept, in the statement that deletes them. It may leave a dead row for up to
+	// two hours. Callers on several machines share the work.
 	Reap(ctx context.Context, req ReapRequest) (ReapResult, error)
 }

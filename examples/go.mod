@@ -6,6 +6,7 @@ module github.com/sqlsessions/sessions/examples
 go 1.25.11
 
 require (
+	github.com/coder/websocket v1.8.15
 	github.com/go-sql-driver/mysql v1.10.1
 	github.com/jackc/pgx/v5 v5.13.0
 	github.com/sqlsessions/sessions v0.1.0

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"iter"
 	"net/url"
 	"strings"
 	"unicode/utf8"
@@ -28,15 +29,24 @@ func readID(value string, secrets [][]byte) (id string, which int, ok bool) {
 // Cookie lines, as parse of the package cookie does, with the lines joined as
 // Node joins them. A first cookie that is bad hides a second one that is good.
 func cookieValue(lines []string, name string) (value string, present bool) {
-	for _, line := range lines {
-		for pair := range strings.SplitSeq(line, ";") {
-			key, value, found := strings.Cut(pair, "=")
-			if found && trim(key) == name {
-				return decodeComponent(unquote(trim(value))), true
+	for value := range cookieValues(lines, name) {
+		return value, true
+	}
+	return "", false
+}
+
+// cookieValues yields those of all cookies of that name.
+func cookieValues(lines []string, name string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, line := range lines {
+			for pair := range strings.SplitSeq(line, ";") {
+				key, value, found := strings.Cut(pair, "=")
+				if found && trim(key) == name && !yield(decodeComponent(unquote(trim(value)))) {
+					return
+				}
 			}
 		}
 	}
-	return "", false
 }
 
 func trim(s string) string { return strings.Trim(s, " \t") }

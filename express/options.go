@@ -163,6 +163,12 @@ func (o Options) validate() error {
 	check(given.IdleTimeout != 0, "Sessions.IdleTimeout is set; use IdleTimeout")
 	check(given.Lifetime != 0, "Sessions.Lifetime is set; Express's sessions have no absolute timeout")
 	check(given.TrustedProxies != nil, "Sessions.TrustedProxies is set; use TrustedProxies")
+	const node = "which Express would not heed, and its table has no columns for it"
+	check(given.RotateAfter != 0, "Sessions.RotateAfter is set, %s", node)
+	check(given.EndOnReplay, "Sessions.EndOnReplay is set, %s", node)
+	check(given.MaxPerUser != 0, "Sessions.MaxPerUser is set, %s", node)
+	check(given.RefuseOverMax, "Sessions.RefuseOverMax is set, %s", node)
+	check(given.KeepEnded != 0, "Sessions.KeepEnded is set, %s", node)
 	if err := o.Cookie.check(); err != nil {
 		errs = append(errs, fmt.Errorf("%w: Cookie: %w", sessions.ErrInvalid, err))
 	}

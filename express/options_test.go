@@ -22,6 +22,11 @@ func TestSessionsOptionsThatAreRefused(t *testing.T) {
 		"IdleTimeout":    {IdleTimeout: time.Hour},
 		"Lifetime":       {Lifetime: time.Hour},
 		"TrustedProxies": {TrustedProxies: []string{"10.0.0.7"}},
+		"RotateAfter":    {RotateAfter: time.Hour},
+		"EndOnReplay":    {EndOnReplay: true},
+		"MaxPerUser":     {MaxPerUser: 3},
+		"RefuseOverMax":  {MaxPerUser: 3, RefuseOverMax: true},
+		"KeepEnded":      {KeepEnded: time.Hour},
 		"TouchInterval":  {TouchInterval: 20 * time.Hour}, // of the root's checks
 	} {
 		_, err := express.New(memstore.New(), express.Options{Secrets: []string{secret}, Sessions: given})

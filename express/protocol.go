@@ -47,6 +47,17 @@ func (p *protocol) Read(r *http.Request) (tokens []wire.Token, presented bool) {
 	return tokens, presented
 }
 
+// Every returns the tokens of all cookies of the name. Where a browser keeps several, the
+// first one depends on the path.
+func (p *protocol) Every(r *http.Request) (tokens []wire.Token) {
+	for value := range cookieValues(r.Header["Cookie"], p.Options.Name) {
+		if token, ok := p.verify(value); ok && !slices.Contains(tokens, token) {
+			tokens = append(tokens, token)
+		}
+	}
+	return tokens
+}
+
 // Verify takes the value as it stands in the header.
 func (p *protocol) Verify(value string) (wire.Token, bool) {
 	return p.verify(decodeComponent(value))

@@ -2,7 +2,6 @@ package express_test
 
 import (
 	"errors"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,47 +23,57 @@ func TestImportLeavesSessionsInUseAlone(t *testing.T) {
 	v.from.ImportedOnly = true
 	v.next = v.manager(t)
 	b.manager = v.next
-	b.visit(func(s *sessions.Session) { s.SetMaxAge(0); s.SetUser("ann") })
+	b.visit(func(s *sessions.Session) { s.SetMaxAge(0); s.SetUser("42") })
 	got, err := takeover.Import(t.Context(), v.next, nil)
 	if want := (takeover.Report{Read: 1, Unchanged: 1}); got != want || err != nil {
 		t.Errorf("import: %+v, %v, want %+v", got, err, want)
 	}
-	for s, err := range v.next.SessionsOf(t.Context(), "ann") {
+	for s, err := range v.next.SessionsOf(t.Context(), "42") {
 		if left := time.Until(s.ExpiresAt()); err != nil || left > time.Minute {
 			t.Errorf("the session lives for %v, %v", left, err)
 		}
 	}
 }
 
-// A copy that has expired is not ended to make room for another: by then it may be a session
-// in use.
-func TestImportLeavesExpiredCopiesToTheReaper(t *testing.T) {
+// A copy does not expire while the old cookie means something, because it could not be
+// brought up to date any more. It opens a session for as long as its original would live.
+func TestCopiesLiveAsLongAsTheirOriginals(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		v := newMove(t)
 		v.from.Until = time.Now().Add(30 * 24 * time.Hour)
 		v.next = v.manager(t)
 		b := v.login(t)
+		v.imports(t)
 		b.manager = v.old
-		run := func(want takeover.Report) {
-			t.Helper()
-			if got, err := takeover.Import(t.Context(), v.next, nil); err != nil || got != want {
-				t.Errorf("import: %+v, %v, want %+v", got, err, want)
-			}
-		}
-		run(takeover.Report{Read: 1, Copied: 1})
-		for range 4 { // the old application goes on until the copy has expired
+		for range 4 { // the old application goes on
 			time.Sleep(7 * time.Hour)
 			b.visit(touch)
 		}
-		v.store.taken()
-		run(takeover.Report{Read: 1, Skipped: 1})
-		if ops := v.store.taken(); slices.Contains(ops, "destroy") {
-			t.Errorf("the import did %v", ops)
+		if tab := b.tab(v.next); !tab.loggedIn() {
+			t.Error("whose copy is older than the session may be is logged out")
 		}
-		b.manager = v.next // a request that takes the session over makes room
-		if got := value(b, views); got != 1 {
-			t.Errorf("views is %d", got)
+
+		b, lost := v.login(t), v.login(t)
+		v.imports(t)
+		b.manager = v.old
+		time.Sleep(20 * time.Hour)
+		b.visit(touch)
+		if r := v.imports(t); r.Unchanged != 2 {
+			t.Errorf("import: %+v", r)
+		}
+		time.Sleep(5 * time.Hour)
+		v.from.ImportedOnly = true
+		v.next = v.manager(t)
+		if lost.manager = v.next; lost.loggedIn() {
+			t.Error("a copy whose original has expired opens a session")
+		}
+		n := 0
+		for range v.next.SessionsOf(t.Context(), "42") {
+			n++
+		}
+		if b.manager = v.next; !b.loggedIn() || n != 1 { // the one that was taken over has expired
+			t.Errorf("logged in %v, %d sessions are listed, want 1", b.loggedIn(), n)
 		}
 	})
 }
@@ -85,7 +94,7 @@ func TestImport(t *testing.T) {
 		}
 	}
 	run(takeover.Report{Read: 1200, Copied: 1200})
-	if pages != 4 || count(t, v.old) != 1200 || count(t, v.next) != 1200 {
+	if pages != 4 || count(t, v.old) != 1200 || count(t, v.next) != 0 {
 		t.Errorf("%d pages, %d sessions there, %d here", pages, count(t, v.old), count(t, v.next))
 	}
 	run(takeover.Report{Read: 1200, Unchanged: 1200})
@@ -151,4 +160,36 @@ func TestImportNeedsAManagerThatTakesOver(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+}
+
+// A revocation is known for as long as old cookies are accepted, also if a manager that does not
+// know of them revokes the user again.
+func TestRevocationsAreKnownUntilTheEndOfTheTakeOver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v := newMove(t)
+		v.from.Until = time.Now().Add(30 * 24 * time.Hour)
+		v.next = v.manager(t)
+		b := v.login(t)
+		tool, err := sessions.New(v.store, v.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range []*sessions.Manager{v.next, tool} {
+			if _, err := m.RevokeUser(t.Context(), "42"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.manager = v.old
+		for range 29 { // the old application does not know of it
+			time.Sleep(23 * time.Hour)
+			b.visit(touch)
+		}
+		if value(b, views) != 1 {
+			t.Fatal("the old session has expired")
+		}
+		if b.manager = v.next; b.loggedIn() {
+			t.Error("a session of a user who was revoked was taken over")
+		}
+	})
 }

@@ -111,6 +111,33 @@ func TestAnEndMakesRoom(t *testing.T) {
 	}
 }
 
+func TestTheEndedGoFirst(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, 4)
+	rows := []driver.Row{create(t, s), create(t, s), create(t, s), create(t, s)}
+	for _, i := range []int{2, 1} {
+		if err := s.End(t.Context(), driver.EndRequest{ID: rows[i].ID, Keep: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, gone := range []driver.ID{rows[2].ID, rows[1].ID, rows[0].ID} {
+		create(t, s)
+		endings, err := s.Endings(t.Context(), []driver.Ref{rows[0].Ref, rows[1].Ref, rows[2].Ref, rows[3].Ref})
+		var last driver.ID
+		for _, e := range endings {
+			if e.Gone && e.ID == gone {
+				last = e.ID
+			}
+		}
+		if last != gone || err != nil {
+			t.Fatalf("%s did not make room: %+v, %v", gone, endings, err)
+		}
+	}
+	if !alive(t, s, rows[3]) {
+		t.Error("the session used last had to go")
+	}
+}
+
 func TestDefaultLimit(t *testing.T) {
 	t.Parallel()
 	const limit = 100_000

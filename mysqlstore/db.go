@@ -44,14 +44,17 @@ type execer interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
-// execKeys runs a statement with $KEYS, and returns how many rows it changed. There are
-// never 1,000 keys in one statement: MariaDB would make a subquery of them and then read,
-// and lock, the whole table.
-func (t *table) execKeys(ctx context.Context, db execer, query stmt.ID, keys []any, args ...any) (changed int, err error) {
-	size := 500
+// most is how many keys there are in one statement. With 1,000 of them MariaDB would make a
+// subquery of them and then read, and lock, the whole table.
+const most = 512
+
+// execKeys runs a statement with $KEYS, which come after the parameters in set and before
+// those in args. It returns how many rows it changed.
+func (t *table) execKeys(ctx context.Context, db execer, query stmt.ID, set, keys []any, args ...any) (changed int, err error) {
+	size := most
 	for len(keys) > 0 {
 		text, part := withKeys(t.sql[query], keys[:min(size, len(keys))])
-		n, err := mysqldb.Affected(db.ExecContext(ctx, text, append(part, args...)...))
+		n, err := mysqldb.Affected(db.ExecContext(ctx, text, slices.Concat(set, part, args)...))
 		if myerr.SafeUpdates(err) && size > 1 {
 			size = 1 // under sql_safe_updates MariaDB deletes only one at a time
 			continue

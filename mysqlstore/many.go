@@ -23,7 +23,7 @@ func (t *table) LoadRows(ctx context.Context, calls []*batch.LoadCall, byKey map
 	r := newReader()
 	return retry.Do(ctx, retry.Few, myerr.Transient, func() error {
 		for _, c := range calls {
-			c.Out, c.Err = driver.Row{}, nil // whatever an earlier try found
+			c.Out, c.Err = native.Row{}, nil // whatever an earlier try found
 		}
 		return t.queryKeys(ctx, loadMany, keys, func(scan func(...any) error) error {
 			if err := scan(r.dest[:]...); err != nil {
@@ -57,7 +57,7 @@ func (t *table) SaveRows(ctx context.Context, calls []*batch.WriteCall) {
 
 // renews reports whether a save changes what most saves leave alone.
 func renews(c *batch.WriteCall) bool {
-	return c.In.Verifier != c.In.From.Verifier || c.In.Life.Absolute > 0 || c.In.Authenticated
+	return c.In.Verifier != c.In.From.Verifier || c.In.Life.Absolute > 0 || c.In.Authenticated || c.In.Pending
 }
 
 func (t *table) TouchRows(ctx context.Context, calls []*batch.WriteCall) {

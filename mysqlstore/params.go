@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"strconv"
+	"time"
 	"unicode/utf8"
 
 	"github.com/sqlsessions/sessions/driver"
@@ -26,12 +27,20 @@ func idle(life driver.Life) int64 {
 	return life.Idle.Microseconds()
 }
 
-// restart is NULL if the absolute expiry stays.
-func restart(life driver.Life) any {
-	if life.Absolute == 0 {
+// span is NULL for none: an absolute expiry that stays, or nothing to keep.
+func span(d time.Duration) any {
+	if d <= 0 {
 		return nil
 	}
-	return life.Absolute.Microseconds()
+	return d.Microseconds()
+}
+
+// previous returns the verifier that has a grace, or NULL.
+func previous(w *native.Write) any {
+	if w.Grace <= 0 || w.Verifier == w.From.Verifier {
+		return nil
+	}
+	return []byte(w.From.Verifier)
 }
 
 // An array is the rows of a statement for many, as a JSON array of arrays.
@@ -64,21 +73,20 @@ func (a *array) row(w *native.Write) {
 	a.open(w)
 	a.number(int64(w.Version))
 	a.number(idle(w.Life))
-	if w.Life.Absolute > 0 {
-		a.number(w.Life.Absolute.Microseconds())
-	} else {
-		a.null()
-	}
-	if w.Authenticated {
-		a.number(1)
-	} else {
-		a.number(0)
-	}
+	a.span(w.Life.Absolute)
+	a.flag(w.Authenticated)
+	a.flag(w.Pending)
 	if w.Verifier != w.From.Verifier {
 		a.hex([]byte(w.Verifier))
 	} else {
 		a.null()
 	}
+	if proof, ok := previous(w).([]byte); ok {
+		a.hex(proof)
+	} else {
+		a.null()
+	}
+	a.span(max(w.Keep, w.Grace)) // a create has no grace, and a save keeps nothing
 	a.content(w)
 	a.close()
 }
@@ -110,6 +118,23 @@ func (a *array) content(w *native.Write) {
 }
 
 func (a *array) number(n int64) { a.json = append(strconv.AppendInt(a.json, n, 10), ',') }
+
+func (a *array) flag(set bool) {
+	if set {
+		a.number(1)
+	} else {
+		a.number(0)
+	}
+}
+
+// span appends a duration, or null for none.
+func (a *array) span(d time.Duration) {
+	if d > 0 {
+		a.number(d.Microseconds())
+	} else {
+		a.null()
+	}
+}
 
 func (a *array) null() { a.json = append(a.json, "null,"...) }
 

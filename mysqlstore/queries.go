@@ -1,9 +1,6 @@
 package mysqlstore
 
-import (
-	"github.com/sqlsessions/sessions/internal/native"
-	"github.com/sqlsessions/sessions/internal/stmt"
-)
+import "github.com/sqlsessions/sessions/internal/stmt"
 
 // The statements. They share the tokens that follow; $TABLE is the table, and $KEYS stands
 // for as many places as there are keys.
@@ -19,9 +16,13 @@ var statements = stmt.NewList(
 	// The columns of a row, after its ID. Data comes as bytes, so the connection's
 	// character set does not matter. CAST would do that too, at twice the cost, and
 	// on MariaDB gives NULL for data that is larger than the server's max_allowed_packet.
-	"$COLUMNS", `verifier, user_id, label, CONVERT(data USING binary), version, format,
+	"$COLUMNS", `verifier, IF(previous_until > $NOW, previous_verifier, NULL),
+		user_id, label, CONVERT(data USING binary), version, format, pending,
+		TIMESTAMPDIFF(MICROSECOND, $UNIX, $NOW),
 		TIMESTAMPDIFF(MICROSECOND, $UNIX, created_at),
+		TIMESTAMPDIFF(MICROSECOND, $UNIX, seen_at),
 		TIMESTAMPDIFF(MICROSECOND, $UNIX, authenticated_at),
+		TIMESTAMPDIFF(MICROSECOND, $UNIX, verifier_at),
 		TIMESTAMPDIFF(MICROSECOND, $NOW, expires_at),
 		TIMESTAMPDIFF(MICROSECOND, $NOW, absolute_expires_at)`,
 
@@ -49,10 +50,15 @@ var statements = stmt.NewList(
 		idle BIGINT PATH '$[2]' ERROR ON ERROR,
 		absolute BIGINT PATH '$[3]' ERROR ON ERROR,
 		authenticated TINYINT PATH '$[4]' ERROR ON ERROR,
-		verifier VARBINARY(64) PATH '$[5]' ERROR ON ERROR,
-		user_id VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[6]' ERROR ON ERROR,
-		label VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[7]' ERROR ON ERROR,
-		data MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$[8]' ERROR ON ERROR)) AS j`,
+		pending TINYINT PATH '$[5]' ERROR ON ERROR,
+		verifier VARBINARY(64) PATH '$[6]' ERROR ON ERROR,
+		previous VARBINARY(64) PATH '$[7]' ERROR ON ERROR,
+		span BIGINT PATH '$[8]' ERROR ON ERROR,
+		user_id VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[9]' ERROR ON ERROR,
+		label VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[10]' ERROR ON ERROR,
+		data MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$[11]' ERROR ON ERROR)) AS j`,
+	"$IDS", `JSON_TABLE($TEXT, '$[*]' COLUMNS (
+		id VARBINARY(32) PATH '$' ERROR ON ERROR)) AS j`,
 	"$TOUCHES", `JSON_TABLE($TEXT, '$[*]' COLUMNS (
 		id VARBINARY(32) PATH '$[0]' ERROR ON ERROR,
 		proof VARBINARY(64) PATH '$[1]' ERROR ON ERROR,
@@ -65,18 +71,32 @@ var statements = stmt.NewList(
 
 	// reap_after is when the reaper next checks the row: at the full hour after it expires,
 	// or earlier. Requests may move it earlier, to an hour after the new expiry; only the
-	// reaper moves it later. It finds a row, and the expiry proves it dead. The minute is a
-	// margin for a replica that takes over with another clock.
+	// reaper moves it later. It finds a row, and the expiry, and the time for which it is
+	// kept if there is one, prove it dead. The minute is a margin for a replica that takes
+	// over with another clock.
 	"$DUE", `reap_after <= $NOW - INTERVAL 1 MINUTE`,
-	"$DEAD", `expires_at <= $NOW - INTERVAL 1 MINUTE`,
+	"$DEAD", `$OVER <= $NOW - INTERVAL 1 MINUTE`,
+	"$OVER", `COALESCE(GREATEST(expires_at, keep_until), expires_at)`,
+
+	// What an ending does to a row. The expiry is never now: a statement that began before
+	// the ending, and waited for the row, compares it with the time when it began, and would
+	// take it for alive. Nor does a clock that is set back bring it back. reap_after stays
+	// if it is early enough, so that its index need not change; the reaper moves it to where
+	// it belongs.
+	"$ENDED", `version = ?, ended_reason = ?, ended_at = $NOW, expires_at = $PAST, data = '{}', pending = FALSE,
+	verifier = NULL, previous_verifier = NULL, previous_until = NULL, user_id = NULL, label = NULL,
+	keep_until = GREATEST(COALESCE(keep_until, $NOW), $NOW + INTERVAL ? MICROSECOND),
+	reap_after = LEAST(reap_after, $HOURS + INTERVAL 1 + TIMESTAMPDIFF(HOUR, $HOURS,
+		GREATEST(COALESCE(keep_until, $NOW), $NOW + INTERVAL ? MICROSECOND)) HOUR)`,
+
+	// How many microseconds before a mark the last one was set.
+	"$EARLIER", `GREATEST(TIMESTAMPDIFF(MICROSECOND, ended_at, $NOW), 0)`,
 
 	"$NOW", `UTC_TIMESTAMP(6)`,
 	"$UNIX", `TIMESTAMP'1970-01-01 00:00:00'`,
+	"$PAST", `TIMESTAMP'1970-01-02 00:00:00'`,
 	"$HOURS", `TIMESTAMP'2000-01-01 00:00:00'`, // hours are counted from here
 )
-
-// What endAll and list select.
-var selections = [...]string{native.ByUser: `user_id = ?`, native.ByLabel: `label = ?`, native.Everything: `TRUE`, native.ByID: `id = ?`}
 
 var load = statements.Add(`
 SELECT $COLUMNS
@@ -85,24 +105,28 @@ WHERE id = ? AND expires_at > $NOW`)
 
 var create = statements.Add(`
 INSERT INTO $TABLE
-SET id = ?, verifier = ?, user_id = ?, label = ?, data = $TEXT, version = ?,
-	created_at = $NOW,
+SET id = ?, verifier = ?, user_id = ?, label = ?, data = $TEXT, version = ?, pending = ?,
+	created_at = $NOW, seen_at = $NOW,
 	authenticated_at = IF(?, $NOW, NULL),
+	keep_until = $NOW + INTERVAL ? MICROSECOND,
 	absolute_expires_at = $NOW + INTERVAL ? MICROSECOND,
 	expires_at = $NOW + INTERVAL ? MICROSECOND,
 	reap_after = $HOURS + INTERVAL 1 + TIMESTAMPDIFF(HOUR, $HOURS, $NOW + INTERVAL ? MICROSECOND) HOUR`)
 
 // The version keeps it from overwriting another request's change, the expiry from
 // bringing back a dead row, and an UPDATE never inserts. The new version also makes
-// sure that a row which matches changes: MySQL counts changed rows.
-var save = statements.Add(`
+// sure that a row which matches changes: MySQL counts changed rows. The second statement
+// is for a row that gets another verifier.
+var save = statements.AddEach(`
 UPDATE $TABLE
-SET verifier = ?, user_id = ?, label = ?, data = $TEXT, version = ?,
+SET $VERIFIERS
+	user_id = ?, label = ?, data = $TEXT, version = ?, pending = ?, seen_at = $NOW,
 	authenticated_at = IF(?, $NOW, authenticated_at),
 	reap_after = LEAST(reap_after, $NOW + INTERVAL ? MICROSECOND + INTERVAL 1 HOUR),
 	expires_at = $SAVED,
 	absolute_expires_at = COALESCE($NOW + INTERVAL ? MICROSECOND, absolute_expires_at)
-WHERE id = ? AND verifier = ? AND version = ? AND expires_at > $NOW`)
+WHERE id = ? AND verifier = ? AND version = ? AND expires_at > $NOW`,
+	"$VERIFIERS", "", "verifier = ?, verifier_at = $NOW, previous_verifier = ?, previous_until = $NOW + INTERVAL ? MICROSECOND,")
 
 // Why a save found nothing.
 var state = statements.Add(`
@@ -111,15 +135,18 @@ FROM $TABLE
 WHERE id = ? AND expires_at > $NOW`)
 
 // LAST_INSERT_ID tells whether the row is there: the server reports its value as that of
-// the last insert, and 0 if no row matches. The number of changed rows does not tell,
-// because a row that is not due stays as it is, without a write. It takes a column's
-// value, because MariaDB computes a constant before it looks for a row.
+// the last insert, and 0 if no row matches, or if a trigger takes the value away. The
+// number of changed rows does not tell, because a row that is not due stays as it is,
+// without a write. It takes a column's value, because MariaDB computes a constant before
+// it looks for a row.
 //
 // The throttle is in the condition, so that of many parallel requests, on however many
-// machines, one writes. It also keeps a touch from moving an expiry backward.
+// machines, one writes. If seen_at is assigned first, it is now when the other is computed.
 var touch = statements.Add(`
 UPDATE $TABLE
-SET expires_at = IF(LAST_INSERT_ID(LENGTH(id)) AND expires_at <= $EXPIRY - INTERVAL ? MICROSECOND, $EXPIRY, expires_at)
+SET expires_at = IF(LAST_INSERT_ID(LENGTH(id)) AND (seen_at <= $NOW - INTERVAL ? MICROSECOND OR seen_at = $NOW),
+		GREATEST(expires_at, $EXPIRY), expires_at),
+	seen_at = IF(seen_at <= $NOW - INTERVAL ? MICROSECOND, $NOW, seen_at)
 WHERE id = ? AND verifier = ? AND expires_at > $NOW`)
 
 // The limit overrides sql_select_limit, which could leave rows out.
@@ -131,10 +158,12 @@ LIMIT 1000`)
 
 var createMany = statements.Add(`
 INSERT INTO $TABLE
-	(id, verifier, user_id, label, data, version,
-	created_at, authenticated_at, absolute_expires_at, expires_at, reap_after)
-SELECT UNHEX(j.id), UNHEX(j.verifier), j.user_id, j.label, j.data, j.version,
-	$NOW, IF(j.authenticated, $NOW, NULL), $NOW + INTERVAL j.absolute MICROSECOND, $NOW + INTERVAL j.idle MICROSECOND,
+	(id, verifier, user_id, label, data, version, pending,
+	created_at, seen_at, authenticated_at, keep_until,
+	absolute_expires_at, expires_at, reap_after)
+SELECT UNHEX(j.id), UNHEX(j.verifier), j.user_id, j.label, j.data, j.version, j.pending,
+	$NOW, $NOW, IF(j.authenticated, $NOW, NULL), $NOW + INTERVAL j.span MICROSECOND,
+	$NOW + INTERVAL j.absolute MICROSECOND, $NOW + INTERVAL j.idle MICROSECOND,
 	$HOURS + INTERVAL 1 + TIMESTAMPDIFF(HOUR, $HOURS, $NOW + INTERVAL j.idle MICROSECOND) HOUR
 FROM $ROWS`)
 
@@ -156,18 +185,26 @@ UPDATE $SAVES
 LEFT JOIN $TABLE AS s ON s.id = UNHEX(j.id)
 SET s.user_id = j.user_id, s.label = j.label, s.data = j.data,
 	s.version = CAST(s.version ^ ? AS SIGNED),
+	s.pending = FALSE,
+	s.seen_at = $NOW,
 	s.reap_after = LEAST(s.reap_after, $NOW + INTERVAL j.idle MICROSECOND + INTERVAL 1 HOUR),
 	s.expires_at = $KEPT
 WHERE IF(s.version = j.version AND s.expires_at > $NOW, 1, ABS(j.version) + 1 + 9223372036854775807)`)
 
-// The same for rows of which some get a new verifier, limit or time of authentication,
-// which takes longer for all of them.
+// The same for rows of which some get a new verifier, limit or time of authentication, or
+// stay pending, which takes longer for all of them. The verifier before comes along because
+// the row's own may be the new one by then.
 var renewMany = statements.Add(`
 UPDATE $ROWS
 LEFT JOIN $TABLE AS s ON s.id = UNHEX(j.id)
 SET s.user_id = j.user_id, s.label = j.label, s.data = j.data,
 	s.version = CAST(s.version ^ ? AS SIGNED),
+	s.pending = j.pending,
+	s.seen_at = $NOW,
 	s.verifier = COALESCE(UNHEX(j.verifier), s.verifier),
+	s.verifier_at = IF(j.verifier IS NULL, s.verifier_at, $NOW),
+	s.previous_verifier = IF(j.verifier IS NULL, s.previous_verifier, UNHEX(j.previous)),
+	s.previous_until = IF(j.verifier IS NULL, s.previous_until, $NOW + INTERVAL j.span MICROSECOND),
 	s.authenticated_at = IF(j.authenticated, $NOW, s.authenticated_at),
 	s.reap_after = LEAST(s.reap_after, $NOW + INTERVAL j.idle MICROSECOND + INTERVAL 1 HOUR),
 	s.expires_at = $RENEWED,
@@ -177,72 +214,6 @@ WHERE IF(s.version = j.version AND s.expires_at > $NOW, 1, ABS(j.version) + 1 + 
 var touchMany = statements.Add(`
 UPDATE $TOUCHES
 STRAIGHT_JOIN $TABLE AS s ON s.id = UNHEX(j.id)
-SET s.expires_at = $KEPT
+SET s.expires_at = GREATEST(s.expires_at, $KEPT), s.seen_at = $NOW
 WHERE s.verifier = UNHEX(j.proof) AND s.expires_at > $NOW
-	AND s.expires_at <= $KEPT - INTERVAL j.throttle MICROSECOND`)
-
-// The user is compared unless the parameter before it is true.
-var end = statements.Add(`
-DELETE FROM $TABLE
-WHERE id = ? AND (? OR user_id <=> ?) AND expires_at > $NOW`)
-
-var endDead = statements.Add(`
-DELETE FROM $TABLE
-WHERE id = ? AND (? OR user_id <=> ?) AND expires_at <= $NOW`)
-
-// The first rows of those that EndAll selects; then they are ended.
-var endAllFind = statements.AddEach(`
-SELECT id
-FROM $TABLE
-WHERE $SELECTED AND id > ? AND expires_at > $NOW
-ORDER BY id
-LIMIT ?`, "$SELECTED", selections[:native.ByID]...)
-
-// By primary key, so it locks the rows that it ends and no gap between rows. Otherwise the
-// optimizer could choose the index on users, take its locks in the reverse order of a save,
-// and deadlock with it.
-var endAllKeys = statements.AddEach(`
-DELETE $TABLE
-FROM $TABLE FORCE INDEX (PRIMARY)
-WHERE id IN ($KEYS) AND $SELECTED AND expires_at > $NOW`, "$SELECTED", selections[:native.ByID]...)
-
-var list = statements.AddEach(`
-SELECT id, $COLUMNS
-FROM $TABLE
-WHERE $SELECTED AND id > ? AND expires_at > $NOW
-ORDER BY id
-LIMIT ?`, "$SELECTED", selections[:]...)
-
-var stats = statements.Add(`
-SELECT COUNT(IF(expires_at > $NOW, 1, NULL)), COUNT(IF($DUE AND $DEAD, 1, NULL))
-FROM $TABLE`)
-
-// A DELETE by the index would take its locks in the reverse order of a save and deadlock
-// with it. So rows are locked first, except those that are locked already, and then
-// deleted by primary key.
-var selectDue = statements.Add(`
-SELECT id, CAST(reap_after AS CHAR), $DEAD
-FROM $TABLE
-WHERE $DUE
-ORDER BY reap_after, id
-LIMIT ?
-FOR UPDATE SKIP LOCKED`)
-
-var selectNext = statements.Add(`
-SELECT id, CAST(reap_after AS CHAR), $DEAD
-FROM $TABLE
-WHERE $DUE AND (reap_after > ? OR reap_after = ? AND id > ?)
-ORDER BY reap_after, id
-LIMIT ?
-FOR UPDATE SKIP LOCKED`)
-
-var reap = statements.Add(`
-DELETE $TABLE
-FROM $TABLE FORCE INDEX (PRIMARY)
-WHERE id IN ($KEYS) AND $DEAD`)
-
-// The year replaces an expiry that has no full hour after it.
-var postpone = statements.Add(`
-UPDATE $TABLE FORCE INDEX (PRIMARY)
-SET reap_after = $HOURS + INTERVAL 1 + TIMESTAMPDIFF(HOUR, $HOURS, LEAST(expires_at, TIMESTAMP'9000-01-01 00:00:00')) HOUR
-WHERE id IN ($KEYS)`)
+	AND s.seen_at <= $NOW - INTERVAL j.throttle MICROSECOND`)

@@ -43,10 +43,10 @@ func (t *table) reapOnce(ctx context.Context, limit int, from *mark) (deleted in
 		if len(dead)+len(living) < limit {
 			last = nil
 		}
-		if deleted, err = t.execKeys(ctx, tx, reap, dead); err != nil {
+		if deleted, err = t.execKeys(ctx, tx, reap, nil, dead); err != nil {
 			return err
 		}
-		_, err = t.execKeys(ctx, tx, postpone, living)
+		_, err = t.execKeys(ctx, tx, postpone, nil, living)
 		return err
 	})
 	if err != nil {

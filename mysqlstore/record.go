@@ -1,6 +1,7 @@
 package mysqlstore
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"math"
@@ -16,38 +17,42 @@ type rowID native.Key
 // A reader reads rows one after the other, and is allocated once for all of them.
 // Nothing that a row can have in its columns is an error, so it harms no other row.
 type reader struct {
-	id                     rowID
-	verifier               binary
-	user, label            text
-	data                   []byte
-	version, format        integer
-	created, authenticated integer
-	left, limit            integer
-	dest                   [11]any
-	room                   [sha256.Size]byte
+	id                                         rowID
+	verifier, previous                         binary
+	user, label                                text
+	data                                       []byte
+	version, format, pending                   integer
+	now, created, seen, authenticated, renewed integer // renewed: 0 if it has its first verifier
+	left, limit                                integer
+	dest                                       [16]any
+	room                                       [2][sha256.Size]byte
 }
 
 func newReader() *reader {
 	r := &reader{}
-	r.verifier = r.room[:0]
+	r.verifier, r.previous = r.room[0][:0], r.room[1][:0]
 	r.dest = [...]any{
-		&r.id, &r.verifier, &r.user, &r.label, &r.data, &r.version, &r.format,
-		&r.created, &r.authenticated, &r.left, &r.limit,
+		&r.id, &r.verifier, &r.previous, &r.user, &r.label, &r.data, &r.version, &r.format, &r.pending,
+		&r.now, &r.created, &r.seen, &r.authenticated, &r.renewed, &r.left, &r.limit,
 	}
 	return r
 }
 
 // row returns the row with the strings of the caller that asked for it, if they are equal,
 // or why it can't be read.
-func (r *reader) row(asked *native.Lookup) (driver.Row, error) {
-	row := driver.Row{
-		Ref:     asked.RefOf(native.Key(r.id), r.verifier),
-		Version: driver.Version(r.version), User: string(r.user), Label: string(r.label), Data: r.data,
-		CreatedAt: time.UnixMicro(int64(r.created)),
-		ExpiresIn: duration(r.left), AbsoluteIn: duration(r.limit),
+func (r *reader) row(asked *native.Lookup) (native.Row, error) {
+	row := native.Row{
+		Row: driver.Row{
+			Ref:     asked.RefOf(native.Key(r.id), r.verifier),
+			Version: driver.Version(r.version), User: string(r.user), Label: string(r.label), Data: r.data, Pending: r.pending != 0,
+			CreatedAt: instant(r.created), LastSeenAt: instant(r.seen), AuthenticatedAt: instant(r.authenticated),
+			ExpiresIn: duration(r.left), AbsoluteIn: duration(r.limit),
+			LastSeenAge: duration(r.now - r.seen), VerifierAge: duration(r.now - cmp.Or(r.renewed, r.created)),
+		},
+		Before: driver.Verifier(r.previous),
 	}
 	if r.authenticated != 0 {
-		row.AuthenticatedAt = time.UnixMicro(int64(r.authenticated))
+		row.AuthenticatedAge = duration(r.now - r.authenticated)
 	}
 	return row, native.CheckFormat(int64(r.format))
 }
@@ -58,7 +63,16 @@ func (r *reader) listed() driver.Row {
 	if err != nil {
 		row.Data = nil
 	}
-	return row
+	return row.Row
+}
+
+// instant returns the time so many microseconds after the beginning of 1970, or the zero
+// time for NULL.
+func instant(n integer) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(int64(n))
 }
 
 // duration returns so many microseconds, or the longest there is.

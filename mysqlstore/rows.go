@@ -9,7 +9,7 @@ import (
 	"github.com/sqlsessions/sessions/internal/native"
 )
 
-func (t *table) LoadRow(ctx context.Context, l native.Lookup) (row driver.Row, err error) {
+func (t *table) LoadRow(ctx context.Context, l native.Lookup) (row native.Row, err error) {
 	r := newReader()
 	r.id = rowID(l.Key)
 	if err := t.db.QueryRow(ctx, t.sql[load], []any{r.id[:]}, r.dest[1:]...); err != nil {
@@ -21,19 +21,19 @@ func (t *table) LoadRow(ctx context.Context, l native.Lookup) (row driver.Row, e
 func (t *table) CreateRow(ctx context.Context, w native.Write) (driver.SaveResult, error) {
 	var idle any = idle(w.Life)
 	_, err := t.exec(ctx, create, native.BytesOf(w.Key), []byte(w.Verifier), null(w.User), null(w.Label), w.Data,
-		int64(w.NewVersion), w.Authenticated, w.Life.Absolute.Microseconds(), idle, idle)
+		int64(w.NewVersion), w.Pending, w.Authenticated, span(w.Keep), w.Life.Absolute.Microseconds(), idle, idle)
 	return driver.SaveResult{Version: w.NewVersion}, err
 }
 
 func (t *table) SaveRow(ctx context.Context, w native.Write) (driver.SaveResult, error) {
 	var id, proof any = native.BytesOf(w.Key), []byte(w.From.Verifier)
-	verifier := proof
+	var idle, absolute any = idle(w.Life), span(w.Life.Absolute)
+	query, args := save[0], make([]any, 0, 16)
 	if w.Verifier != w.From.Verifier {
-		verifier = []byte(w.Verifier)
+		query, args = save[1], append(args, []byte(w.Verifier), previous(&w), span(w.Grace))
 	}
-	var idle, absolute any = idle(w.Life), restart(w.Life)
-	n, err := t.exec(ctx, save, verifier, null(w.User), null(w.Label), w.Data, int64(w.NewVersion),
-		w.Authenticated, idle, idle, absolute, absolute, id, proof, int64(w.Version))
+	n, err := t.exec(ctx, query, append(args, null(w.User), null(w.Label), w.Data, int64(w.NewVersion), w.Pending,
+		w.Authenticated, idle, idle, absolute, absolute, id, proof, int64(w.Version))...)
 	if err == nil && n == 0 {
 		err = cmp.Or(t.check(ctx, w.From, id), driver.ErrConflict)
 	}
@@ -51,13 +51,14 @@ func (t *table) check(ctx context.Context, ref driver.Ref, id any) error {
 }
 
 func (t *table) TouchRow(ctx context.Context, w native.Write) (none driver.SaveResult, err error) {
-	var idle any = w.Life.Idle.Microseconds()
-	result, err := mysqldb.Run(ctx, t.db, t.sql[touch], idle, w.Life.Throttle.Microseconds(), idle, native.BytesOf(w.Key), []byte(w.From.Verifier))
+	var throttle any = w.Life.Throttle.Microseconds()
+	result, err := mysqldb.Run(ctx, t.db, t.sql[touch], throttle, w.Life.Idle.Microseconds(), throttle, native.BytesOf(w.Key), []byte(w.From.Verifier))
 	if err != nil {
 		return none, err
 	}
-	if there, err := result.LastInsertId(); err != nil || there == 0 {
-		return none, cmp.Or(err, driver.ErrNotFound)
+	there, err := result.LastInsertId()
+	if err == nil && there == 0 { // or a trigger of the operator's has run statements of its own
+		err = t.check(ctx, w.From, native.BytesOf(w.Key))
 	}
-	return none, nil
+	return none, err
 }

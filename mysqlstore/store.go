@@ -24,7 +24,7 @@ import (
 )
 
 // A Store is a [driver.Store] on one table. It holds no connection between calls,
-// needs no closing, and is safe for concurrent use. It keeps up to 40 statements
+// needs no closing, and is safe for concurrent use. It keeps up to 60 statements
 // prepared on each connection of the pool. While more than 16 calls run, or more
 // than there are connections, it sends loads, saves, touches and creates of many
 // sessions as one statement; see [Options].OneByOne.
@@ -68,6 +68,8 @@ type table struct {
 	name   string
 	sql    []string             // the statements, by their IDs
 	reaped atomic.Pointer[mark] // where the last batch ended, nil for a new sweep
+
+	galeraless atomic.Bool // the server is a MariaDB that was built without Galera
 }
 
 func newStore(db *stmt.Cache, name string, oneByOne bool) *Store {

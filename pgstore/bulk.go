@@ -3,6 +3,7 @@ package pgstore
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"fmt"
 
 	"github.com/sqlsessions/sessions/driver"
@@ -11,61 +12,115 @@ import (
 )
 
 func (t *table) End(ctx context.Context, req driver.EndRequest) error {
-	var user any
+	var user, version any
 	if req.User != nil {
 		user = *req.User
 	}
-	live := false
-	err := t.each(ctx, retry.Many, end, func() { live = false }, func(r rows) error {
-		return r.Scan(&live)
-	}, string(req.ID), user)
-	if err == nil && !live {
-		err = driver.ErrNotFound
+	if req.Version != 0 {
+		version = int64(req.Version)
 	}
-	return err
+	n, err := t.exec(ctx, end, string(req.ID), int64(native.NewVersion()), req.Reason, req.Keep.Microseconds(), user, version)
+	if err != nil || n > 0 {
+		return err
+	}
+	missing := driver.ErrNotFound
+	if version != nil {
+		err = t.each(ctx, retry.Many, standing, func() { missing = driver.ErrNotFound }, func(rows) error {
+			missing = driver.ErrConflict
+			return nil
+		}, string(req.ID), user)
+	}
+	return cmp.Or(err, missing)
 }
 
-func (t *table) EndAll(ctx context.Context, req driver.EndAllRequest) (total int, err error) {
+func (t *table) EndAll(ctx context.Context, req driver.EndAllRequest) (result driver.EndAllResult, err error) {
 	which, _ := native.Selection(req.User, req.Label)
 	name := cmp.Or(req.User, req.Label)
 	except := uuidsOf(req.Except)
 	for {
 		var found, ended int
+		var last string
 		err := t.each(ctx, retry.Many, endAll[which], func() {}, func(r rows) error {
-			return r.Scan(&found, &ended)
-		}, name, except, req.Limit-total)
+			return r.Scan(&found, &ended, &last)
+		}, name, int64(native.NewVersion()), req.Reason, req.Keep.Microseconds(),
+			from(req.After), string(req.After), except, req.Limit-result.Ended)
 		if err != nil {
-			return total, err
+			return result, err
 		}
-		total += ended
+		result.Ended += ended
+		result.Last = max(result.Last, driver.ID(last))
 		switch ended {
 		case found: // all there were, or as many as may be
-			return total, nil
+			result.More = result.Ended == req.Limit
+			return result, nil
 		case 0:
-			return total, fmt.Errorf("%d rows can't be deleted; a trigger or policy of table %s keeps them", found, t.name)
+			return result, fmt.Errorf("%d rows can't be ended; a trigger or policy of table %s keeps them", found, t.name)
 		}
 	}
 }
 
+// from returns the least ID that can come after another.
+func from(after driver.ID) string {
+	return string(cmp.Or(after, "00000000-0000-0000-0000-000000000000"))
+}
+
+func (t *table) PutMark(ctx context.Context, m native.Mark) error {
+	_, err := t.exec(ctx, putMark, string(m.ID), int64(native.NewVersion()), string(m.Data), m.Keep.Microseconds())
+	return err
+}
+
+func (t *table) Marks(ctx context.Context, ids []driver.ID) (found []native.Mark, err error) {
+	err = t.each(ctx, retry.Many, marks, func() { found = nil }, func(r rows) error {
+		var m native.Mark
+		var set, now instant
+		err := r.Scan(&m.ID, &m.Data, &set, &now)
+		m.Age = now.Sub(set.Time)
+		found = append(found, m)
+		return err
+	}, uuidsOf(ids))
+	return found, err
+}
+
+func (t *table) Endings(ctx context.Context, ids []driver.ID) (found []driver.Ending, err error) {
+	err = t.each(ctx, retry.Many, endings, func() { found = nil }, func(r rows) error {
+		var e driver.Ending
+		var ended, expired instant
+		var idle sql.NullBool
+		err := r.Scan(&e.ID, &e.Gone, &ended, &e.Reason, &expired, &idle)
+		switch {
+		case e.Gone:
+		case ended.IsZero():
+			e.At, e.Idle = expired.Local(), idle.Bool
+		default:
+			e.At = ended.Local()
+		}
+		found = append(found, e)
+		return err
+	}, uuidsOf(ids))
+	return found, err
+}
+
 func (t *table) List(ctx context.Context, req driver.ListRequest) (found []driver.Row, err error) {
 	which, _ := native.Selection(req.User, req.Label)
-	from := cmp.Or(req.After, "00000000-0000-0000-0000-000000000000")
-	query, args := list[which], []any{cmp.Or(req.User, req.Label), string(from), string(req.After), req.Limit}
-	if req.ID != "" {
+	query, args := list[which], []any{cmp.Or(req.User, req.Label), from(req.After), string(req.After), req.Limit}
+	switch {
+	case req.ID != "":
 		query, args = load, []any{string(req.ID)}
+	case req.Newest:
+		query, args = listNewest, []any{req.User, req.Limit}
 	}
 	err = t.each(ctx, retry.Few, query, func() { found = nil }, func(r rows) error {
 		record, err := r.record()
 		if native.CheckFormat(record.format) != nil {
 			record.Data = nil
 		}
-		found = append(found, record.named(&native.Lookup{}))
+		found = append(found, record.named(&native.Lookup{}).Row)
 		return err
 	}, args...)
 	return found, err
 }
 
 func (t *table) Stats(ctx context.Context) (n driver.Stats, err error) {
-	err = t.each(ctx, retry.Few, stats, func() {}, func(r rows) error { return r.Scan(&n.Live, &n.Dead) })
+	err = t.each(ctx, retry.Few, stats, func() {}, func(r rows) error { return r.Scan(&n.Live, &n.Ended, &n.Dead) })
 	return n, err
 }

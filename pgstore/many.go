@@ -24,7 +24,7 @@ func (t *table) LoadRows(ctx context.Context, calls []*batch.LoadCall, byKey map
 	}
 	reset := func() {
 		for _, c := range calls {
-			c.Out, c.Err = driver.Row{}, nil
+			c.Out, c.Err = native.Row{}, nil
 		}
 	}
 	return t.each(ctx, retry.Few, loadMany, reset, func(found rows) error {
@@ -144,7 +144,7 @@ func columnsOf(calls []*batch.WriteCall, create bool) []any {
 	n := len(calls)
 	var verifiers byteas
 	var users, labels texts
-	var absolute, authenticated int8s
+	var absolute, authenticated, pending, keep, grace int8s
 	proofs, data := make(byteas, n), make(texts, n)
 	idle, versions, replaced := make(int8s, n), make(int8s, n), make(int8s, n)
 	for i, c := range calls {
@@ -154,8 +154,13 @@ func columnsOf(calls []*batch.WriteCall, create bool) []any {
 		set(&absolute, n, i, w.Life.Absolute.Microseconds())
 		set(&users, n, i, w.User)
 		set(&labels, n, i, w.Label)
+		set(&keep, n, i, w.Keep.Microseconds())
+		set(&grace, n, i, w.Grace.Microseconds())
 		if w.Authenticated {
 			set(&authenticated, n, i, 1)
+		}
+		if w.Pending {
+			set(&pending, n, i, 1)
 		}
 		if w.Verifier != w.From.Verifier {
 			if verifiers == nil {
@@ -164,9 +169,11 @@ func columnsOf(calls []*batch.WriteCall, create bool) []any {
 			verifiers[i] = []byte(w.Verifier)
 		}
 	}
-	columns := []any{keysOf(calls), idle, absolute, versions, verifiers, users, labels, authenticated}
-	if !create {
-		columns = append(columns, proofs, replaced)
+	columns := []any{keysOf(calls), idle, absolute, versions, verifiers, users, labels, authenticated, pending}
+	if create {
+		columns = append(columns, keep)
+	} else {
+		columns = append(columns, proofs, replaced, grace)
 	}
 	return append(columns, data)
 }

@@ -1,9 +1,6 @@
 package pgstore
 
-import (
-	"github.com/sqlsessions/sessions/internal/native"
-	"github.com/sqlsessions/sessions/internal/stmt"
-)
+import "github.com/sqlsessions/sessions/internal/stmt"
 
 // The statements. They share the tokens that follow; $TABLE is the table.
 //
@@ -27,26 +24,51 @@ var statements = stmt.NewList(
 	"$NEW_LIMIT", `now() + $ABSOLUTE * interval '1 microsecond'`,
 
 	// The throttle is in the condition, so that of many parallel requests, on
-	// however many machines, one writes. It also keeps a touch from moving an expiry
-	// backward.
-	"$IS_DUE", `expires_at <= $REACH - $THROTTLE * interval '1 microsecond'`,
-	"$REACH", `least(now() + $IDLE * interval '1 microsecond', absolute_expires_at)`,
+	// however many machines, one writes.
+	"$IS_DUE", `seen_at <= now() - $THROTTLE * interval '1 microsecond'`,
+	"$SEEN", `expires_at = greatest(expires_at, least(now() + $IDLE * interval '1 microsecond', absolute_expires_at)), seen_at = now()`,
 
-	// The mark finds a row, and the expiry proves it dead. The minute is a margin for
-	// a standby that takes over with another clock.
+	// What a save does to the verifiers. Without another one ($NEXT is NULL) they stay. The
+	// one before the last loses what was left of its grace.
+	"$VERIFIERS", `verifier = coalesce($NEXT, s.verifier),
+	verifier_at = CASE WHEN $NEXT IS NULL THEN verifier_at ELSE now() END,
+	previous_verifier = CASE WHEN $NEXT IS NULL THEN previous_verifier WHEN $GRACE > 0 THEN s.verifier END,
+	previous_until = CASE WHEN $NEXT IS NULL THEN previous_until ELSE now() + $GRACE * interval '1 microsecond' END`,
+
+	// The mark finds a row, and its expiry, and the time for which it is kept if there is
+	// one, prove it dead. The minute is a margin for a standby that takes over with another
+	// clock.
 	"$IS_MARKED", `reap_after <= now() - interval '1 minute'`,
-	"$IS_DEAD", `expires_at <= now() - interval '1 minute'`,
+	"$IS_DEAD", `greatest(expires_at, keep_until) <= now() - interval '1 minute'`,
+	"$LATER_MARK", `date_bin('2 hours', greatest(expires_at, keep_until), '2000-01-01 00:00:00Z') + interval '2 hours'`,
+
+	// What an ending does to a row. Parameters 2 to 4 are its version from then on, why it
+	// ended, and for how long it is kept. The expiry is never now: a statement that began
+	// before the ending, and waited for the row, compares it with the time when it began,
+	// and would take it for alive. Nor does a clock that is set back bring it back. The mark
+	// stays if the row can go by then, so that the row of a visitor changes no index (HOT).
+	"$ENDED", `version = $2::bigint, verifier = NULL, previous_verifier = NULL, previous_until = NULL,
+	user_id = NULL, label = NULL, data = '{}', pending = false,
+	expires_at = $PAST, ended_at = now(), ended_reason = $3::text,
+	keep_until = greatest(keep_until, $KEPT), reap_after = least(reap_after, $END_MARK)`,
+	"$END_MARK", `date_bin('2 hours', greatest(keep_until, $KEPT), '2000-01-01 00:00:00Z') + interval '2 hours'`,
+	"$KEPT", `now() + $4::bigint * interval '1 microsecond'`,
+	// How many microseconds before a mark the last one was set.
+	"$EARLIER", `greatest(extract(epoch FROM now() - s.ended_at) * 1000000, 0)::bigint`,
+
+	"$PAST", `timestamptz '1970-01-02 00:00:00Z'`,
 )
 
 // In a statement for one row the durations are parameters, and in one for many they are
 // columns of u, which is what to write.
 var (
-	ofOne  = []string{"$IDLE", "$2::bigint", "$ABSOLUTE", "$3::bigint", "$THROTTLE", "$3::bigint"}
-	ofMany = []string{"$IDLE", "u.idle", "$ABSOLUTE", "nullif(u.absolute, 0)", "$THROTTLE", "u.throttle"}
+	ofOne = []string{
+		"$IDLE", "$2::bigint", "$ABSOLUTE", "$3::bigint", "$THROTTLE", "$3::bigint", "$NEXT", "$5::bytea", "$GRACE", "$12::bigint",
+	}
+	ofMany = []string{
+		"$IDLE", "u.idle", "$ABSOLUTE", "nullif(u.absolute, 0)", "$THROTTLE", "u.throttle", "$NEXT", "u.verifier", "$GRACE", "nullif(u.grace, 0)",
+	}
 )
-
-// What endAll and list select.
-var selections = [...]string{native.ByUser: `user_id = $1`, native.ByLabel: `label = $1`, native.Everything: `$1 = ''`}
 
 var load = statements.Add(`
 SELECT $COLUMNS
@@ -55,20 +77,23 @@ WHERE id = $1::uuid AND expires_at > now()`)
 
 // DO NOTHING and no error, so that a taken ID needs no parsing of messages.
 var create = statements.Add(`
-INSERT INTO $TABLE (id, version, verifier, user_id, label, data,
-	created_at, absolute_expires_at, expires_at, reap_after, authenticated_at)
-VALUES ($1::uuid, $4::bigint, $5::bytea, $6::text, $7::text, $9::json,
-	now(), $NEW_LIMIT, $NEW_EXPIRY, $NEW_MARK, CASE WHEN $8::boolean THEN now() END)
+INSERT INTO $TABLE (id, version, verifier, user_id, label, data, pending,
+	created_at, absolute_expires_at, seen_at, expires_at, reap_after, keep_until, authenticated_at)
+VALUES ($1::uuid, $4::bigint, $5::bytea, $6::text, $7::text, $11::json, $9::boolean,
+	now(), $NEW_LIMIT, now(), $NEW_EXPIRY, $NEW_MARK, now() + $10::bigint * interval '1 microsecond', CASE WHEN $8::boolean THEN now() END)
 ON CONFLICT DO NOTHING`, ofOne...)
 
 // The version keeps it from overwriting another change, the expiry from bringing
-// back a dead row, and an UPDATE never inserts.
+// back a dead row, and an UPDATE never inserts. Here and below, a statement that waits for
+// a row tries its condition again on what the row has become, so what ended in the
+// meantime stays as it is.
 var save = statements.Add(`
-UPDATE $TABLE
-SET version = $4::bigint, verifier = coalesce($5::bytea, verifier), user_id = $6::text, label = $7::text, data = $11::json,
-	absolute_expires_at = $LIMIT, expires_at = $EXPIRY, reap_after = least(reap_after, $MARK),
+UPDATE $TABLE AS s
+SET version = $4::bigint, $VERIFIERS,
+	user_id = $6::text, label = $7::text, data = $13::json, pending = $9::boolean,
+	seen_at = now(), absolute_expires_at = $LIMIT, expires_at = $EXPIRY, reap_after = least(reap_after, $MARK),
 	authenticated_at = CASE WHEN $8::boolean THEN now() ELSE authenticated_at END
-WHERE id = $1::uuid AND verifier = $9::bytea AND version = $10::bigint AND expires_at > now()`, ofOne...)
+WHERE id = $1::uuid AND verifier = $10::bytea AND version = $11::bigint AND expires_at > now()`, ofOne...)
 
 // Why a save or touch did not find its row.
 var state = statements.Add(`
@@ -82,7 +107,7 @@ WHERE id = $1::uuid AND expires_at > now()`)
 var touch = statements.Add(`
 WITH moved AS (
 	UPDATE $TABLE
-	SET expires_at = $REACH
+	SET $SEEN
 	WHERE id = $1::uuid AND verifier = $4::bytea AND expires_at > now() AND $IS_DUE
 	RETURNING id
 )
@@ -91,7 +116,9 @@ FROM $TABLE
 WHERE id = $1::uuid AND verifier = $4::bytea AND expires_at > now()`, ofOne...)
 
 // The same for many rows at once. Locked rows are skipped, so no caller waits for
-// another session's row, and no two of these deadlock.
+// another session's row, and no two of these deadlock. A row that changed before it could
+// be locked has to meet the condition as it is now, and from then on nothing else can
+// change it.
 
 var loadMany = statements.Add(`
 SELECT $COLUMNS
@@ -99,24 +126,26 @@ FROM $TABLE
 WHERE id = ANY ($1::uuid[]) AND expires_at > now()`)
 
 var createMany = statements.Add(`
-INSERT INTO $TABLE (id, version, verifier, user_id, label, data,
-	created_at, absolute_expires_at, expires_at, reap_after, authenticated_at)
-SELECT id, version, verifier, nullif(user_id, ''), nullif(label, ''), data::json,
-	now(), $NEW_LIMIT, $NEW_EXPIRY, $NEW_MARK, CASE WHEN authenticated > 0 THEN now() END
-FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[], $6::text[], $7::text[], $8::bigint[], $9::text[])
-	AS u (id, idle, absolute, version, verifier, user_id, label, authenticated, data)
+INSERT INTO $TABLE (id, version, verifier, user_id, label, data, pending,
+	created_at, absolute_expires_at, seen_at, expires_at, reap_after, keep_until, authenticated_at)
+SELECT id, version, verifier, nullif(user_id, ''), nullif(label, ''), data::json, coalesce(pending > 0, false),
+	now(), $NEW_LIMIT, now(), $NEW_EXPIRY, $NEW_MARK, now() + nullif(u.keep, 0) * interval '1 microsecond', CASE WHEN authenticated > 0 THEN now() END
+FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[], $6::text[], $7::text[], $8::bigint[], $9::bigint[],
+	$10::bigint[], $11::text[]) AS u (id, idle, absolute, version, verifier, user_id, label, authenticated, pending, keep, data)
 ON CONFLICT DO NOTHING
 RETURNING version`, ofMany...)
 
 var saveMany = statements.Add(`
 UPDATE $TABLE AS s
-SET version = u.version, verifier = coalesce(u.verifier, s.verifier), user_id = nullif(u.user_id, ''), label = nullif(u.label, ''), data = u.data::json,
-	absolute_expires_at = $LIMIT, expires_at = $EXPIRY, reap_after = least(reap_after, $MARK),
+SET version = u.version, $VERIFIERS,
+	user_id = nullif(u.user_id, ''), label = nullif(u.label, ''), data = u.data::json, pending = coalesce(u.pending > 0, false),
+	seen_at = now(), absolute_expires_at = $LIMIT, expires_at = $EXPIRY, reap_after = least(reap_after, $MARK),
 	authenticated_at = CASE WHEN u.authenticated > 0 THEN now() ELSE authenticated_at END
 FROM (
-	SELECT u.id, u.idle, u.absolute, u.version, u.verifier, u.user_id, u.label, u.data, u.authenticated
-	FROM $TABLE AS s, unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[], $6::text[], $7::text[], $8::bigint[],
-		$9::bytea[], $10::bigint[], $11::text[]) AS u (id, idle, absolute, version, verifier, user_id, label, authenticated, proof, replaces, data)
+	SELECT u.id, u.idle, u.absolute, u.version, u.verifier, u.user_id, u.label, u.authenticated, u.pending, u.grace, u.data
+	FROM $TABLE AS s, unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[], $6::text[], $7::text[], $8::bigint[], $9::bigint[],
+		$10::bytea[], $11::bigint[], $12::bigint[], $13::text[])
+		AS u (id, idle, absolute, version, verifier, user_id, label, authenticated, pending, proof, replaces, grace, data)
 	WHERE s.id = u.id AND s.verifier = u.proof AND s.version = u.replaces AND s.expires_at > now()
 	FOR NO KEY UPDATE OF s SKIP LOCKED
 ) AS u
@@ -141,110 +170,10 @@ WITH u AS (
 	FOR NO KEY UPDATE OF s SKIP LOCKED
 ), moved AS (
 	UPDATE $TABLE AS s
-	SET expires_at = $REACH
+	SET $SEEN
 	FROM held AS u
 	WHERE s.id = u.id
 )
 SELECT u.n, s.id IS NOT NULL
 FROM u LEFT JOIN $TABLE AS s ON s.id = u.id AND s.verifier = u.proof AND expires_at > now()
 WHERE s.id IS NULL OR $IS_DUE AND NOT EXISTS (SELECT FROM held WHERE held.id = u.id)`, ofMany...)
-
-// A row that is past its expiry goes too.
-var end = statements.Add(`
-DELETE FROM $TABLE
-WHERE id = $1::uuid AND ($2::text IS NULL OR coalesce(user_id, '') = $2::text)
-RETURNING expires_at > now()`)
-
-// The rows are locked in the order of their IDs before the first is deleted, so that two
-// of these wait for each other but do not deadlock. A lock is on the newest state of a
-// row, so one that changes at the same time is ended too.
-var endAll = statements.AddEach(`
-WITH found AS (
-	SELECT id
-	FROM $TABLE
-	WHERE $SELECTED AND expires_at > now() AND id <> ALL ($2::uuid[])
-	ORDER BY id
-	LIMIT $3::bigint
-	FOR UPDATE
-), ended AS (
-	DELETE FROM $TABLE
-	WHERE id = ANY (ARRAY(SELECT id FROM found))
-	RETURNING id
-)
-SELECT (SELECT count(*) FROM found), (SELECT count(*) FROM ended)`, "$SELECTED", selections[:]...)
-
-var list = statements.AddEach(`
-SELECT $COLUMNS
-FROM $TABLE
-WHERE $SELECTED AND id >= $2::uuid AND id::text <> $3 AND expires_at > now()
-ORDER BY id
-LIMIT $4::bigint`, "$SELECTED", selections[:]...)
-
-var stats = statements.Add(`
-SELECT count(*) FILTER (WHERE expires_at > now()), count(*) FILTER (WHERE $IS_MARKED AND $IS_DEAD)
-FROM $TABLE`)
-
-var search = statements.Add(`
-SELECT ctid::text
-FROM $TABLE
-WHERE $IS_MARKED
-ORDER BY reap_after
-LIMIT $1::bigint`)
-
-// By ctid, because by ID each row would be looked up twice, which takes as long again.
-// But another row may have that place by now, and on a partitioned table each partition
-// has a row there: the ID says which row was locked, and the expiry proves it dead. Of the
-// rows at a place only those count that a search could find, and no more than a batch.
-// IS TRUE keeps the planner from making a join of it, or from searching the index again.
-//
-// SKIP LOCKED: a row that a request or another reaper has locked is neither waited for nor
-// deleted, and because nothing waits, nothing deadlocks.
-var reap = statements.Add(`
-WITH locked AS (
-	SELECT ctid AS at, id
-	FROM $TABLE
-	WHERE ctid = ANY ($1::text[]::tid[]) AND ($IS_MARKED) IS TRUE AND $IS_DEAD
-	LIMIT cardinality($1::text[])
-	FOR UPDATE SKIP LOCKED
-)
-DELETE FROM $TABLE
-WHERE $IS_DEAD AND ctid = ANY (ARRAY(SELECT at FROM locked)) AND (id IN (SELECT id FROM locked)) IS TRUE`)
-
-var postpone = statements.Add(`
-WITH locked AS (
-	SELECT ctid AS at, id
-	FROM $TABLE
-	WHERE ctid = ANY ($1::text[]::tid[]) AND ($IS_MARKED) IS TRUE AND NOT $IS_DEAD
-	LIMIT cardinality($1::text[])
-	FOR UPDATE SKIP LOCKED
-)
-UPDATE $TABLE
-SET reap_after = date_bin('2 hours', expires_at, '2000-01-01 00:00:00Z') + interval '2 hours'
-WHERE NOT $IS_DEAD AND ctid = ANY (ARRAY(SELECT at FROM locked)) AND (id IN (SELECT id FROM locked)) IS TRUE`)
-
-// The same for the first rows by their marks.
-
-var reapFirst = statements.Add(`
-WITH locked AS (
-	SELECT ctid AS at, id
-	FROM $TABLE
-	WHERE $IS_MARKED
-	ORDER BY reap_after
-	LIMIT $1::bigint
-	FOR UPDATE SKIP LOCKED
-)
-DELETE FROM $TABLE
-WHERE $IS_DEAD AND ctid = ANY (ARRAY(SELECT at FROM locked)) AND (id IN (SELECT id FROM locked)) IS TRUE`)
-
-var postponeFirst = statements.Add(`
-WITH locked AS (
-	SELECT ctid AS at, id
-	FROM $TABLE
-	WHERE $IS_MARKED
-	ORDER BY reap_after
-	LIMIT $1::bigint
-	FOR UPDATE SKIP LOCKED
-)
-UPDATE $TABLE
-SET reap_after = date_bin('2 hours', expires_at, '2000-01-01 00:00:00Z') + interval '2 hours'
-WHERE NOT $IS_DEAD AND ctid = ANY (ARRAY(SELECT at FROM locked)) AND (id IN (SELECT id FROM locked)) IS TRUE`)

@@ -19,7 +19,29 @@ import (
 // columns are those of a record. They have no expressions, and differences between times
 // are taken here, because setting up expressions costs the database more than finding the
 // row.
-const columns = `id, version, created_at, absolute_expires_at, expires_at, authenticated_at, format, verifier, user_id, label, data, now()`
+const columns = `id, version, created_at, absolute_expires_at, expires_at, seen_at, authenticated_at, verifier_at, previous_until,
+	format, pending, verifier, previous_verifier, user_id, label, data, now()`
+
+// The places of the columns.
+const (
+	atID = iota
+	atVersion
+	atCreated
+	atLimit
+	atExpires
+	atSeen
+	atAuthenticated
+	atVerifierAt
+	atPreviousUntil
+	atFormat
+	atPending
+	atVerifier
+	atPrevious
+	atUser
+	atLabel
+	atData
+	atNow
+)
 
 // forms are what the columns look like in PostgreSQL's binary format.
 var forms = [...]struct {
@@ -27,23 +49,28 @@ var forms = [...]struct {
 	size     int // 0 for text, which is the same in both formats, and -1 for any bytes
 	nullable bool
 }{
-	{pgtype.UUIDOID, uuid.Size, false},
-	{pgtype.Int8OID, 8, false},
-	{pgtype.TimestamptzOID, 8, false},
-	{pgtype.TimestamptzOID, 8, false},
-	{pgtype.TimestamptzOID, 8, false},
-	{pgtype.TimestamptzOID, 8, true},
-	{pgtype.Int2OID, 2, false},
-	{pgtype.ByteaOID, -1, true},
-	{pgtype.TextOID, 0, true},
-	{pgtype.TextOID, 0, true},
-	{pgtype.JSONOID, 0, false},
-	{pgtype.TimestamptzOID, 8, false},
+	atID:            {pgtype.UUIDOID, uuid.Size, false},
+	atVersion:       {pgtype.Int8OID, 8, false},
+	atCreated:       {pgtype.TimestamptzOID, 8, false},
+	atLimit:         {pgtype.TimestamptzOID, 8, false},
+	atExpires:       {pgtype.TimestamptzOID, 8, false},
+	atSeen:          {pgtype.TimestamptzOID, 8, false},
+	atAuthenticated: {pgtype.TimestamptzOID, 8, true},
+	atVerifierAt:    {pgtype.TimestamptzOID, 8, true},
+	atPreviousUntil: {pgtype.TimestamptzOID, 8, true},
+	atFormat:        {pgtype.Int2OID, 2, false},
+	atPending:       {pgtype.BoolOID, 1, false},
+	atVerifier:      {pgtype.ByteaOID, -1, true},
+	atPrevious:      {pgtype.ByteaOID, -1, true},
+	atUser:          {pgtype.TextOID, 0, true},
+	atLabel:         {pgtype.TextOID, 0, true},
+	atData:          {pgtype.JSONOID, 0, false},
+	atNow:           {pgtype.TimestamptzOID, 8, false},
 }
 
 // A record is a row as the database has it.
 type record struct {
-	driver.Row // without its Ref
+	native.Row // without its Ref
 	id         [uuid.Size]byte
 	verifier   []byte // may be the driver's, until the next row
 	format     int64
@@ -51,7 +78,7 @@ type record struct {
 
 // named returns the row with the strings of the caller that asked for it, if they are
 // equal.
-func (r *record) named(asked *native.Lookup) driver.Row {
+func (r *record) named(asked *native.Lookup) native.Row {
 	row := r.Row
 	row.Ref = asked.RefOf(r.id, r.verifier)
 	return row
@@ -61,20 +88,32 @@ func (r *record) named(asked *native.Lookup) driver.Row {
 func scan(from row) (r record, err error) {
 	var v struct { // one allocation
 		record
-		id                                          string
-		user, label                                 sql.NullString
-		created, authenticated, expires, limit, now instant
+		id                                     string
+		user, label                            sql.NullString
+		previous                               []byte
+		created, seen, authenticated           instant
+		expires, limit, renewed, accepted, now instant
 	}
-	err = from.Scan(&v.id, &v.Version, &v.created, &v.limit, &v.expires, &v.authenticated,
-		&v.format, &v.verifier, &v.user, &v.label, &v.Data, &v.now)
+	err = from.Scan(&v.id, &v.Version, &v.created, &v.limit, &v.expires, &v.seen, &v.authenticated, &v.renewed, &v.accepted,
+		&v.format, &v.Pending, &v.verifier, &v.previous, &v.user, &v.label, &v.Data, &v.now)
 	if err != nil {
 		return r, err
 	}
 	r = v.record
 	r.id, _ = uuid.Parse(v.id)
 	r.User, r.Label = v.user.String, v.label.String
-	r.CreatedAt, r.AuthenticatedAt = v.created.Local(), v.authenticated.Local()
-	r.ExpiresIn, r.AbsoluteIn = v.expires.Sub(v.now.Time), v.limit.Sub(v.now.Time)
+	r.CreatedAt, r.LastSeenAt, r.AuthenticatedAt = v.created.Local(), v.seen.Local(), v.authenticated.Local()
+	r.ExpiresIn, r.AbsoluteIn, r.LastSeenAge = v.expires.Sub(v.now.Time), v.limit.Sub(v.now.Time), v.now.Sub(v.seen.Time)
+	r.VerifierAge = v.now.Sub(v.created.Time)
+	if !v.authenticated.IsZero() {
+		r.AuthenticatedAge = v.now.Sub(v.authenticated.Time)
+	}
+	if !v.renewed.IsZero() {
+		r.VerifierAge = v.now.Sub(v.renewed.Time)
+	}
+	if v.accepted.After(v.now.Time) {
+		r.Before = driver.Verifier(v.previous)
+	}
 	return r, nil
 }
 
@@ -125,17 +164,25 @@ func decode(fields []pgconn.FieldDescription, raw [][]byte) (r record, ok bool) 
 			return r, false
 		}
 	}
-	r.id, r.verifier = [uuid.Size]byte(raw[0]), raw[7]
-	r.Version = driver.Version(number(raw[1]))
-	r.User, r.Label = string(raw[8]), string(raw[9])
-	r.Data = append([]byte(nil), raw[10]...)
-	r.format = int64(int16(binary.BigEndian.Uint16(raw[6]))) //nolint:gosec // two's complement, as sent
-	r.CreatedAt = timeOf(number(raw[2]))
-	if raw[5] != nil {
-		r.AuthenticatedAt = timeOf(number(raw[5]))
+	r.id, r.verifier = [uuid.Size]byte(raw[atID]), raw[atVerifier]
+	r.Version = driver.Version(number(raw[atVersion]))
+	r.User, r.Label = string(raw[atUser]), string(raw[atLabel])
+	r.Data = append([]byte(nil), raw[atData]...)
+	r.format = int64(int16(binary.BigEndian.Uint16(raw[atFormat]))) //nolint:gosec // two's complement, as sent
+	r.Pending = raw[atPending][0] != 0
+	now, created, seen := number(raw[atNow]), number(raw[atCreated]), number(raw[atSeen])
+	r.AbsoluteIn, r.ExpiresIn = between(now, number(raw[atLimit])), between(now, number(raw[atExpires]))
+	r.CreatedAt, r.VerifierAge = timeOf(created), between(created, now)
+	r.LastSeenAt, r.LastSeenAge = timeOf(seen), between(seen, now)
+	if at := raw[atAuthenticated]; at != nil {
+		r.AuthenticatedAt, r.AuthenticatedAge = timeOf(number(at)), between(number(at), now)
 	}
-	now := number(raw[11])
-	r.AbsoluteIn, r.ExpiresIn = between(now, number(raw[3])), between(now, number(raw[4]))
+	if at := raw[atVerifierAt]; at != nil {
+		r.VerifierAge = between(number(at), now)
+	}
+	if until := raw[atPreviousUntil]; until != nil && number(until) > now {
+		r.Before = driver.Verifier(raw[atPrevious])
+	}
 	return r, true
 }
 

@@ -3,14 +3,15 @@ package pgstore
 import (
 	"cmp"
 	"context"
+	"time"
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/native"
 	"github.com/sqlsessions/sessions/internal/retry"
 )
 
-func (t *table) LoadRow(ctx context.Context, l native.Lookup) (row driver.Row, err error) {
-	err = t.each(ctx, retry.Many, load, func() { row = driver.Row{} }, func(found rows) error {
+func (t *table) LoadRow(ctx context.Context, l native.Lookup) (row native.Row, err error) {
+	err = t.each(ctx, retry.Many, load, func() { row = native.Row{} }, func(found rows) error {
 		r, err := found.record()
 		row = r.named(&l)
 		return cmp.Or(err, native.CheckFormat(r.format))
@@ -66,18 +67,25 @@ func (t *table) TouchRow(ctx context.Context, w native.Write) (none driver.SaveR
 // args are the parameters of a create or save. The data comes last: in front of
 // others it would make pgx move a large buffer.
 func (t *table) args(w *native.Write, create bool) []any {
-	var absolute, verifier any
-	if w.Life.Absolute > 0 {
-		absolute = w.Life.Absolute.Microseconds()
-	}
+	var verifier any
 	if w.Verifier != w.From.Verifier {
 		verifier = []byte(w.Verifier)
 	}
-	args := make([]any, 0, 11)
-	args = append(args, string(w.From.ID), t.idle.param(w.Life.Idle), absolute, int64(w.NewVersion), verifier,
-		null(w.User), null(w.Label), w.Authenticated)
-	if !create {
-		args = append(args, []byte(w.From.Verifier), int64(w.Version))
+	args := make([]any, 0, 13)
+	args = append(args, string(w.From.ID), t.idle.param(w.Life.Idle), atLeastOne(w.Life.Absolute), int64(w.NewVersion), verifier,
+		null(w.User), null(w.Label), w.Authenticated, w.Pending)
+	if create {
+		args = append(args, atLeastOne(w.Keep))
+	} else {
+		args = append(args, []byte(w.From.Verifier), int64(w.Version), atLeastOne(w.Grace))
 	}
 	return append(args, t.db.json(w.Data))
+}
+
+// atLeastOne returns a duration in microseconds, or NULL if it is none.
+func atLeastOne(d time.Duration) any {
+	if us := d.Microseconds(); us > 0 {
+		return us
+	}
+	return nil
 }

@@ -1,9 +1,6 @@
 package sqlitestore
 
-import (
-	"github.com/sqlsessions/sessions/internal/native"
-	"github.com/sqlsessions/sessions/internal/stmt"
-)
+import "github.com/sqlsessions/sessions/internal/stmt"
 
 // The statements. They share the tokens that follow; $TABLE is the table.
 //
@@ -17,26 +14,52 @@ import (
 // expires. It is the only indexed time: requests may move it earlier, only the reaper
 // moves it later.
 var statements = stmt.NewList(
-	"$COLUMNS", `id, verifier, version, format, coalesce(user_id, ''), coalesce(label, ''), data,
-	created_at, authenticated_at, expires_at - $NOW, absolute_expires_at - $NOW`,
+	"$COLUMNS", `id, verifier, version, format, pending, coalesce(user_id, ''), coalesce(label, ''), data,
+	previous_verifier, coalesce(previous_until, 0),
+	created_at, seen_at, coalesce(verifier_at, created_at), authenticated_at, expires_at, absolute_expires_at, $NOW`,
 
 	"$LIVE", `expires_at > $NOW`,
 
-	// The mark finds a row, and the expiry proves it dead. The minute is a margin for a
-	// clock that is set back.
+	// The mark finds a row, and its expiry, and the time for which it is kept if there is
+	// one, prove it dead. The minute is a margin for a clock that is set back.
 	"$DUE", `reap_after <= $NOW - 60000`,
-	"$DEAD", `expires_at <= $NOW - 60000`,
+	"$DEAD", `$LAST <= $NOW - 60000`,
+	"$LAST", `max(expires_at, coalesce(keep_until, expires_at))`,
 
 	// Some 285,000 years. Later marks would not fit the column.
 	"$FAR", `9000000000000000`,
 
 	"$LIMIT", `CASE WHEN ?4 > 0 THEN $NOW + ?4 ELSE absolute_expires_at END`,
 
+	// What an ending does to a row. Parameters 4 to 6 are its version from then on, why it
+	// ended and for how long it is kept. The expiry is never now, so that a clock that is set
+	// back brings no row back.
+	"$ENDED", `version = ?4,
+	verifier = NULL,
+	previous_verifier = NULL,
+	previous_until = NULL,
+	user_id = NULL,
+	label = NULL,
+	data = '{}',
+	pending = 0,
+	expires_at = $PAST,
+	ended_at = $NOW,
+	ended_reason = ?5,
+	keep_until = $KEPT,
+	reap_after = min(reap_after, ($KEPT / 3600000 + 1) * 3600000)`,
+	"$KEPT", `max(coalesce(keep_until, $NOW), $NOW + ?6)`,
+
+	// No mark, which has ended and has no life beyond that.
+	"$SESSION", `(ended_at IS NULL OR absolute_expires_at > expires_at)`,
+
+	// How many microseconds before a mark the last one was set.
+	"$EARLIER", `(1000 * max($NOW - ended_at, 0))`,
+
+	// 1970-01-02.
+	"$PAST", `86400000`,
+
 	"$NOW", `CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)`,
 )
-
-// What endAll and list select.
-var selections = [...]string{native.ByUser: `user_id = ?3`, native.ByLabel: `label = ?3`, native.Everything: `true`, native.ByID: `id = ?3`}
 
 var load = statements.Add(`
 SELECT $COLUMNS
@@ -45,22 +68,30 @@ WHERE id = ?1 AND $LIVE`)
 
 // DO NOTHING and no error, because drivers do not agree on what errors look like.
 var create = statements.Add(`
-INSERT INTO $TABLE (id, verifier, version, user_id, label, data,
-	created_at, authenticated_at, absolute_expires_at, expires_at, reap_after)
-VALUES (?1, ?2, ?5, nullif(?6, ''), nullif(?7, ''), ?8,
-	$NOW, CASE WHEN ?9 THEN $NOW END, $NOW + ?4, $NOW + min(?3, ?4), (($NOW + min(?3, ?4)) / 3600000 + 1) * 3600000)
+INSERT INTO $TABLE (id, verifier, version, user_id, label, data, pending,
+	created_at, seen_at, authenticated_at, absolute_expires_at, expires_at,
+	reap_after, keep_until)
+VALUES (?1, ?2, ?5, nullif(?6, ''), nullif(?7, ''), ?8, CASE WHEN ?10 THEN 1 ELSE 0 END,
+	$NOW, $NOW, CASE WHEN ?9 THEN $NOW END, $NOW + ?4, $NOW + min(?3, ?4),
+	(($NOW + min(?3, ?4)) / 3600000 + 1) * 3600000, CASE WHEN ?11 > 0 THEN $NOW + ?11 END)
 ON CONFLICT DO NOTHING`)
 
 // The version keeps it from overwriting another change, the expiry from bringing back a
-// dead row, and an UPDATE never inserts.
+// dead row, and an UPDATE never inserts. With the same verifier the one before keeps what
+// is left of its grace.
 var save = statements.Add(`
 UPDATE $TABLE
 SET version = ?5,
 	user_id = nullif(?6, ''),
 	label = nullif(?7, ''),
 	data = ?8,
+	pending = CASE WHEN ?12 THEN 1 ELSE 0 END,
+	seen_at = $NOW,
 	authenticated_at = CASE WHEN ?9 THEN $NOW ELSE authenticated_at END,
 	verifier = ?10,
+	verifier_at = CASE WHEN ?10 = ?2 THEN verifier_at ELSE $NOW END,
+	previous_verifier = CASE WHEN ?10 = ?2 THEN previous_verifier WHEN ?13 > 0 THEN ?2 END,
+	previous_until = CASE WHEN ?10 = ?2 THEN previous_until WHEN ?13 > 0 THEN $NOW + ?13 END,
 	absolute_expires_at = $LIMIT,
 	expires_at = min($NOW + ?3, $LIMIT),
 	reap_after = min(reap_after, (min($NOW + ?3, $LIMIT) / 3600000 + 1) * 3600000)
@@ -72,47 +103,9 @@ SELECT 1
 FROM $TABLE
 WHERE id = ?1 AND verifier = ?2 AND $LIVE`)
 
-// The throttle is in the condition, so that of many parallel requests one writes. It also
-// keeps a touch from moving an expiry backward.
+// The throttle is in the condition, so that of many parallel requests one writes.
 var touch = statements.Add(`
 UPDATE $TABLE
-SET expires_at = min($NOW + ?3, absolute_expires_at)
-WHERE id = ?1 AND verifier = ?2 AND $LIVE
-	AND expires_at <= min($NOW + ?3, absolute_expires_at) - ?4`)
-
-// A row that is past its expiry goes too: a clock that is set back must not revive what a
-// user has ended.
-var end = statements.Add(`
-DELETE FROM $TABLE
-WHERE id = ?1 AND (?2 IS NULL OR coalesce(user_id, '') = ?2)
-RETURNING $LIVE`)
-
-var endAll = statements.AddEach(`
-DELETE FROM $TABLE
-WHERE rowid IN (
-	SELECT rowid FROM $TABLE
-	WHERE $SELECTED AND $LIVE AND id NOT IN (SELECT unhex(value, '-') FROM json_each(?1))
-	ORDER BY id
-	LIMIT ?2)`, "$SELECTED", selections[:native.ByID]...)
-
-// Only 16 bytes are an ID. Others are left out here, so that a page which is not full is
-// the last one.
-var list = statements.AddEach(`
-SELECT $COLUMNS
-FROM $TABLE
-WHERE $SELECTED AND id > ?1 AND length(id) = 16 AND $LIVE
-ORDER BY id
-LIMIT ?2`, "$SELECTED", selections[:]...)
-
-var stats = statements.Add(`
-SELECT count(*) FILTER (WHERE $LIVE), count(*) FILTER (WHERE $DUE AND $DEAD)
-FROM $TABLE`)
-
-var postpone = statements.Add(`
-UPDATE $TABLE
-SET reap_after = (min(expires_at, $FAR) / 3600000 + 1) * 3600000
-WHERE NOT $DEAD AND rowid IN (SELECT rowid FROM $TABLE WHERE $DUE ORDER BY reap_after LIMIT ?1)`)
-
-var reap = statements.Add(`
-DELETE FROM $TABLE
-WHERE $DEAD AND rowid IN (SELECT rowid FROM $TABLE WHERE $DUE ORDER BY reap_after LIMIT ?1)`)
+SET seen_at = $NOW,
+	expires_at = max(expires_at, min($NOW + ?3, absolute_expires_at))
+WHERE id = ?1 AND verifier = ?2 AND $LIVE AND seen_at <= $NOW - ?4`)

@@ -7,29 +7,41 @@ import (
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/native"
+	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
 // scan reads $COLUMNS. The row has the strings of the caller that asked for it, if they
 // are equal. If it has a later format, it comes with an error that wraps
 // [driver.ErrSchema].
-func scan(asked *native.Lookup, from func(dest ...any) error) (row driver.Row, err error) {
-	var id, verifier []byte
-	var format, created, idle, absolute int64
+func scan(asked *native.Lookup, from func(dest ...any) error) (row native.Row, err error) {
+	var id, verifier, previous []byte
+	var format, pending, previousUntil, created, seen, renewed, expires, absolute, now int64
 	var authenticated sql.NullInt64
-	err = from(&id, &verifier, &row.Version, &format, &row.User, &row.Label, &row.Data, &created, &authenticated, &idle, &absolute)
+	err = from(&id, &verifier, &row.Version, &format, &pending, &row.User, &row.Label, &row.Data, &previous, &previousUntil,
+		&created, &seen, &renewed, &authenticated, &expires, &absolute, &now)
 	if err != nil {
 		return row, err
 	}
-	var key native.Key
-	copy(key[:], id)
-	row.Ref = asked.RefOf(key, verifier)
-	row.CreatedAt = time.UnixMilli(created)
-	if authenticated.Valid {
-		row.AuthenticatedAt = time.UnixMilli(authenticated.Int64)
+	row.Ref = asked.RefOf(keyOf(id), verifier)
+	row.Pending = pending != 0
+	if previousUntil > now {
+		row.Before = driver.Verifier(previous)
 	}
-	row.ExpiresIn, row.AbsoluteIn = duration(idle), duration(absolute)
+	row.CreatedAt, row.LastSeenAt = time.UnixMilli(created), time.UnixMilli(seen)
+	row.LastSeenAge, row.VerifierAge = duration(now-seen), duration(now-renewed)
+	if authenticated.Valid {
+		row.AuthenticatedAt, row.AuthenticatedAge = time.UnixMilli(authenticated.Int64), duration(now-authenticated.Int64)
+	}
+	row.ExpiresIn, row.AbsoluteIn = duration(expires-now), duration(absolute-now)
 	return row, native.CheckFormat(format)
 }
+
+func keyOf(column []byte) (key native.Key) {
+	copy(key[:], column)
+	return key
+}
+
+func idOf(column []byte) driver.ID { return driver.ID(uuid.Format(keyOf(column))) }
 
 // duration returns so many milliseconds, or the longest duration there is.
 func duration(ms int64) time.Duration {

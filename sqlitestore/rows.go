@@ -8,14 +8,14 @@ import (
 	"github.com/sqlsessions/sessions/internal/native"
 )
 
-func (t *table) LoadRow(ctx context.Context, l native.Lookup) (driver.Row, error) {
+func (t *table) LoadRow(ctx context.Context, l native.Lookup) (native.Row, error) {
 	row, err := scan(&l, func(dest ...any) error { return t.queryRow(ctx, load, []any{native.BytesOf(l.Key)}, dest...) })
 	return row, native.Missing(err)
 }
 
 func (t *table) CreateRow(ctx context.Context, w native.Write) (driver.SaveResult, error) {
 	n, err := t.exec(ctx, create, native.BytesOf(w.Key), []byte(w.Verifier), w.Life.Idle.Milliseconds(), w.Life.Absolute.Milliseconds(),
-		int64(w.NewVersion), w.User, w.Label, string(w.Data), w.Authenticated)
+		int64(w.NewVersion), w.User, w.Label, string(w.Data), w.Authenticated, w.Pending, w.Keep.Milliseconds())
 	if err == nil && n == 0 {
 		err = driver.ErrExists
 	}
@@ -24,7 +24,8 @@ func (t *table) CreateRow(ctx context.Context, w native.Write) (driver.SaveResul
 
 func (t *table) SaveRow(ctx context.Context, w native.Write) (driver.SaveResult, error) {
 	n, err := t.exec(ctx, save, native.BytesOf(w.Key), []byte(w.From.Verifier), w.Life.Idle.Milliseconds(), w.Life.Absolute.Milliseconds(),
-		int64(w.NewVersion), w.User, w.Label, string(w.Data), w.Authenticated, []byte(w.Verifier), int64(w.Version))
+		int64(w.NewVersion), w.User, w.Label, string(w.Data), w.Authenticated, []byte(w.Verifier), int64(w.Version),
+		w.Pending, w.Grace.Milliseconds())
 	if err == nil && n == 0 {
 		err = cmp.Or(t.check(ctx, w), driver.ErrConflict)
 	}

@@ -7,11 +7,11 @@ import (
 	"github.com/sqlsessions/sessions/driver"
 )
 
-func (s *suite) endAll(req driver.EndAllRequest) int {
+func (s *suite) endAll(req driver.EndAllRequest) driver.EndAllResult {
 	s.Helper()
-	n, err := s.store.EndAll(s.Context(), req)
+	result, err := s.store.EndAll(s.Context(), req)
 	s.must(err)
-	return n
+	return result
 }
 
 func (s *suite) list(req driver.ListRequest) []driver.Row {
@@ -34,7 +34,7 @@ func (s *suite) listOne(req driver.ListRequest) driver.Row {
 // ends, listsNone and reaps check how many rows a call ends, lists or deletes.
 func (s *suite) ends(want int, req driver.EndAllRequest) {
 	s.Helper()
-	if n := s.endAll(req); n != want {
+	if n := s.endAll(req).Ended; n != want {
 		s.Errorf("ended %d rows, want %d: %+v", n, want, req)
 	}
 }
@@ -183,20 +183,6 @@ var bulkRules = []rule{
 			s.count(0)
 		}
 	}},
-	{"end all ends rows in the order of their IDs", func(s *suite) {
-		for _, req := range []driver.EndAllRequest{{All: true, Limit: 3}, {User: "alice", Limit: 3}} {
-			want := ids(s.createMany(8, "alice", life))
-			for req.Except = want[:1]; len(want) > 1; {
-				n := s.endAll(req)
-				want = append(want[:1:1], want[min(1+n, len(want)):]...)
-				if got := s.pages(driver.ListRequest{All: true, Limit: 100}); n == 0 || !slices.Equal(got, want) {
-					s.Fatalf("%d ended; %v are left, want %v", n, got, want)
-				}
-			}
-			req.Except = nil
-			s.endAll(req)
-		}
-	}},
 	{"end all takes many exceptions", func(s *suite) {
 		kept := s.createAs("alice", life)
 		s.createAs("alice", life)
@@ -236,6 +222,10 @@ var selectionRules = []rule{
 			{All: true},
 			{User: "alice", Limit: -1},
 			{ID: r.ID},
+			{All: true, Limit: 10, After: "x"},
+			{All: true, Limit: 10, Newest: true},
+			{ID: r.ID, Limit: 10, Newest: true},
+			{User: "alice", Limit: 10, Newest: true, After: r.ID},
 		} {
 			rows, err := s.store.List(s.Context(), req)
 			if s.is(err, driver.ErrInvalid); len(rows) != 0 {
@@ -258,13 +248,18 @@ var selectionRules = []rule{
 		for _, id := range append(badIDs(r.ID), "") {
 			requests = append(requests, driver.EndAllRequest{User: "alice", Limit: 10, Except: []driver.ID{id}},
 				driver.EndAllRequest{All: true, Limit: 10, Except: []driver.ID{bob.ID, id}})
+			if id != "" {
+				requests = append(requests, driver.EndAllRequest{User: "alice", Limit: 10, After: id})
+			}
 		}
 		for _, req := range requests {
-			n, err := s.store.EndAll(s.Context(), req)
-			if s.is(err, driver.ErrInvalid); n != 0 {
-				s.Errorf("%+v ended %d rows", req, n)
+			req.Mark = driver.Mark{Number: 1, Keep: time.Hour}
+			result, err := s.store.EndAll(s.Context(), req)
+			if s.is(err, driver.ErrInvalid); result.Ended != 0 {
+				s.Errorf("%+v ended %d rows", req, result.Ended)
 			}
 		}
 		s.unchanged(r, bob, visitor)
+		s.marked(driver.MarksRequest{ID: r.ID, User: "alice", Label: "tenant"})
 	}},
 }

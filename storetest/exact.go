@@ -122,27 +122,18 @@ var exactRules = []rule{
 				s.Errorf("after %s: authenticated at %v, want %v ago (-1ns: never)", doing, at, ago)
 			}
 		}
-		authenticate := func(r driver.Row, to driver.Ref, life driver.Life) driver.Row {
-			s.Helper()
-			result, err := s.store.Save(s.Context(), driver.SaveRequest{
-				From: r.Ref, Version: r.Version, Verifier: to.Verifier, Data: r.Data, Life: life, Authenticated: true,
-			})
-			s.must(err)
-			r.Ref, r.Version = to, result.Version
-			return r
-		}
 		for _, life := range []driver.Life{saving, life} {
 			r := s.create()
 			check("create", r, -1)
 			r = s.renew(s.save(r, life), life)
 			check("save", r, -1)
-			r = authenticate(r, r.Ref, life)
+			r = s.authenticate(r, r.Ref, life)
 			check("authentication", r, 0)
 			s.age(time.Hour)
 			s.touch(r.Ref, life)
 			r = s.renew(s.save(r, life), life)
 			check("an hour", r, time.Hour)
-			r = authenticate(r, s.next(r.Ref), life)
+			r = s.authenticate(r, s.next(r.Ref), life)
 			check("authentication with a new verifier", r, 0)
 		}
 		r := s.row()

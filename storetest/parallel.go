@@ -24,15 +24,16 @@ func lost(err error) bool {
 	return errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrConflict)
 }
 
-// endEach calls EndAll until it ends less than the limit.
+// endEach calls EndAll until there is no more.
 func (s *suite) endEach(req driver.EndAllRequest) {
 	req.Limit = 7
 	for {
-		n, err := s.store.EndAll(s.Context(), req)
+		result, err := s.store.EndAll(s.Context(), req)
 		s.noError("end all", err)
-		if n < req.Limit {
+		if !result.More {
 			return
 		}
+		req.After = result.Last
 	}
 }
 

@@ -112,6 +112,14 @@ func (s *suite) everyMethod(ctx context.Context, r driver.Row, check func(method
 	call("End", func() error { return s.store.End(ctx, driver.EndRequest{ID: r.ID}) })
 	call("EndAll of a user", func() error { _, err := s.store.EndAll(ctx, driver.EndAllRequest{User: "u", Limit: 1}); return err })
 	call("EndAll", func() error { _, err := s.store.EndAll(ctx, driver.EndAllRequest{All: true, Limit: 1}); return err })
+	call("EndAll with a mark", func() error {
+		_, err := s.store.EndAll(ctx, driver.EndAllRequest{User: "u", Limit: 1, Mark: driver.Mark{Number: 1, Keep: 1}})
+		return err
+	})
+	if ctx.Err() != nil { // otherwise a store without marks can answer without its database
+		call("Marks", func() error { _, err := s.store.Marks(ctx, driver.MarksRequest{ID: r.ID, User: "u"}); return err })
+	}
+	call("Endings", func() error { _, err := s.store.Endings(ctx, []driver.Ref{r.Ref}); return err })
 	call("List", func() error { _, err := s.store.List(ctx, driver.ListRequest{All: true, Limit: 1}); return err })
 	call("List of an ID", func() error { _, err := s.store.List(ctx, driver.ListRequest{ID: r.ID, Limit: 1}); return err })
 	call("Stats", func() error { _, err := s.store.Stats(ctx); return err })

@@ -224,6 +224,17 @@ func (s *suite) saveAs(r driver.Row, to driver.Ref, life driver.Life) driver.Row
 	return r
 }
 
+// authenticate saves r as a sign-in does.
+func (s *suite) authenticate(r driver.Row, to driver.Ref, life driver.Life) driver.Row {
+	s.Helper()
+	result, err := s.store.Save(s.Context(), driver.SaveRequest{
+		From: r.Ref, Version: r.Version, Verifier: to.Verifier, User: r.User, Data: r.Data, Life: life, Authenticated: true,
+	})
+	s.must(err)
+	r.Ref, r.Version = to, result.Version
+	return r
+}
+
 func (s *suite) tryTouch(ref driver.Ref, life driver.Life) error {
 	_, err := s.store.Touch(s.Context(), driver.TouchRequest{Ref: ref, Life: life})
 	return err

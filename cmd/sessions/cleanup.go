@@ -37,7 +37,8 @@ func newCleanup(a *app) *cobra.Command {
 --dry-run.
 
 An expired session can't be used even while its row is still there: cleaning up
-only frees disk space. A row is kept for up to about two hours after it expired.
+only frees disk space. A row is kept for up to about two hours after it expired, and
+that of a session which was ended for as long as its reason is to be known.
 Any number of machines may clean up the same table; they share the work.`,
 		Example: `  sessions cleanup --dry-run
   sessions cleanup --once
@@ -131,7 +132,10 @@ func (c *cleanup) count(ctx context.Context, t *target.Target, out io.Writer) er
 	if err != nil {
 		return t.Explain(err)
 	}
-	_, err = fmt.Fprintf(out, "%s would be deleted\n", target.Plural(stats.Dead, "expired session"))
+	if _, err = fmt.Fprintf(out, "%s would be deleted\n", target.Plural(stats.Dead, "expired session")); err != nil || stats.Ended == 0 {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%s kept for now\n", target.Plural(stats.Ended, "ended session"))
 	return err
 }
 

@@ -25,8 +25,11 @@ func TestCleanup(t *testing.T) {
 	insert(t, db, 7, time.Hour)
 	insert(t, db, 1, long)
 	run(t, url, "cleanup", "--dry-run").want(t, 0, "1 expired session would be deleted\n")
+	_, err := db.ExecContext(t.Context(), "UPDATE sessions SET ended_at = 1, expires_at = 1, keep_until = absolute_expires_at WHERE rowid <= 2")
+	check(t, err)
+	run(t, url, "cleanup", "--dry-run").want(t, 0, "1 expired session would be deleted\n2 ended sessions kept for now\n")
 	insert(t, db, 2499, long)
-	run(t, url, "cleanup", "--dry-run").want(t, 0, "2500 expired sessions would be deleted\n")
+	run(t, url, "cleanup", "--dry-run").want(t, 0, "2500 expired sessions would be deleted\n2 ended sessions kept for now\n")
 	run(t, url, "cleanup", "--once", "--quiet").want(t, 0, "deleted 2500 expired sessions\n")
 	run(t, url, "cleanup", "--once", "--batch-size", "10").want(t, 0, "deleted 0 expired sessions\n")
 	if n := query[int](t, db, "SELECT count(*) FROM sessions"); n != 7 {

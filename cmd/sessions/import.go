@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,6 +19,7 @@ import (
 	"github.com/sqlsessions/sessions/express/mysqlsession"
 	"github.com/sqlsessions/sessions/express/pgsimple"
 	"github.com/sqlsessions/sessions/express/takeover"
+	"github.com/sqlsessions/sessions/internal/wire"
 	"github.com/sqlsessions/sessions/migrations"
 )
 
@@ -25,8 +28,11 @@ type source struct {
 	*app
 	kind                   string
 	url, fromTable, schema string
+	id, data, expiry       string // the columns' names
 	userKey                string
 	lifetime               time.Duration
+	untilText              string
+	until                  time.Time
 	asJSON                 bool
 }
 
@@ -43,8 +49,9 @@ func newImport(a *app) *cobra.Command {
 		Short: "Copy the live sessions of an Express application",
 		Long: `Copies the live sessions of an Express application into the table of this
 package, and leaves the old table as it is, so the application can keep running.
-Run it as often as you like: it copies new sessions, updates copies and removes
-those whose original has ended.
+Run it as often as you like: it copies new sessions, updates copies and ends those
+whose original is not in the old table any more. A session that ended here is not
+copied again.
 
 The copies are used once your program accepts the old cookies: see
 package takeover, and From.ImportedOnly there for the time after the last import.
@@ -59,7 +66,7 @@ says which, by a name that is not secret, and why.`,
 			if _, known := kinds[s.kind]; !known {
 				return usagef("--from must be connect-pg-simple or express-mysql-session")
 			}
-			return nil
+			return s.parseUntil(time.Now())
 		},
 		RunE: a.on(target.Job{}, context.WithCancel, func(ctx context.Context, cmd *cobra.Command, to *target.Target) error {
 			return s.run(ctx, to, cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -70,8 +77,13 @@ says which, by a name that is not secret, and why.`,
 	flags.StringVar(&s.url, "from-url", "", "`URL` of the old database (default: the same database)")
 	flags.StringVar(&s.fromTable, "from-table", "", "`name` of the old table (default: that package's)")
 	flags.StringVar(&s.schema, "from-schema", "", "`name` of the schema that the old table is in")
+	flags.StringVar(&s.id, "from-id-column", "", "`name` of its column of session IDs (default: that package's)")
+	flags.StringVar(&s.data, "from-data-column", "", "`name` of its column of JSON (default: that package's)")
+	flags.StringVar(&s.expiry, "from-expiry-column", "", "`name` of its column of expiries (default: that package's)")
 	flags.StringVar(&s.userKey, "user-key", "", "where a session holds its user, as `names` joined by\ndots: userId, passport.user")
 	flags.DurationVar(&s.lifetime, "lifetime", 30*24*time.Hour, "absolute limit, counted from the import: the Lifetime\nof your program")
+	flags.StringVar(&s.untilText, "until", "", "`date` from which old cookies mean nothing, 2027-06-01:\n"+
+		"the Until of your program, or later (default: a year from now)")
 	flags.BoolVar(&s.asJSON, "json", false, "print the counts as JSON")
 	choices(cmd, "from", "connect-pg-simple", "express-mysql-session")
 	return cmd
@@ -94,7 +106,7 @@ func (s *source) run(ctx context.Context, to *target.Target, out, errOut io.Writ
 	log := s.logger(errOut, slog.LevelError)
 	manager, total, err := s.manager(ctx, to, from, log)
 	if err != nil {
-		return from.Explain(err)
+		return s.explain(err, from, to, from)
 	}
 	show := newSilent()
 	switch {
@@ -107,7 +119,7 @@ func (s *source) run(ctx context.Context, to *target.Target, out, errOut io.Writ
 	report, err := takeover.Import(ctx, manager, func(r takeover.Report) { show.set(r.Read) })
 	show.end()
 	if err != nil {
-		return fmt.Errorf("%w; it had copied %s; run it again to continue", to.Explain(err), target.Plural(report.Copied+report.Updated, "session"))
+		return fmt.Errorf("%w; it had copied %s; run it again to continue", s.explain(err, to, to, from), target.Plural(report.Copied+report.Updated, "session"))
 	}
 	if err := s.print(out, report); err != nil {
 		return err
@@ -118,6 +130,45 @@ func (s *source) run(ctx context.Context, to *target.Target, out, errOut io.Writ
 	return nil
 }
 
+// parseUntil reads a date or a time of RFC 3339.
+func (s *source) parseUntil(now time.Time) error {
+	if s.untilText == "" {
+		s.until = now.AddDate(1, 0, 0)
+		return nil
+	}
+	var err error
+	if s.until, err = time.Parse(time.DateOnly, s.untilText); err != nil {
+		s.until, err = time.Parse(time.RFC3339, s.untilText)
+	}
+	switch {
+	case err != nil:
+		return usagef("--until %q is no date such as 2027-06-01", s.untilText)
+	case !s.until.After(now):
+		return usagef("--until %s is over: give the time from which your program takes no old cookies", s.untilText)
+	}
+	return nil
+}
+
+// explain says what an error of either database means. What does not fit in the old table is
+// the Express application's, so no migration of ours mends it.
+func (s *source) explain(err error, at, to, from *target.Target) error {
+	var old *wire.OldError
+	if errors.As(err, &old) {
+		err, at = old.Err, from
+	}
+	switch {
+	case at != from:
+		return to.Explain(err)
+	case errors.Is(err, sessions.ErrSchema):
+		what := strings.ReplaceAll(target.OneLine(errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))), sessions.ErrSchema.Error()+": ", "")
+		what = strings.TrimPrefix(what, strings.TrimPrefix(sessions.ErrSchema.Error(), "sessions: ")+": ")
+		return fmt.Errorf("the old table: %s (check --from, --from-url, --from-schema, --from-table and the flags for its columns)", what)
+	case target.Denied(err):
+		return fmt.Errorf("the old table: user %q may not read it: grant SELECT on it (%w)", from.User, target.Cause(err))
+	}
+	return from.Explain(err)
+}
+
 // manager returns one that takes over from the old table, and how many live sessions that has.
 func (s *source) manager(ctx context.Context, to, from *target.Target, log *slog.Logger) (*sessions.Manager, int, error) {
 	var store sessions.Store
@@ -125,9 +176,13 @@ func (s *source) manager(ctx context.Context, to, from *target.Target, log *slog
 	open, cancel := s.limit(ctx)
 	defer cancel()
 	if from.Dialect == migrations.PostgreSQL {
-		store, err = pgsimple.Open(open, from.DB, pgsimple.Options{Table: s.fromTable, Schema: s.schema, Logger: log})
+		store, err = pgsimple.Open(open, from.DB, pgsimple.Options{
+			Table: s.fromTable, Schema: s.schema, SID: s.id, Sess: s.data, Expire: s.expiry, Logger: log,
+		})
 	} else {
-		store, err = mysqlsession.Open(open, from.DB, mysqlsession.Options{Table: s.fromTable, Schema: s.schema, Logger: log})
+		store, err = mysqlsession.Open(open, from.DB, mysqlsession.Options{
+			Table: s.fromTable, Schema: s.schema, SessionID: s.id, Data: s.data, Expires: s.expiry, Logger: log,
+		})
 	}
 	if err != nil {
 		return nil, 0, err
@@ -144,7 +199,7 @@ func (s *source) manager(ctx context.Context, to, from *target.Target, log *slog
 	m, err := takeover.New(to.Store, sessions.Options{
 		Secrets: [][]byte{[]byte(rand.Text() + rand.Text())}, Logger: log, MaxBytes: 1 << 20,
 		Lifetime: s.lifetime, IdleTimeout: min(s.lifetime, 24*time.Hour),
-	}, takeover.From{Manager: old, Until: time.Now().Add(24 * time.Hour), UserKey: s.userKey})
+	}, takeover.From{Manager: old, Until: s.until, UserKey: s.userKey})
 	return m, stats.Live, err
 }
 
@@ -159,7 +214,7 @@ func (s *source) print(out io.Writer, r takeover.Report) error {
 	if r.Removed == 1 {
 		copies = "copy"
 	}
-	_, err := fmt.Fprintf(out, "%s of the old table: %d copied, %d updated, %d unchanged, %d skipped; %d %s that had ended there removed here\n",
-		target.Plural(r.Read, "live session"), r.Copied, r.Updated, r.Unchanged, r.Skipped, r.Removed, copies)
+	_, err := fmt.Fprintf(out, "%s of the old table: %d copied, %d updated, %d unchanged, %d ended here, %d skipped; %d %s that had ended there removed here\n",
+		target.Plural(r.Read, "live session"), r.Copied, r.Updated, r.Unchanged, r.Ended, r.Skipped, r.Removed, copies)
 	return err
 }

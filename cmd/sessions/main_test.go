@@ -129,8 +129,8 @@ func insert(t *testing.T, db *sql.DB, n int, in time.Duration) {
 	t.Helper()
 	expiry := time.Now().Add(in).UnixMilli()
 	_, err := db.ExecContext(t.Context(), `WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < ?2)
-		INSERT INTO sessions (id, verifier, data, version, created_at, absolute_expires_at, expires_at, reap_after)
-		SELECT randomblob(16), randomblob(32), '{}', 1, ?1, ?1, ?1, ?1 FROM i`, expiry, n)
+		INSERT INTO sessions (id, verifier, data, version, created_at, seen_at, absolute_expires_at, expires_at, reap_after)
+		SELECT randomblob(16), randomblob(32), '{}', 1, ?1, ?1, ?1, ?1, ?1 FROM i`, expiry, n)
 	check(t, err)
 }
 

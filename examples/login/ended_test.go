@@ -58,6 +58,7 @@ func TestEndedWhileRunning(t *testing.T) {
 		t.Errorf("status %d, want 409", response.StatusCode)
 	}
 	contains(t, string(page), "This session has ended")
+	contains(t, string(page), "You were signed out because you logged out everywhere")
 	here.isSignedIn(false)
 	lacks(t, here.home(), "too late")
 }

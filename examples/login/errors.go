@@ -29,8 +29,11 @@ func fail(w http.ResponseWriter, _ *http.Request, err error) {
 	case errors.Is(err, sessions.ErrEnded):
 		page = errorPage{
 			Status: http.StatusConflict, Title: "This session has ended",
-			Text:   "You were signed out, perhaps from another browser, while this page was loading. Nothing was saved.",
+			Text:   "It ended while this page was loading. Nothing was saved.",
 			Action: "Sign in again",
+		}
+		if ended := new(sessions.EndedError); errors.As(err, &ended) {
+			page.Text += " " + because[ended.Reason]
 		}
 	case errors.Is(err, sessions.ErrTooLarge), errors.Is(err, sessions.ErrValue), errors.Is(err, sessions.ErrTooLate):
 		page = errorPage{

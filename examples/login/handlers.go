@@ -2,8 +2,6 @@ package main
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"net/http"
 	"slices"
@@ -17,21 +15,18 @@ const (
 	maxNoteLength = 200 // in bytes: the 50 characters that the field takes, at their widest
 )
 
-// login. A real application looks up a password's hash (bcrypt, argon2id), and
-// limits how often a client may guess.
 func (s *server) login(w http.ResponseWriter, r *http.Request) {
 	session := sessions.FromContext(r.Context())
 	name := strings.ToLower(strings.TrimSpace(r.PostFormValue("name")))
 	switch {
 	case session.User() != "":
-		// From a second tab. One user's data must not become another's.
+		// From a second tab. SetUser would end this user's session and begin another.
 		flash.Set(session, notice{Error: true, Text: "You are signed in already. Log out first to change users."})
-	case !passwordFits(name, r.PostFormValue("password")):
+	case !s.accounts.fit(name, r.PostFormValue("password")):
 		flash.Set(session, notice{Error: true, Text: "Wrong name or password."})
 	default:
-		// A new token, so that an attacker who planted the old one in this browser
-		// gains nothing. SetUser does that by itself; here you can see it.
-		session.Regenerate()
+		// It also gives the session a new token, so that an attacker who planted the old
+		// one in this browser gains nothing.
 		session.SetUser(name)
 		device.Set(session, deviceName(r.UserAgent()))
 		if r.PostFormValue("remember") != "" {
@@ -40,14 +35,6 @@ func (s *server) login(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	redirectHome(w, r)
-}
-
-var users = []string{"alice", "bob", "carol"}
-
-// passwordFits takes the same time for every password.
-func passwordFits(name, password string) bool {
-	got, want := sha256.Sum256([]byte(password)), sha256.Sum256([]byte("demo"))
-	return subtle.ConstantTimeCompare(got[:], want[:]) == 1 && slices.Contains(users, name)
 }
 
 // logout ends this session. What is stored afterwards, here the notice, begins
@@ -67,7 +54,7 @@ func (s *server) logoutEverywhere(w http.ResponseWriter, r *http.Request) {
 		failed(w, r, err)
 		return
 	}
-	session.Destroy() // without it, saving the notice would find the session ended
+	// This session has ended too; the notice begins a new one.
 	flash.Set(session, notice{Text: "You are logged out everywhere: " + count(ended, "session") + " ended."})
 	redirectHome(w, r)
 }

@@ -92,7 +92,7 @@ func TestLogoutEverywhere(t *testing.T) {
 	bob.login("bob")
 	contains(t, here.post("/logout/everywhere"), "2 sessions ended.")
 	here.isSignedIn(false)
-	contains(t, there.post("/logout/others"), "You are signed out on this device.") // on its next request
+	contains(t, there.post("/logout/others"), "signed out because you logged out everywhere") // on its next request
 	there.isSignedIn(false)
 	bob.isSignedIn(true)
 }
@@ -115,7 +115,7 @@ func TestEndOtherSession(t *testing.T) {
 	id := there.id()
 	contains(t, here.home(), `value="`+id+`"`)
 	contains(t, here.post("/sessions/end", "id", id), "That device is logged out.")
-	there.isSignedIn(false)
+	contains(t, there.home(), "signed out because you ended this session from another device.")
 	contains(t, here.post("/sessions/end", "id", id), "it has already ended.")
 	here.isSignedIn(true)
 }

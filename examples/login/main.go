@@ -151,7 +151,8 @@ Listening on http://%s
 Try this:
   - reload the page: visits are counted before you sign in, and go on afterwards
   - sign in as alice, bob or carol with the password "demo"
-  - sign in again from a second browser, then log out everywhere
+  - sign in again from a second browser, then log out everywhere, and look at the first
+  - change the password: the other browsers are signed out
   - stop this program with Ctrl-C and start it again: you are still signed in
 
 `, db.name, db.place, net.JoinHostPort(host, port))

@@ -31,10 +31,10 @@ type homePage struct {
 
 // A sessionRow is one line of the table "where you are signed in".
 type sessionRow struct {
-	ID                sessions.ID
-	Device            string
-	SignedIn, Expires time.Time
-	Current           bool
+	ID                 sessions.ID
+	Device             string
+	SignedIn, LastSeen time.Time
+	Current            bool
 }
 
 func (s *server) home(w http.ResponseWriter, r *http.Request) {
@@ -52,6 +52,9 @@ func (s *server) home(w http.ResponseWriter, r *http.Request) {
 	}
 	page.Notes, _ = notes.Get(session)
 	if page.User == "" {
+		if text := whyEnded(r); text != "" && page.Notice == nil {
+			page.Notice = &notice{Text: text}
+		}
 		render(w, http.StatusOK, "signedout", page)
 		return
 	}
@@ -67,7 +70,7 @@ func (s *server) home(w http.ResponseWriter, r *http.Request) {
 		}
 		page.Sessions = append(page.Sessions, sessionRow{
 			ID: other.ID(), Device: nameOf(other),
-			SignedIn: other.AuthenticatedAt(), Expires: other.ExpiresAt(),
+			SignedIn: other.AuthenticatedAt(), LastSeen: other.LastSeenAt(),
 			Current: other.ID() == page.ID,
 		})
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"embed"
 	"net/http"
 	"strings"
@@ -43,6 +44,7 @@ var static embed.FS
 
 type server struct {
 	manager  *sessions.Manager
+	accounts *accounts
 	database string // name and version
 }
 
@@ -51,6 +53,7 @@ func newServer(db *database, secret []byte, insecureCookie bool) (http.Handler, 
 	options := sessions.Options{
 		Secrets:      [][]byte{secret},
 		Lifetime:     lifetime,
+		MaxPerUser:   maxPerUser,
 		Skip:         func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/static/") },
 		ErrorHandler: fail,
 	}
@@ -61,7 +64,7 @@ func newServer(db *database, secret []byte, insecureCookie bool) (http.Handler, 
 	if err != nil {
 		return nil, err
 	}
-	s := &server{manager: manager, database: db.name}
+	s := &server{manager: manager, accounts: newAccounts(), database: db.name}
 
 	// From the outside in. Requests from other sites are turned away before they
 	// can cost a query; the pages that say so have the same headers as all others.
@@ -85,6 +88,9 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("POST /logout/others", signedIn(s.logoutOthers))
 	mux.HandleFunc("POST /logout/everywhere", signedIn(s.logoutEverywhere))
 	mux.HandleFunc("POST /sessions/end", signedIn(s.endSession))
+	mux.HandleFunc("GET /password", signedIn(s.recently(s.newPassword)))
+	mux.HandleFunc("POST /password", signedIn(s.recently(s.changePassword)))
+	mux.HandleFunc("POST /confirm", signedIn(s.confirm))
 	mux.Handle("GET /static/", http.FileServerFS(static))
 	mux.HandleFunc("/", notFound)
 	return mux
@@ -96,12 +102,17 @@ func signedIn(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		session := sessions.FromContext(r.Context())
 		if session.User() == "" {
-			flash.Set(session, notice{Error: true, Text: "You are signed out on this device. Sign in to continue."})
+			flash.Set(session, notice{Error: true, Text: cmp.Or(whyEnded(r), "You are signed out on this device. Sign in to continue.")})
 			redirectHome(w, r)
 			return
 		}
 		next(w, r)
 	}
+}
+
+// recently lets only those through who entered their password a short time ago.
+func (s *server) recently(next http.HandlerFunc) http.HandlerFunc {
+	return s.manager.RequireFresh(fresh, next, http.HandlerFunc(s.stale)).ServeHTTP
 }
 
 func secureHeaders(next http.Handler) http.Handler {

@@ -74,7 +74,7 @@ func devices(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, "Please try again.", http.StatusServiceUnavailable)
 			return
 		}
-		list = append(list, fmt.Sprintln(s.ID(), "signed in", s.AuthenticatedAt().Format(time.DateTime)))
+		list = append(list, fmt.Sprintln(s.ID(), "last used", s.LastSeenAt().Format(time.DateTime)))
 	}
 	fmt.Fprint(w, strings.Join(list, ""))
 }
@@ -93,6 +93,38 @@ func logoutDevice(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Please try again.", http.StatusServiceUnavailable)
 	}
 }
+
+func signInPage(w http.ResponseWriter, r *http.Request) {
+	why, err := sessions.FromContext(r.Context()).EndedReason(r.Context()) // asks the store
+	switch {
+	case err != nil:
+		slog.Error("why the session ended", "error", err)
+	case why == sessions.ReasonRevokedUser:
+		fmt.Fprintln(w, "You were signed out because you logged out everywhere or changed your password.")
+	case why != "":
+		fmt.Fprintln(w, "Your session has ended:", why)
+	}
+	fmt.Fprintln(w, "Sign in:")
+}
+
+func changePassword(w http.ResponseWriter, r *http.Request) {
+	s := sessions.FromContext(r.Context())
+	user := s.User()
+	err := storePassword(r.Context(), user, r.PostFormValue("new")) // 1. committed, in a transaction of its own
+	if err == nil {
+		_, err = manager.RevokeUser(r.Context(), user, s.ID()) // 2. what the old one signed in ends, but for this session
+	}
+	if err != nil {
+		slog.Error("change a password", "error", err)
+		http.Error(w, "Please try again.", http.StatusServiceUnavailable)
+		return
+	}
+	s.SetUser(user) // 3. a new token for this session
+}
+
+func storePassword(_ context.Context, _, _ string) error { return nil }
+
+func askPassword(http.ResponseWriter, *http.Request) {}
 
 func onSQLite() {
 	db, err := sql.Open("sqlite", "file:app.db?_pragma=journal_mode(WAL)") // the driver's form; the CLI's is sqlite:app.db
@@ -119,6 +151,7 @@ func routes() {
 	http.HandleFunc("POST /logout", logout)
 	http.HandleFunc("GET /devices", devices)
 	http.HandleFunc("POST /devices/logout", logoutDevice)
+	http.Handle("POST /password", manager.RequireFresh(5*time.Minute, http.HandlerFunc(changePassword), http.HandlerFunc(askPassword)))
 }
 
 func besideExpress(db *sql.DB, addToCart func(http.ResponseWriter, *http.Request)) {
@@ -137,7 +170,7 @@ func besideExpress(db *sql.DB, addToCart func(http.ResponseWriter, *http.Request
 // The README shows no Go that does not compile: all of it is quoted from here or is
 // the program.
 func TestReadmeQuotesThisPackage(t *testing.T) {
-	_ = []any{login, home, logout, devices, logoutDevice, routes, onSQLite, onMySQL, besideExpress}
+	_ = []any{login, home, logout, devices, logoutDevice, signInPage, changePassword, routes, onSQLite, onMySQL, besideExpress}
 	var source string
 	for _, name := range []string{"main.go", "readme_test.go"} {
 		text, err := os.ReadFile(name)

@@ -38,8 +38,9 @@ var statements = stmt.NewList(
 
 	"$KEPT", `$DATA IS NOT NULL`,
 
-	// LastInsertId tells whether an UPDATE with this found a row. MySQL counts those that
-	// it changed or, with clientFoundRows, those that it found.
+	// LastInsertId tells whether an UPDATE with this found a row, unless a trigger takes the
+	// value away. MySQL counts those that it changed or, with clientFoundRows, those that it
+	// found.
 	"$MARK", `0 * LAST_INSERT_ID(1)`,
 
 	"$LIVE", `$DATA IS NOT NULL AND $EXPIRES >= $NOW`,
@@ -88,6 +89,12 @@ WHERE $FOUND AND $LIVE AND (? IS NULL OR $VERSION = ?)`)
 var endDead = statements.Add(`
 DELETE FROM $TABLE
 WHERE $FOUND AND $DATA IS NOT NULL AND $DEAD AND (? IS NULL OR $VERSION = ?)`)
+
+// What the column's collation finds beside the sids is told from them by its bytes.
+var find = statements.Add(`
+SELECT $JUST_SID, $LIVE, CAST(LEAST($EXPIRES, 10000000000) AS SIGNED) * 1000000
+FROM $TABLE
+WHERE $SID IN ({sids}) AND $KEPT`)
 
 // The condition on the sid is true of all rows and satisfies sql_safe_updates.
 var endAll = statements.Add(`

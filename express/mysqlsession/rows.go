@@ -19,17 +19,18 @@ func (t *table) exec(ctx context.Context, query stmt.ID, args ...any) (sql.Resul
 	return result, row.Answer(ctx, err)
 }
 
-// update runs an UPDATE with $MARK, and returns driver.ErrNotFound if it found no row.
-func (t *table) update(ctx context.Context, query stmt.ID, args ...any) error {
+// update runs an UPDATE with $MARK and reports whether it is certain that it found a row.
+func (t *table) update(ctx context.Context, query stmt.ID, args ...any) (found bool, err error) {
 	result, err := t.exec(ctx, query, args...)
 	if err != nil {
-		return err
+		return false, err
 	}
 	mark, err := result.LastInsertId()
-	if err == nil && mark == 0 {
-		err = driver.ErrNotFound
+	if err != nil || mark != 0 {
+		return err == nil, err
 	}
-	return err
+	n, err := result.RowsAffected()
+	return n > 0, err
 }
 
 func (t *table) Query(ctx context.Context, query stmt.ID, args []any, each func(scan func(...any) error) error) error {
@@ -56,16 +57,20 @@ func (t *table) version(ctx context.Context, text string) (version driver.Versio
 
 func (t *table) SaveRow(ctx context.Context, req driver.SaveRequest, text string) (driver.Version, error) {
 	version, err := t.version(ctx, text)
-	if err == nil {
-		sid := []byte(req.From.Verifier)
-		err = t.update(ctx, save, []byte(req.Verifier), row.Idle(req.Life), text, sid, sid, int64(req.Version))
+	if err != nil {
+		return version, err
+	}
+	sid := []byte(req.From.Verifier)
+	found, err := t.update(ctx, save, []byte(req.Verifier), row.Idle(req.Life), text, sid, sid, int64(req.Version))
+	if err == nil && !found {
+		err = driver.ErrNotFound
 	}
 	return version, err
 }
 
 func (t *table) TouchRow(ctx context.Context, req driver.TouchRequest) (certain bool, err error) {
 	sid, idle := []byte(req.Verifier), req.Life.Idle.Microseconds()
-	return true, t.update(ctx, touch, idle, idle-req.Life.Throttle.Microseconds(), idle, sid, sid)
+	return t.update(ctx, touch, idle, idle-req.Life.Throttle.Microseconds(), idle, sid, sid)
 }
 
 func (t *table) EndRow(ctx context.Context, sid driver.Verifier, version any) (deleted, live bool, err error) {
@@ -75,6 +80,20 @@ func (t *table) EndRow(ctx context.Context, sid driver.Verifier, version any) (d
 	}
 	n, err = mysqldb.Affected(t.exec(ctx, endDead, []byte(sid), []byte(sid), version, version))
 	return n > 0, false, err
+}
+
+func (t *table) FindRows(ctx context.Context, sids []driver.Verifier, each func(scan func(...any) error) error) error {
+	asked := make([]any, len(sids))
+	for i, sid := range sids {
+		asked[i] = []byte(sid)
+	}
+	return row.Answer(ctx, row.Each(ctx, t.db.DB, each, t.forEach(find, len(sids)), asked...))
+}
+
+// forEach returns a statement with a place for each sid.
+func (t *table) forEach(query stmt.ID, sids int) string {
+	places := strings.Repeat(t.text()+",", sids)
+	return strings.Replace(t.sql[query], "{sids}", places[:len(places)-1], 1)
 }
 
 // EndRows runs in REPEATABLE READ, which locks the gaps between
@@ -116,9 +135,7 @@ func (t *table) ReapRows(ctx context.Context, limit int) (deleted int, err error
 			if err != nil || len(sids) == 0 {
 				return err
 			}
-			places := strings.Repeat(t.text()+",", len(sids))
-			query := strings.Replace(t.sql[deleteDead], "{sids}", places[:len(places)-1], 1)
-			deleted, err = mysqldb.Affected(tx.ExecContext(ctx, query, sids...))
+			deleted, err = mysqldb.Affected(tx.ExecContext(ctx, t.forEach(deleteDead, len(sids)), sids...))
 			return err
 		})
 	})

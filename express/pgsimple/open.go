@@ -21,6 +21,10 @@ type Options struct {
 	Table string
 	// Schema is schemaName. Defaults to the connections' search_path.
 	Schema string
+	// SID, Sess and Expire are the columns of a table that was not made by
+	// connect-pg-simple: connect-session-knex calls the last one "expired".
+	// Default to "sid", "sess" and "expire".
+	SID, Sess, Expire string
 
 	// Logger gets the warnings of Open. Defaults to slog.Default().
 	Logger *slog.Logger
@@ -30,22 +34,28 @@ type Options struct {
 // the time zone of the connection, and changes nothing. If sessions would be lost or
 // mixed up, it returns an error that wraps [driver.ErrSchema] or [driver.ErrInvalid].
 func Open(ctx context.Context, db *sql.DB, o Options) (*Store, error) {
-	name, err := row.Name("table", cmp.Or(o.Table, "session"), `"`, maxName)
-	if err == nil && o.Schema != "" {
-		var schema string
-		schema, err = row.Name("schema", o.Schema, `"`, maxName)
-		name = schema + "." + name
+	o.Table = cmp.Or(o.Table, "session")
+	o.SID, o.Sess, o.Expire = cmp.Or(o.SID, "sid"), cmp.Or(o.Sess, "sess"), cmp.Or(o.Expire, "expire")
+	quoted := map[string]string{} // by what it names
+	for what, name := range map[string]string{
+		"table": o.Table, "schema": cmp.Or(o.Schema, o.Table), "SID": o.SID, "Sess": o.Sess, "Expire": o.Expire,
+	} {
+		var err error
+		if quoted[what], err = row.Name(what, name, `"`, maxName); err != nil {
+			return nil, fmt.Errorf("pgsimple: %w", err)
+		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("pgsimple: %w", err)
+	name := quoted["table"]
+	if o.Schema != "" {
+		name = quoted["schema"] + "." + name
 	}
 	t := &table{db: db, name: name}
 	log := cmp.Or(o.Logger, slog.Default())
 	var found shape
-	err = db.QueryRowContext(ctx, inspect, name).Scan(&found.sid, &found.sess, &found.expire,
+	err := db.QueryRowContext(ctx, inspect, name, o.SID, o.Sess, o.Expire).Scan(&found.sid, &found.sess, &found.expire,
 		&found.exact, &found.unique, &found.expireIndexed)
 	if err == nil {
-		err = found.check(name)
+		err = found.check(name, o)
 	}
 	if err == nil && found.expire == "timestamp" {
 		err = checkZone(ctx, db, log)
@@ -55,9 +65,10 @@ func Open(ctx context.Context, db *sql.DB, o Options) (*Store, error) {
 	}
 	if !found.expireIndexed {
 		log.Warn("pgsimple: there is no index on the expiry, so each cleanup reads the whole table; connect-pg-simple makes it since version 6.1",
-			"statement", "CREATE INDEX CONCURRENTLY ON "+name+" (expire)")
+			"statement", "CREATE INDEX CONCURRENTLY ON "+name+" ("+quoted["Expire"]+")")
 	}
-	t.sql = statements.Fill("$TABLE", name, "$JSON", found.sess)
+	t.sql = statements.Fill("$TABLE", name, "$JSON", found.sess,
+		"$SID", quoted["SID"], "$SESS", quoted["Sess"], "$EXPIRE", quoted["Expire"])
 	rows := &row.Store{Name: "pgsimple", Table: t, Statements: reads}
 	return &Store{rows, rows}, nil
 }
@@ -72,19 +83,19 @@ type shape struct {
 }
 
 // check returns why the table can't be used.
-func (found *shape) check(table string) error {
+func (found *shape) check(table string, o Options) error {
 	if *found == (shape{}) {
-		return fmt.Errorf("%w: there is no table %s with the columns sid, sess and expire that this role can see; "+
-			"the Express application makes it, from connect-pg-simple's table.sql or with createTableIfMissing", driver.ErrSchema, table)
+		return fmt.Errorf("%w: there is no table %s with the columns %s, %s and %s that this role can see; "+
+			"the Express application makes it, from connect-pg-simple's table.sql or with createTableIfMissing", driver.ErrSchema, table, o.SID, o.Sess, o.Expire)
 	}
 	var errs []error
 	for _, column := range []struct {
 		name, typ string
 		usable    []string
 	}{
-		{"sid", found.sid, []string{"varchar", "text"}},
-		{"sess", found.sess, []string{"json", "jsonb", "text"}},
-		{"expire", found.expire, []string{"timestamp", "timestamptz"}},
+		{o.SID, found.sid, []string{"varchar", "text"}},
+		{o.Sess, found.sess, []string{"json", "jsonb", "text"}},
+		{o.Expire, found.expire, []string{"timestamp", "timestamptz"}},
 	} {
 		if !slices.Contains(column.usable, column.typ) {
 			errs = append(errs, fmt.Errorf("%w: column %s of table %s is of type %q; use one of %v as connect-pg-simple's table.sql does",
@@ -92,12 +103,12 @@ func (found *shape) check(table string) error {
 		}
 	}
 	if !found.exact {
-		errs = append(errs, fmt.Errorf("%w: the collation of column sid of table %s takes some different ids for the same; "+
-			"connect-pg-simple's table.sql has COLLATE \"default\"", driver.ErrSchema, table))
+		errs = append(errs, fmt.Errorf("%w: the collation of column %s of table %s takes some different ids for the same; "+
+			"connect-pg-simple's table.sql has COLLATE \"default\"", driver.ErrSchema, o.SID, table))
 	}
 	if !found.unique {
-		errs = append(errs, fmt.Errorf("%w: table %s has no primary key on sid; add it: ALTER TABLE %[2]s ADD PRIMARY KEY (sid)",
-			driver.ErrSchema, table))
+		errs = append(errs, fmt.Errorf("%w: table %s has no primary key on %s; add it: ALTER TABLE %[2]s ADD PRIMARY KEY (%[3]s)",
+			driver.ErrSchema, table, o.SID))
 	}
 	return errors.Join(errs...)
 }

@@ -5,8 +5,8 @@ import (
 	"github.com/sqlsessions/sessions/internal/stmt"
 )
 
-// The statements. They share the tokens that follow; $TABLE is the table, and $JSON the
-// type of the column sess.
+// The statements. They share the tokens that follow; $TABLE is the table, $SID, $SESS and
+// $EXPIRE are its columns, and $JSON is the type of the second.
 //
 // All times are whole seconds of the database's clock, rounded up as upstream rounds
 // its own. The column is usually a timestamp without time zone, and PostgreSQL
@@ -16,43 +16,43 @@ import (
 var statements = stmt.NewList(
 	// No expiry is further away than a duration can be.
 	"$COLUMNS", `$JUST_SID, $JUST_TEXT, $VERSION,
-	(extract(epoch FROM least(expire::timestamptz, now() + interval '100 years') - now()) * 1000000)::bigint`,
+	(extract(epoch FROM least($EXPIRE::timestamptz, now() + interval '100 years') - now()) * 1000000)::bigint`,
 
-	"$JUST_SID", `sid`,
-	"$JUST_TEXT", `sess::text`,
+	"$JUST_SID", `$SID`,
+	"$JUST_TEXT", `$SESS::text`,
 
 	// Upstream has no counter, so a row's version is a digest of its text: row.Version.
-	"$VERSION", `(('x' || left(encode(sha256(convert_to(sess::text, 'UTF8')), 'hex'), 15))::bit(60)::bigint + 1)`,
+	"$VERSION", `(('x' || left(encode(sha256(convert_to($SESS::text, 'UTF8')), 'hex'), 15))::bit(60)::bigint + 1)`,
 
-	"$FOUND", `sid = $1`,
-	"$KEPT", `sess IS NOT NULL`,
+	"$FOUND", `$SID = $1`,
+	"$KEPT", `$SESS IS NOT NULL`,
 	"$NAMED", `$ID = $1`,
 
 	// row.ID. No index can serve it, so a statement with it reads the whole table.
 	"$ID", `(
 		SELECT left(h, 8) || '-' || substr(h, 9, 4) || '-8' || substr(h, 14, 3)
 			|| '-' || translate(substr(h, 17, 1), '0123456789abcdef', '89ab89ab89ab89ab') || substr(h, 18, 3) || '-' || substr(h, 21, 12)
-		FROM encode(sha256(convert_to(sid, 'UTF8')), 'hex') AS h
+		FROM encode(sha256(convert_to($SID, 'UTF8')), 'hex') AS h
 	) COLLATE "C"`,
 
 	// The throttle is a condition, so that of many parallel requests, on however many
 	// machines, one writes. It also keeps an expiry from moving back.
-	"$DUE", `expire < $EXPIRY AND expire <= $EXPIRY - $3::bigint * interval '1 microsecond'`,
+	"$DUE", `$EXPIRE < $EXPIRY AND $EXPIRE <= $EXPIRY - $3::bigint * interval '1 microsecond'`,
 	"$EXPIRY", `to_timestamp(ceil(extract(epoch FROM now()) + $2::bigint / 1000000.0))`,
 
-	"$LIVE", `sess IS NOT NULL AND expire >= $NOW`,
-	"$DEAD", `expire < $NOW`,
+	"$LIVE", `$SESS IS NOT NULL AND $EXPIRE >= $NOW`,
+	"$DEAD", `$EXPIRE < $NOW`,
 	"$NOW", `to_timestamp(ceil(extract(epoch FROM now())))`,
 
 	// A row may be a user's if this member is in its text. Only the parsed JSON is certain,
 	// but sess->>'$user' is an error for the whole statement when any row has a \u0000
 	// or, in a column of text, is not JSON.
-	"$OWNED", `strpos(sess::text, '`+row.QuotedMember+`') > 0 AND strpos(sess::text, $1::text) > 0`,
+	"$OWNED", `strpos($SESS::text, '`+row.QuotedMember+`') > 0 AND strpos($SESS::text, $1::text) > 0`,
 )
 
 // DO NOTHING and no error, so that a sid that is taken needs no parsing of messages.
 var create = statements.Add(`
-INSERT INTO $TABLE (sid, sess, expire)
+INSERT INTO $TABLE ($SID, $SESS, $EXPIRE)
 VALUES ($1, $3::$JSON, $EXPIRY)
 ON CONFLICT DO NOTHING
 RETURNING $VERSION`)
@@ -62,8 +62,8 @@ RETURNING $VERSION`)
 // one statement, so exactly one of the two is live at any moment.
 var save = statements.Add(`
 UPDATE $TABLE
-SET sid = $5, sess = $4::$JSON, expire = $EXPIRY
-WHERE sid = $1 AND $VERSION = $3::bigint AND $LIVE
+SET $SID = $5, $SESS = $4::$JSON, $EXPIRE = $EXPIRY
+WHERE $SID = $1 AND $VERSION = $3::bigint AND $LIVE
 RETURNING $VERSION`)
 
 // No row: it was not live. True: it was moved, or it was live and needed no move.
@@ -72,28 +72,35 @@ RETURNING $VERSION`)
 var touch = statements.Add(`
 WITH moved AS (
 	UPDATE $TABLE
-	SET expire = $EXPIRY
-	WHERE sid = $1 AND $LIVE AND $DUE
+	SET $EXPIRE = $EXPIRY
+	WHERE $SID = $1 AND $LIVE AND $DUE
 	RETURNING 1
 )
 SELECT EXISTS (SELECT FROM moved) OR NOT ($DUE)
 FROM $TABLE
-WHERE sid = $1 AND $LIVE`)
+WHERE $SID = $1 AND $LIVE`)
 
 // The version is compared unless it is NULL. Returns whether the row was live.
 var end = statements.Add(`
 DELETE FROM $TABLE
-WHERE sid = $1 AND sess IS NOT NULL AND ($2::bigint IS NULL OR $VERSION = $2::bigint)
+WHERE $SID = $1 AND $SESS IS NOT NULL AND ($2::bigint IS NULL OR $VERSION = $2::bigint)
 RETURNING $LIVE`)
+
+// The years are those that microseconds can be counted in.
+var find = statements.Add(`
+SELECT $SID, $LIVE,
+	(extract(epoch FROM greatest(least($EXPIRE::timestamptz, now() + interval '100 years'), to_timestamp(0))) * 1000000)::bigint
+FROM $TABLE
+WHERE $SID IN (SELECT json_array_elements_text($1::json)) AND $KEPT`)
 
 var endAll = statements.Add(`
 WITH ended AS (
 	DELETE FROM $TABLE
-	WHERE sid IN (
-		SELECT sid
+	WHERE $SID IN (
+		SELECT $SID
 		FROM $TABLE
 		WHERE $LIVE AND $ID NOT IN (SELECT json_array_elements_text($1::json))
-		ORDER BY sid
+		ORDER BY $SID
 		LIMIT $2
 		FOR UPDATE
 	)
@@ -118,19 +125,19 @@ var reads = row.Statements{
 	List: statements.AddEach(`
 SELECT $COLUMNS
 FROM (
-	SELECT sid, sess, expire, $ID AS id
+	SELECT $SID, $SESS, $EXPIRE, $ID AS derived_id
 	FROM $TABLE
 	WHERE $WHOSE AND $LIVE
 	OFFSET 0
 ) AS live
-WHERE id > $2
-ORDER BY id
+WHERE derived_id > $2
+ORDER BY derived_id
 LIMIT $3`, "$WHOSE", "$1::text IS NOT NULL", "$OWNED"),
 	InOrder: statements.Add(`
 SELECT $COLUMNS
 FROM $TABLE
-WHERE sid > $1 AND $LIVE
-ORDER BY sid
+WHERE $SID > $1 AND $LIVE
+ORDER BY $SID
 LIMIT $2`),
 }.With(statements)
 
@@ -138,16 +145,16 @@ LIMIT $2`),
 // for nor deleted, and because nothing waits, nothing deadlocks.
 var reap = statements.Add(`
 WITH dead AS (
-	SELECT sid
+	SELECT $SID
 	FROM $TABLE
 	WHERE $DEAD
-	ORDER BY expire
+	ORDER BY $EXPIRE
 	LIMIT $1
 	FOR UPDATE SKIP LOCKED
 ), deleted AS (
 	DELETE FROM $TABLE AS s
 	USING dead
-	WHERE s.sid = dead.sid AND s.$DEAD
+	WHERE s.$SID = dead.$SID AND s.$DEAD
 	RETURNING 1
 )
 SELECT count(*)
@@ -155,12 +162,12 @@ FROM deleted`)
 
 // A plain index on the whole table with sid alone is what upstream's ON CONFLICT needs too.
 const inspect = `
-SELECT coalesce(max(typname) FILTER (WHERE attname = 'sid'), ''),
-	coalesce(max(typname) FILTER (WHERE attname = 'sess'), ''),
-	coalesce(max(typname) FILTER (WHERE attname = 'expire'), ''),
-	coalesce(bool_and(coalesce(collisdeterministic, true)) FILTER (WHERE attname = 'sid'), false),
-	coalesce(bool_or(indisunique AND indisvalid AND indpred IS NULL AND indnkeyatts = 1) FILTER (WHERE attname = 'sid'), false),
-	coalesce(bool_or(indisvalid AND indpred IS NULL) FILTER (WHERE attname = 'expire'), false)
+SELECT coalesce(max(typname) FILTER (WHERE attname = $2), ''),
+	coalesce(max(typname) FILTER (WHERE attname = $3), ''),
+	coalesce(max(typname) FILTER (WHERE attname = $4), ''),
+	coalesce(bool_and(coalesce(collisdeterministic, true)) FILTER (WHERE attname = $2), false),
+	coalesce(bool_or(indisunique AND indisvalid AND indpred IS NULL AND indnkeyatts = 1) FILTER (WHERE attname = $2), false),
+	coalesce(bool_or(indisvalid AND indpred IS NULL) FILTER (WHERE attname = $4), false)
 FROM pg_catalog.pg_attribute
 JOIN pg_catalog.pg_type ON pg_type.oid = atttypid
 LEFT JOIN pg_catalog.pg_collation ON pg_collation.oid = attcollation

@@ -51,6 +51,18 @@ func (t *table) EndRow(ctx context.Context, sid driver.Verifier, version any) (d
 	return err == nil, live, err
 }
 
+func (t *table) FindRows(ctx context.Context, sids []driver.Verifier, each func(scan func(...any) error) error) error {
+	texts := make([]string, len(sids)) // a Verifier itself does not show what it is
+	for i, sid := range sids {
+		texts[i] = string(sid)
+	}
+	asked, err := json.Marshal(texts)
+	if err != nil {
+		return err
+	}
+	return t.Query(ctx, find, []any{string(asked)}, each)
+}
+
 func (t *table) EndRows(ctx context.Context, except []driver.ID, limit int) (ended int, err error) {
 	ids, err := json.Marshal(append([]driver.ID{}, except...)) // [], not null
 	if err != nil {

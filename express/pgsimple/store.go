@@ -13,8 +13,13 @@
 // A request's statements find their row by the primary key, a logout's too. List, EndAll,
 // and End of an ID alone read the whole table, because no index can serve
 // them: a few seconds for each million rows. Logging a user out everywhere is such a
-// statement. EndAll keeps no order: it ends rows as it finds them. It removes dead
-// rows too, because Node's touch would bring them back to life.
+// statement. EndAll keeps no order: it ends rows as it finds them, and ignores After. It
+// removes dead rows too, because Node's touch would bring them back to life.
+//
+// An ending is a DELETE, because Node would bring an ended row back to life too. So Reason,
+// Keep and Mark are ignored, Endings reports what has ended as gone, and there are no marks.
+// Grace and Pending are ignored: an old sid opens nothing, and each row is in use at once.
+// So is Newest: List keeps the order of the IDs.
 package pgsimple
 
 import (

@@ -1,9 +1,6 @@
 package takeover
 
 import (
-	"cmp"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -11,25 +8,7 @@ import (
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/document"
-	"github.com/sqlsessions/sessions/internal/uuid"
 )
-
-// successor returns the token here of a session in an old table, whose verifier is
-// a secret there. It is the same each time, so that parallel requests, and an
-// import, arrive at one row.
-func (p *predecessor) successor(old driver.Verifier) (token string) {
-	// The ID does not come from the secret, because an ID is public.
-	id, _ := uuid.Parse(uuid.Derive("sessions/import/id/v1\x00" + string(old)))
-	return p.here.Token(id, sha256.Sum256([]byte("sessions/import/v1\x00"+old)))
-}
-
-const setAsidePrefix = "taken-over-"
-
-// setAside is the verifier of a row that is being taken over. No cookie leads there.
-func setAside(old driver.Verifier) string {
-	sum := sha256.Sum256([]byte("sessions/set-aside/v1\x00" + old))
-	return setAsidePrefix + base64.RawURLEncoding.EncodeToString(sum[:])
-}
 
 // translate makes a row of this manager from an old one.
 func (p *predecessor) translate(row driver.Row) (driver.Row, error) {
@@ -45,50 +24,85 @@ func (p *predecessor) translate(row driver.Row) (driver.Row, error) {
 		}
 		doc = document.New(p.here.Protocol.Member(), usual.WithMaxAge(maxAge).JSON())
 	}
-	for _, m := range old {
+	for m := range old.All() {
 		if m.Reserved() {
 			continue
 		}
 		if !m.Portable() {
 			return driver.Row{}, fmt.Errorf("%w: what is under %q can't be kept in every database", sessions.ErrValue, m.Name)
 		}
-		doc = append(doc, m)
+		doc = doc.Append(*m)
 	}
-	user := userAt(old, p.UserKey)
-	if p.here.CheckUser(user) != nil {
-		user = ""
-	}
-	next := driver.Row{User: cmp.Or(user, row.User), Data: doc.Encode()}
+	next := driver.Row{User: p.user(row, old), Data: doc.Encode()}
 	if len(next.Data) > p.here.MaxBytes {
 		return driver.Row{}, fmt.Errorf("%w: %d bytes, MaxBytes is %d", sessions.ErrTooLarge, len(next.Data), p.here.MaxBytes)
 	}
 	return next, nil
 }
 
-// userAt returns the string or number that names joined by dots lead to, or "".
-func userAt(d document.Document, path string) string {
-	if path == "" {
+// leftBehind returns the names in an old session that mean something else here.
+func (p *predecessor) leftBehind(row driver.Row) (names []string) {
+	old, _, err := p.old.Decode(row)
+	if err != nil {
+		return nil
+	}
+	for m := range old.All() {
+		if m.Reserved() && string(m.Name) != document.Cookie {
+			names = append(names, m.Text())
+		}
+	}
+	return names
+}
+
+// logLeftBehind tells an operator what does not come along.
+func (p *predecessor) logLeftBehind(row driver.Row, id driver.ID) {
+	if names := p.leftBehind(row); len(names) > 0 {
+		p.here.Logger.Warn("sessions: values of an old session were left behind, because names that begin with $ are this package's own",
+			"id", id, "names", names)
+	}
+}
+
+// user returns whose an old session is. With UserKey it is what the Express application
+// says: who logs out there leaves a user of [sessions.Session.SetUser] behind.
+func (p *predecessor) user(row driver.Row, old document.Document) string {
+	if p.UserKey == "" {
+		return row.User
+	}
+	user, found := userAt(old, p.UserKey)
+	if found && (user == "" || p.here.CheckUser(user) != nil) {
+		p.noUser.Do(func() {
+			p.here.Logger.Warn("sessions: an old session became a visitor's, because what UserKey leads to is no string or number of 1 to 255 bytes; "+
+				"this is logged once", "userKey", p.UserKey, "id", row.ID)
+		})
 		return ""
 	}
+	return user
+}
+
+// userAt returns the string or number that names joined by dots lead to, or "", and
+// whether they lead anywhere.
+func userAt(d document.Document, path string) (user string, found bool) {
 	first, rest, nested := strings.Cut(path, ".")
 	raw := d.Get(first)
+	if raw == nil || string(raw) == "null" {
+		return "", false
+	}
 	if nested {
 		inner, err := document.Decode(raw, "")
 		if err != nil {
-			return ""
+			return "", false
 		}
 		return userAt(inner, rest)
 	}
 	var v any
-	if raw == nil || document.DecodeValue(raw, &v, true) != nil {
-		return ""
+	if document.DecodeValue(raw, &v, true) != nil {
+		return "", true
 	}
-	user := ""
 	switch v := v.(type) {
 	case string:
 		user = v
 	case json.Number:
 		user = v.String()
 	}
-	return user
+	return user, true
 }

@@ -1,12 +1,14 @@
-// Package batch sends the loads, saves, touches and creates of many callers as one
-// statement when there are too many for one each, with package coalesce. It is
-// what pgstore and mysqlstore share beside their SQL.
+// Package batch sends the loads, saves, touches, creates and looks at marks of many callers
+// as one statement when there are too many for one each, with package coalesce. It is what
+// pgstore and mysqlstore share beside their SQL.
 package batch
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/coalesce"
@@ -15,8 +17,9 @@ import (
 
 // What goes together.
 type (
-	LoadCall  = coalesce.Call[native.Lookup, driver.Row]
+	LoadCall  = coalesce.Call[native.Lookup, native.Row]
 	WriteCall = coalesce.Call[native.Write, driver.SaveResult]
+	MarksCall = coalesce.Call[[]driver.ID, []native.Mark]
 )
 
 // A Table is a store's methods for single rows and for many. The latter set the result of
@@ -48,34 +51,40 @@ const (
 	width = 16
 	// senders is how many statements run at once when calls go together.
 	senders = 2
+	// patience is when others may go in the place of a statement that takes long.
+	patience = 50 * time.Millisecond
 	// limit is how many calls go together, and maxBytes how much session data. limit is a
 	// power of two, because mysqlstore prepares statements for such numbers of rows.
 	limit, maxBytes = 128, 1 << 20
+	// maxWaiting is how many calls of a kind wait. Each has a goroutine.
+	maxWaiting = 1 << 16
 )
 
 type rows struct {
 	limiter                 coalesce.Limiter
-	loads                   coalesce.Group[native.Lookup, driver.Row]
+	loads                   coalesce.Group[native.Lookup, native.Row]
 	saves, touches, creates coalesce.Group[native.Write, driver.SaveResult]
+	marks                   coalesce.Group[[]driver.ID, []native.Mark]
 }
 
 // New returns the methods of a table for single rows, which go together with others when
 // there are many.
 func New(t Table) native.Rows {
-	r := &rows{limiter: coalesce.Limiter{Width: width, Connections: t.Connections}}
+	r := &rows{limiter: coalesce.Limiter{Width: width, Patience: patience, Connections: t.Connections}}
 	l := &r.limiter
 	setUp(&r.loads, l, t.LoadRow, func(ctx context.Context, calls []*LoadCall) { load(ctx, t, calls) })
+	setUp(&r.marks, l, t.Marks, func(ctx context.Context, calls []*MarksCall) { marks(ctx, t, calls) })
 	setUpWrites(&r.creates, l, t.CreateRow, t.CreateRows)
 	setUpWrites(&r.saves, l, t.SaveRow, t.SaveRows)
 	setUpWrites(&r.touches, l, t.TouchRow, t.TouchRows)
-	r.saves.Superseded = superseded
+	r.saves.Superseded, r.touches.Superseded = saveSuperseded, touchSuperseded
 	return r
 }
 
 func setUp[In, Out any](g *coalesce.Group[In, Out], l *coalesce.Limiter,
 	one func(context.Context, In) (Out, error), many func(context.Context, []*coalesce.Call[In, Out]),
 ) {
-	g.Limiter, g.Senders, g.Limit, g.Alone, g.Together = l, senders, limit, one, many
+	g.Limiter, g.Senders, g.Limit, g.MaxWaiting, g.Alone, g.Together = l, senders, limit, maxWaiting, one, many
 }
 
 func setUpWrites(g *coalesce.Group[native.Write, driver.SaveResult], l *coalesce.Limiter,
@@ -92,13 +101,25 @@ func key(w native.Write) string { return string(w.From.ID) }
 
 func size(w native.Write) int { return len(w.Data) } // nothing for a touch
 
-// superseded spares a statement that could only find what the save that ended has met or
+// saveSuperseded spares a statement that could only find what the save that ended has met or
 // written.
-func superseded(ended *WriteCall, waits native.Write) error {
-	return native.Superseded(ended.In.SaveRequest, ended.Out, ended.Err, waits.SaveRequest)
+func saveSuperseded(ended, waits *WriteCall) bool {
+	waits.Err = native.Superseded(ended.In.SaveRequest, ended.Out, ended.Err, waits.In.SaveRequest)
+	return waits.Err != nil
 }
 
-func (r *rows) LoadRow(ctx context.Context, l native.Lookup) (driver.Row, error) {
+// touchSuperseded spares a touch that could only do again what the one that ended has done.
+func touchSuperseded(ended, waits *WriteCall) bool {
+	did, wants := ended.In, waits.In
+	same := did.From == wants.From && did.Life.Idle == wants.Life.Idle && did.Life.Throttle <= wants.Life.Throttle
+	if !same || ended.Err != nil && !errors.Is(ended.Err, driver.ErrNotFound) {
+		return false
+	}
+	waits.Err = ended.Err
+	return true
+}
+
+func (r *rows) LoadRow(ctx context.Context, l native.Lookup) (native.Row, error) {
 	return r.loads.Do(ctx, l)
 }
 
@@ -112,6 +133,36 @@ func (r *rows) SaveRow(ctx context.Context, w native.Write) (driver.SaveResult, 
 
 func (r *rows) TouchRow(ctx context.Context, w native.Write) (driver.SaveResult, error) {
 	return r.touches.Do(ctx, w)
+}
+
+// Marks begins no earlier than its caller asked, as every call does. So a sign-in sees the
+// marks that were set before it was stored.
+func (r *rows) Marks(ctx context.Context, ids []driver.ID) ([]native.Mark, error) {
+	return r.marks.Do(ctx, ids)
+}
+
+// marks asks for each mark once, such as for that of everything, which all sign-ins are under.
+func marks(ctx context.Context, t Table, calls []*MarksCall) {
+	var ids []driver.ID
+	wanted := make(map[driver.ID][]*MarksCall)
+	for _, c := range calls {
+		for _, id := range c.In {
+			if wanted[id] == nil {
+				ids = append(ids, id)
+			}
+			wanted[id] = append(wanted[id], c)
+		}
+	}
+	found, err := t.Marks(ctx, ids)
+	if err != nil {
+		Fail(calls, err, t.Refused(err))
+		return
+	}
+	for _, m := range found {
+		for _, c := range wanted[m.ID] {
+			c.Out = append(c.Out, m)
+		}
+	}
 }
 
 // load asks for each row once, and gives the answer to all callers that asked for it.

@@ -36,15 +36,15 @@ func (t *table) note(ids ...string) {
 
 func (t *table) Connections() int       { return 1 }
 func (t *table) Refused(err error) bool { return errors.Is(err, errRefused) }
-func row(id driver.ID, n int) driver.Row {
-	return driver.Row{Ref: driver.Ref{ID: id}, Data: fmt.Append(nil, n)}
+func row(id driver.ID, n int) native.Row {
+	return native.Row{Row: driver.Row{Ref: driver.Ref{ID: id}, Data: fmt.Append(nil, n)}}
 }
 
 func lookup(id, proof string) native.Lookup {
 	return native.Lookup{Ref: driver.Ref{ID: driver.ID(id), Verifier: driver.Verifier(proof)}, Key: native.Key{id[0]}}
 }
 
-func (t *table) LoadRow(_ context.Context, l native.Lookup) (driver.Row, error) {
+func (t *table) LoadRow(_ context.Context, l native.Lookup) (native.Row, error) {
 	t.note(string(l.ID))
 	return row(l.ID, 0), nil
 }
@@ -81,13 +81,66 @@ func (t *table) TouchRows(_ context.Context, calls []*batch.WriteCall) {
 	t.note(ids...)
 }
 
+// Marks finds those of a and of all.
+func (t *table) Marks(_ context.Context, ids []driver.ID) (found []native.Mark, err error) {
+	var asked []string
+	for _, id := range ids {
+		asked = append(asked, string(id))
+		if id == "a" || id == "all" {
+			found = append(found, native.Mark{ID: id})
+		}
+	}
+	if t.note(asked...); t.refuse && len(ids) > 2 {
+		return nil, errRefused
+	}
+	return found, nil
+}
+
+func TestMarksAreLookedUpTogether(t *testing.T) {
+	t.Parallel()
+	for _, refuse := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			tab := &table{refuse: refuse}
+			rows := batch.New(tab)
+			var wait sync.WaitGroup
+			for user := range strings.SplitSeq("zaba", "") {
+				wait.Go(func() {
+					want := []driver.ID{"all"}
+					if user == "a" {
+						want = append(want, "a")
+					}
+					found, err := rows.Marks(t.Context(), []driver.ID{"all", driver.ID(user)})
+					var got []driver.ID
+					for _, m := range found {
+						got = append(got, m.ID)
+					}
+					slices.Sort(got)
+					slices.Sort(want)
+					if err != nil || !slices.Equal(got, want) {
+						t.Errorf("%s: %q, %v; want %q", user, got, err, want)
+					}
+				})
+				synctest.Wait()
+			}
+			wait.Wait()
+			want := []string{"all+z", "all+a+b"}
+			if refuse {
+				want = append(want, "all+a", "all+b", "all+a")
+			}
+			if !slices.Equal(slices.Sorted(slices.Values(tab.sent)), slices.Sorted(slices.Values(want))) {
+				t.Errorf("sent %q, want %q", tab.sent, want)
+			}
+		})
+	}
+}
+
 func TestARowIsLoadedOnceForAllCallers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		tab := &table{}
 		rows := batch.New(tab)
 		var wait sync.WaitGroup
-		answers := make([]driver.Row, 7)
+		answers := make([]native.Row, 7)
 		for i, id := range strings.Split("zaababx", "") {
 			wait.Go(func() {
 				var err error
@@ -141,17 +194,48 @@ func TestWritesGoInTheOrderOfTheirIDs(t *testing.T) {
 		tab := &table{}
 		rows := batch.New(tab)
 		var wait sync.WaitGroup
-		for id := range strings.SplitSeq("zcabc", "") {
-			wait.Go(func() {
-				_, err := rows.TouchRow(t.Context(), native.Write{SaveRequest: driver.SaveRequest{From: driver.Ref{ID: driver.ID(id)}}})
-				if err != nil {
-					t.Error(err)
-				}
-			})
+		for i, id := range strings.Split("zcabc", "") {
+			wait.Go(func() { touch(t, rows, id, driver.Life{Idle: time.Duration(i)}) })
 			synctest.Wait()
 		}
 		wait.Wait()
 		if want := []string{"z", "a+b+c", "c"}; !slices.Equal(tab.sent, want) {
+			t.Errorf("sent %q, want %q", tab.sent, want)
+		}
+	})
+}
+
+func touch(t *testing.T, rows native.Rows, id string, life driver.Life) {
+	t.Helper()
+	_, err := rows.TouchRow(t.Context(), native.Write{SaveRequest: driver.SaveRequest{From: driver.Ref{ID: driver.ID(id)}, Life: life}})
+	if err != nil {
+		t.Errorf("%s: %v", id, err)
+	}
+}
+
+// Of many touches of one row that wait the first does it for all, but not for those that ask
+// for more or came when it was under way.
+func TestATouchIsDoneForThoseThatWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tab := &table{}
+		rows := batch.New(tab)
+		usual := driver.Life{Idle: time.Hour, Throttle: time.Minute}
+		var wait sync.WaitGroup
+		wait.Go(func() { touch(t, rows, "z", usual) })
+		synctest.Wait()
+		for _, life := range []driver.Life{usual, usual, {Idle: time.Hour}, {Idle: time.Hour, Throttle: time.Hour}, {Idle: 2 * time.Hour, Throttle: time.Hour}} {
+			wait.Go(func() { touch(t, rows, "a", life) })
+			synctest.Wait()
+		}
+		for range 1000 {
+			wait.Go(func() { touch(t, rows, "b", usual) })
+		}
+		synctest.Wait()
+		time.Sleep(1500 * time.Millisecond) // the first of a and of b are under way
+		wait.Go(func() { touch(t, rows, "b", usual) })
+		wait.Wait()
+		if want := []string{"z", "a+b", "a+b", "a"}; !slices.Equal(tab.sent, want) {
 			t.Errorf("sent %q, want %q", tab.sent, want)
 		}
 	})

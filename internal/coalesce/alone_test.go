@@ -117,7 +117,7 @@ func TestOneCallOfAKeyAtATime(t *testing.T) {
 		want   []string
 	}{
 		"runs alone":            {time.Minute, []string{"z", "b+a1", "a1", "c+d", "a2"}},
-		"its caller has left":   {1500 * time.Millisecond, []string{"z", "b+a1", "a2+c+d"}},
+		"its caller has left":   {1500 * time.Millisecond, []string{"z", "b+a1", "c+d+a2"}},
 		"its caller leaves now": {2 * time.Second, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -194,7 +194,10 @@ func TestCallsThatCameLaterAreNotSuperseded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(1, 1, 10)
 		superseded := errors.New("superseded")
-		s.Superseded = func(*coalesce.Call[string, string], string) error { return superseded }
+		s.Superseded = func(_, waits *coalesce.Call[string, string]) bool {
+			waits.Err = superseded
+			return true
+		}
 		var wait sync.WaitGroup
 		for _, in := range []string{"z", "a1", "a2", "late", "a3"} {
 			if in == "late" { // a1 is under way
@@ -225,11 +228,9 @@ func TestCallsThatRunAloneSupersedeNone(t *testing.T) {
 				c.Out, c.RunAlone = "", c.In == "a1"
 			}
 		}
-		s.Superseded = func(ended *coalesce.Call[string, string], _ string) error {
-			if ended.In == "a1" {
-				return errors.New("superseded")
-			}
-			return nil
+		s.Superseded = func(ended, waits *coalesce.Call[string, string]) bool {
+			waits.Err = errors.New("superseded")
+			return ended.In == "a1"
 		}
 		var wait sync.WaitGroup
 		for _, in := range []string{"z", "a1", "a2"} {

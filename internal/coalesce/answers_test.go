@@ -22,14 +22,15 @@ func TestSupersededCallsAreNotSent(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newServer(1, 1, 10)
 			superseded := errors.New("superseded")
-			s.Superseded = func(ended *coalesce.Call[string, string], waits string) error {
-				if ended.In[0] != waits[0] || ended.Out != strings.ToUpper(ended.In) {
-					t.Errorf("%q, which gave %q, was compared with %q", ended.In, ended.Out, waits)
+			s.Superseded = func(ended, waits *coalesce.Call[string, string]) bool {
+				if ended.In[0] != waits.In[0] || ended.Out != strings.ToUpper(ended.In) {
+					t.Errorf("%q, which gave %q, was compared with %q", ended.In, ended.Out, waits.In)
 				}
-				if ended.Err == nil && waits[1] == '2' {
-					return superseded
+				if ended.Err != nil || waits.In[1] != '2' {
+					return false
 				}
-				return nil
+				waits.Err = superseded
+				return true
 			}
 			start := time.Now()
 			var wait sync.WaitGroup

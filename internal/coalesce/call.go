@@ -22,8 +22,10 @@ type Call[In, Out any] struct {
 	panicked bool // Err is what its caller is to panic with
 
 	// Guarded by the group's lock.
-	batch          int  // how many had been taken when it came; later the number of its own
-	answered, left bool // Out, Err and RunAlone are there; the caller has gone
+	queue          *queue[In, Out] // in which it waits
+	before, after  *Call[In, Out]  // its neighbours there
+	batch          int             // how many had been taken when it came; later the number of its own
+	answered, left bool            // Out, Err and RunAlone are there; the caller has gone
 }
 
 func (g *Group[In, Out]) call(ctx context.Context, in In) *Call[In, Out] {

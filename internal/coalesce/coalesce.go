@@ -6,23 +6,33 @@ package coalesce
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
+
+// ErrFull is wrapped by the error of a call that came when [Group].MaxWaiting others waited.
+var ErrFull = errors.New("too many calls wait for the database already")
 
 // A Limiter counts the callers of all groups that share connections. Its fields are set
 // before the first call. It is safe for concurrent use.
 type Limiter struct {
 	// Width is how many callers may each have a statement of their own. When there
-	// are more, calls go together.
+	// are more, calls go together. No more statements of a group run at once, but for
+	// those that are late.
 	Width int
 	// Connections is called once and returns how many statements can run at the same
 	// time, 0 for any number. Nil is any number.
 	Connections func() int
+	// Patience is how long a statement may take before others go in its place, if those
+	// before it took less. Zero is for ever.
+	Patience time.Duration
 
 	once    sync.Once
+	most    int // statements of a group, late ones included
 	callers atomic.Int64
 	alone   chan struct{} // has room for as many calls as may run alone after their batch
 }
@@ -30,9 +40,10 @@ type Limiter struct {
 // width returns Width within what the connections allow.
 func (l *Limiter) width() int {
 	l.once.Do(func() {
+		l.most = 4 * l.Width
 		if l.Connections != nil {
 			if n := l.Connections(); n > 0 {
-				l.Width = min(l.Width, n)
+				l.Width, l.most = min(l.Width, n), n
 			}
 		}
 		l.alone = make(chan struct{}, l.Width)
@@ -47,33 +58,35 @@ type Group[In, Out any] struct {
 	// Senders is how many statements run at once when calls go together. The fewer there
 	// are, the more calls go in each.
 	Senders int
-	// Limit is how many calls go together at most.
-	Limit int
+	// Limit is how many calls go together at most, and MaxWaiting how many wait.
+	Limit, MaxWaiting int
 	// Size returns a call's bytes. A batch holds at most MaxBytes; a larger call goes
-	// alone. Both need a Key. Without a Size there is no limit.
+	// alone. Without a Size there is no limit.
 	Size     func(In) int
 	MaxBytes int
 	// Key returns what a call is about. Calls with the same key are sent one after the
 	// other, in the order in which they came, so that a call which waits on the server
 	// holds up only its own key. Without a Key any calls go together.
 	Key func(In) string
-	// Superseded may answer a waiting call with an error when another with its key has
-	// ended, instead of sending it. It is called only for calls that were already
-	// waiting when the other was sent: they might have met what that one met. Nil never
-	// answers.
-	Superseded func(ended *Call[In, Out], waits In) error
+	// Superseded may answer a waiting call, when another with its key has ended, instead of
+	// sending it: it then sets its result and returns true. It is called only for calls that
+	// were already waiting when the other was sent, so that they might have met what that one
+	// met. Nil never answers.
+	Superseded func(ended, waits *Call[In, Out]) bool
 	// Alone runs one call. Together runs several, and sets each one's result or RunAlone;
 	// its context has no caller's values. If it panics, each of its callers does.
 	Alone    func(context.Context, In) (Out, error)
 	Together func(context.Context, []*Call[In, Out])
 
 	mu      sync.Mutex
-	alone   int              // statements of a single caller
-	workers int              // goroutines that send what waits
-	waiting []*Call[In, Out] // in the order in which they came
-	batches int              // how many were taken
-	sent    map[string]bool  // the keys of calls that were sent and are not done
-	free    sync.Pool        // of *Call[In, Out]
+	single  crew                       // statements of a single caller
+	workers crew                       // goroutines that send what waits
+	watch   watch                      // for statements that take long
+	ready   queue[In, Out]             // what may be sent
+	lines   map[string]*queue[In, Out] // what waits behind each key that is ready or under way
+	waiting int                        // in all of these
+	batches int                        // how many were taken
+	free    sync.Pool                  // of *Call[In, Out]
 }
 
 // Do returns the result of Alone or Together for in. It returns early if ctx ends. If that
@@ -81,18 +94,24 @@ type Group[In, Out any] struct {
 func (g *Group[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 	callers := int(g.Limiter.callers.Add(1))
 	defer g.Limiter.callers.Add(-1)
-	width := g.Limiter.width()
+	width, began := g.Limiter.width(), time.Now()
 	g.mu.Lock()
-	if callers <= width && g.alone+g.workers < width && len(g.waiting) == 0 && g.reserve(in) {
-		g.alone++
+	g.look(began)
+	if callers <= width && g.single.size()+g.workers.size() < width && g.ready.first == nil && g.claim(in) {
+		era := g.single.join()
 		g.mu.Unlock()
-		defer g.finishAlone(in)
+		defer g.finishAlone(in, era, began)
 		return g.Alone(ctx, in)
 	}
+	if g.MaxWaiting > 0 && g.waiting >= g.MaxWaiting {
+		defer g.mu.Unlock()
+		var none Out
+		return none, fmt.Errorf("%w: %d", ErrFull, g.waiting)
+	}
 	c := g.call(ctx, in)
-	c.batch = g.batches
-	g.waiting = append(g.waiting, c)
+	g.enqueue(c)
 	g.wake()
+	g.keepWatch()
 	g.mu.Unlock()
 	if err := c.wait(ctx); err != nil {
 		var none Out
@@ -117,9 +136,10 @@ func (g *Group[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 // wake starts a worker if there is something to send and room. A statement of a single
 // caller takes no worker's place, because it may be held up. The caller holds the lock.
 func (g *Group[In, Out]) wake() {
-	if len(g.waiting) > 0 && g.workers < g.Senders && g.alone+g.workers < g.Limiter.width() {
-		g.workers++
-		go g.work()
+	width := g.Limiter.width()
+	if g.ready.first != nil && g.workers.size() < g.Senders && g.single.size()+g.workers.size() < width &&
+		g.single.all()+g.workers.all() < g.Limiter.most {
+		go g.work(g.workers.join())
 	}
 }
 
@@ -127,26 +147,28 @@ func (g *Group[In, Out]) wake() {
 func (g *Group[In, Out]) withdraw(c *Call[In, Out]) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for i, other := range g.waiting {
-		if other == c {
-			g.waiting = append(g.waiting[:i:i], g.waiting[i+1:]...)
-			return true
+	if c.queue != nil {
+		ready := c.queue == &g.ready
+		if g.dequeue(c); ready {
+			g.release(c.In)
 		}
+		return true
 	}
 	if c.left = true; c.answered && c.RunAlone {
 		g.release(c.In)
+		g.wake()
 	}
 	return false
 }
 
-// work sends what waits until nothing does.
-func (g *Group[In, Out]) work() {
+// work sends what is ready until nothing is.
+func (g *Group[In, Out]) work(era int) {
 	for {
 		// Yield once, so that callers about to queue join this batch: a statement costs
 		// more than this.
 		runtime.Gosched()
-		batch := g.take()
-		if batch == nil {
+		var batch []*Call[In, Out]
+		if batch, era = g.take(era); batch == nil {
 			return
 		}
 		g.send(batch)
@@ -154,46 +176,26 @@ func (g *Group[In, Out]) work() {
 }
 
 // take returns the calls to send next, or nil if the worker is to stop.
-func (g *Group[In, Out]) take() []*Call[In, Out] {
+func (g *Group[In, Out]) take(era int) ([]*Call[In, Out], int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.waiting) == 0 {
-		g.workers--
-		return nil
+	g.workers.leave(era)
+	g.look(time.Now())
+	if g.ready.first == nil || g.workers.size() >= g.Senders { // one that was late came back
+		return nil, 0 // what waits behind keys that were sent is ready, and wakes a worker, when those are done
 	}
-	if g.Key == nil {
-		n := min(len(g.waiting), g.Limit)
-		batch := g.waiting[:n:n]
-		g.waiting = g.waiting[n:]
-		return batch
-	}
-	batch := make([]*Call[In, Out], 0, min(len(g.waiting), g.Limit))
-	var rest []*Call[In, Out]
+	var batch []*Call[In, Out]
 	size := 0
-	for i, c := range g.waiting {
-		more := 0
-		if g.Size != nil {
-			more = g.Size(c.In)
-		}
-		if len(batch) == g.Limit || len(batch) > 0 && size+more > g.MaxBytes {
-			rest = append(rest, g.waiting[i:]...)
-			break
-		}
-		if g.reserve(c.In) {
-			batch = append(batch, c)
-			size += more
-		} else {
-			rest = append(rest, c)
-		}
-	}
-	g.waiting = rest
-	if len(batch) == 0 { // those who sent calls with these keys wake a worker when they are done
-		g.workers--
-		return nil
-	}
 	g.batches++
-	for _, c := range batch {
+	for c := g.ready.first; c != nil && len(batch) < g.Limit; c = g.ready.first {
+		if g.Size != nil {
+			if size += g.Size(c.In); len(batch) > 0 && size > g.MaxBytes {
+				break
+			}
+		}
+		g.dequeue(c)
 		c.batch = g.batches
+		batch = append(batch, c)
 	}
-	return batch
+	return batch, g.workers.join()
 }

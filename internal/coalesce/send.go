@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
-	"slices"
+	"time"
 )
 
 // send runs a batch on behalf of all its callers. When one of them leaves, it goes on.
 func (g *Group[In, Out]) send(batch []*Call[In, Out]) {
-	defer g.answer(batch)
+	defer g.answer(batch, time.Now())
 	defer handOver(batch)
 	if len(batch) == 1 && g.Key == nil { // cancelling it harms no other
 		c := batch[0]
@@ -43,44 +43,26 @@ func handOver[In, Out any](batch []*Call[In, Out]) {
 }
 
 // answer wakes the batch's callers, and those whose calls the batch superseded.
-func (g *Group[In, Out]) answer(batch []*Call[In, Out]) {
-	if g.Key != nil {
-		g.settle(batch)
-	}
+func (g *Group[In, Out]) answer(batch []*Call[In, Out], began time.Time) {
+	g.settle(batch, began)
 	for _, c := range batch {
 		c.done <- struct{}{}
 	}
 }
 
-// settle releases the keys of a batch, and answers the waiting calls that it superseded.
-func (g *Group[In, Out]) settle(batch []*Call[In, Out]) {
+// settle releases the keys of a batch, and answers the waiting calls that it superseded. It
+// wakes no worker: this one looks for more at once.
+func (g *Group[In, Out]) settle(batch []*Call[In, Out], began time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.watch.ended(time.Since(began))
 	for _, c := range batch {
-		c.answered = true
+		if c.answered = true; g.Key == nil {
+			continue
+		}
+		g.supersede(c)
 		if !c.RunAlone || c.left {
-			delete(g.sent, g.Key(c.In)) // no need to wake a worker: this one looks for more at once
+			g.release(c.In)
 		}
 	}
-	if len(g.waiting) == 0 || g.Superseded == nil {
-		return
-	}
-	ended := make(map[string]*Call[In, Out], len(batch))
-	for _, c := range batch {
-		if !c.RunAlone { // otherwise it has not ended
-			ended[g.Key(c.In)] = c
-		}
-	}
-	g.waiting = slices.DeleteFunc(g.waiting, func(c *Call[In, Out]) bool {
-		by := ended[g.Key(c.In)]
-		if by == nil || c.batch >= by.batch {
-			return false
-		}
-		err := g.Superseded(by, c.In)
-		if err != nil {
-			c.Err = err
-			c.done <- struct{}{}
-		}
-		return err != nil
-	})
 }

@@ -31,11 +31,11 @@ func TestThePanicOfABatchIsItsCallers(t *testing.T) {
 					panic(p)
 				}
 				ended := 0
-				s.Superseded = func(of *coalesce.Call[string, string], _ string) error {
+				s.Superseded = func(of, _ *coalesce.Call[string, string]) bool {
 					if ended++; of.Err == nil {
 						t.Errorf("a call that panicked ended without an error: %+v", of)
 					}
-					return nil
+					return false
 				}
 				var wait sync.WaitGroup
 				wait.Go(func() { _, _ = s.Do(t.Context(), "first") })

@@ -71,3 +71,20 @@ func (c *Context) Value(key any) any {
 	}
 	return c.values.Value(key)
 }
+
+// Sleep waits for d, or until ctx ends, and returns why it did.
+func Sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Jitter returns d, give or take up to a tenth.
+func Jitter(d time.Duration) time.Duration {
+	return d - d/10 + time.Duration(rand.Int64N(int64(d/5)+1))
+}

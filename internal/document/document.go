@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"iter"
+	"maps"
 	"slices"
 	"unicode/utf8"
 
@@ -14,8 +16,15 @@ import (
 
 // A Document is the top level of a session's JSON object, in stored order. Values
 // stay raw, so that an untouched key keeps its bytes, number text included. A
-// slice beats a map at the handful of keys that a session has.
-type Document []Member
+// slice beats a map at the handful of keys that a session has; from a few more on there
+// is a map beside it, so that a client which chooses keys can't make each cost more.
+type Document struct {
+	members []Member       // those without Quoted were removed
+	places  map[string]int // of the members, by name; nil while they are few
+}
+
+// few is how many members are looked through one by one.
+const few = 16
 
 // A Member is one value and its name. They may alias the text that was decoded.
 type Member struct {
@@ -28,6 +37,16 @@ type Member struct {
 // that begin with $ can't be keys.
 const Cookie = "$cookie"
 
+// foreign names a member that is called Cookie in JSON where the attributes have
+// another name. No name that is read from JSON is equal, because it is not UTF-8.
+const foreign = "$\xff" + Cookie
+
+// Text returns the name that the JSON calls it.
+func (m *Member) Text() string {
+	name, _ := unquote(m.Quoted)
+	return string(name)
+}
+
 // Reserved reports whether the member is kept beside the application's values.
 func (m *Member) Reserved() bool { return len(m.Name) > 0 && m.Name[0] == '$' }
 
@@ -38,9 +57,9 @@ var errDamaged = errors.New("not a JSON object that this package can keep")
 // attributes, if there are any, have the given name.
 func New(cookie string, attributes json.RawMessage) Document {
 	if attributes == nil {
-		return nil
+		return Document{}
 	}
-	return Document{{Name: []byte(Cookie), Quoted: quote(cookie), Raw: attributes}}
+	return Document{members: []Member{{Name: []byte(Cookie), Quoted: quote(cookie), Raw: attributes}}}
 }
 
 // Decode splits data, which must be one JSON object. The member with the name
@@ -49,43 +68,79 @@ func Decode(data []byte, cookie string) (Document, error) {
 	var room [8]jsontext.Member
 	members, ok := jsontext.Object(data, room[:0])
 	if !ok || !utf8.Valid(data) {
-		return nil, errDamaged
+		return Document{}, errDamaged
 	}
-	doc := make(Document, 0, len(members))
+	doc := Document{members: make([]Member, 0, len(members))}
+	if len(members) > few {
+		doc.places = make(map[string]int, len(members))
+	}
 	for _, m := range members {
 		name, err := unquote(m.Name)
-		if string(name) == cookie {
+		switch string(name) {
+		case cookie:
 			name = []byte(Cookie)
+		case Cookie:
+			name = []byte(foreign)
 		}
 		if err != nil || doc.index(string(name)) >= 0 {
-			return nil, errDamaged // readers disagree on which duplicate wins
+			return Document{}, errDamaged // readers disagree on which duplicate wins
 		}
-		doc = append(doc, Member{Name: name, Quoted: m.Name, Raw: m.Value})
+		doc = doc.Append(Member{Name: name, Quoted: m.Name, Raw: m.Value})
 	}
 	return doc, nil
+}
+
+// Clone returns a copy that the caller owns.
+func (d Document) Clone() Document {
+	return Document{slices.Clone(d.members), maps.Clone(d.places)}
+}
+
+// All returns the members in their order.
+func (d Document) All() iter.Seq[*Member] {
+	return func(yield func(*Member) bool) {
+		for i := range d.members {
+			if d.members[i].Quoted != nil && !yield(&d.members[i]) {
+				return
+			}
+		}
+	}
+}
+
+// Len returns how many members there are.
+func (d Document) Len() int {
+	if d.places != nil {
+		return len(d.places)
+	}
+	return len(d.members)
 }
 
 // Encode returns the JSON object.
 func (d Document) Encode() []byte {
 	size := 2
-	for i := range d {
-		size += len(d[i].Quoted) + len(d[i].Raw) + 2
+	for m := range d.All() {
+		size += len(m.Quoted) + len(m.Raw) + 2
 	}
 	b := append(make([]byte, 0, size), '{')
-	for i := range d {
-		if i > 0 {
+	for m := range d.All() {
+		if len(b) > 1 {
 			b = append(b, ',')
 		}
-		b = append(b, d[i].Quoted...)
+		b = append(b, m.Quoted...)
 		b = append(b, ':')
-		b = append(b, d[i].Raw...)
+		b = append(b, m.Raw...)
 	}
 	return append(b, '}')
 }
 
 func (d Document) index(name string) int {
-	for i := range d {
-		if string(d[i].Name) == name {
+	if d.places != nil {
+		if i, ok := d.places[name]; ok {
+			return i
+		}
+		return -1
+	}
+	for i := range d.members {
+		if string(d.members[i].Name) == name {
 			return i
 		}
 	}
@@ -95,7 +150,7 @@ func (d Document) index(name string) int {
 // Get returns the value with this name, and nil if there is none.
 func (d Document) Get(name string) json.RawMessage {
 	if i := d.index(name); i >= 0 {
-		return d[i].Raw
+		return d.members[i].Raw
 	}
 	return nil
 }
@@ -104,30 +159,61 @@ func (d Document) Get(name string) json.RawMessage {
 // owns d.
 func (d Document) With(name string, raw json.RawMessage) Document {
 	if i := d.index(name); i >= 0 {
-		d[i].Raw = raw
+		d.members[i].Raw = raw
 		return d
 	}
-	return append(d, Member{Name: []byte(name), Quoted: quote(name), Raw: raw})
+	return d.Append(Member{Name: []byte(name), Quoted: quote(name), Raw: raw})
+}
+
+// Append returns d with a member that it does not have. The caller owns d.
+func (d Document) Append(m Member) Document {
+	d.members = append(d.members, m)
+	switch {
+	case d.places != nil:
+		d.places[string(m.Name)] = len(d.members) - 1
+	case len(d.members) > few:
+		d.places = make(map[string]int, 2*few)
+		for i := range d.members {
+			d.places[string(d.members[i].Name)] = i
+		}
+	}
+	return d
 }
 
 // Without returns d without that name. The caller owns d.
 func (d Document) Without(name string) Document {
-	if i := d.index(name); i >= 0 {
-		return slices.Delete(d, i, i+1)
+	i := d.index(name)
+	switch {
+	case i < 0:
+	case d.places == nil:
+		d.members = slices.Delete(d.members, i, i+1)
+	default:
+		delete(d.places, name)
+		if d.members[i] = (Member{}); 2*len(d.places) < len(d.members) {
+			return d.only(func(*Member) bool { return true })
+		}
 	}
 	return d
 }
 
 // WithoutValues returns d with nothing but its reserved members. The caller owns d.
-func (d Document) WithoutValues() Document {
-	return slices.DeleteFunc(d, func(m Member) bool { return !m.Reserved() })
+func (d Document) WithoutValues() Document { return d.only((*Member).Reserved) }
+
+// only returns a copy with the members for which keep returns true.
+func (d Document) only(keep func(*Member) bool) (kept Document) {
+	for m := range d.All() {
+		if keep(m) {
+			kept = kept.Append(*m)
+		}
+	}
+	return kept
 }
 
 // Names returns the names of the application's values.
 func (d Document) Names() (names []string) {
-	for i := range d {
-		if !d[i].Reserved() {
-			names = append(names, string(d[i].Name))
+	for m := range d.All() {
+		if !m.Reserved() {
+			names = append(names, string(m.Name))
 		}
 	}
 	return names
@@ -135,8 +221,8 @@ func (d Document) Names() (names []string) {
 
 // Empty reports whether the application keeps nothing in d.
 func (d Document) Empty() bool {
-	for i := range d {
-		if !d[i].Reserved() {
+	for m := range d.All() {
+		if !m.Reserved() {
 			return false
 		}
 	}
@@ -146,17 +232,20 @@ func (d Document) Empty() bool {
 // Equal reports whether d and e hold the same bytes under the same names. Order
 // does not count: deleting a key and setting it again changes nothing.
 func (d Document) Equal(e Document) bool {
-	if len(d) != len(e) {
+	if d.Len() != e.Len() {
 		return false
 	}
-	for i := range d {
-		j := i
-		if !bytes.Equal(e[j].Name, d[i].Name) {
-			if j = e.index(string(d[i].Name)); j < 0 {
+	for i := range d.members {
+		m, j := &d.members[i], i
+		if m.Quoted == nil {
+			continue
+		}
+		if j >= len(e.members) || e.members[j].Quoted == nil || !bytes.Equal(e.members[j].Name, m.Name) {
+			if j = e.index(string(m.Name)); j < 0 {
 				return false
 			}
 		}
-		if !bytes.Equal(d[i].Raw, e[j].Raw) {
+		if !bytes.Equal(m.Raw, e.members[j].Raw) {
 			return false
 		}
 	}

@@ -3,8 +3,12 @@ package document
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
+	"math/rand/v2"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -75,7 +79,7 @@ func TestDamagedDocuments(t *testing.T) {
 		damaged = append(damaged, whole[:i])
 	}
 	for _, text := range damaged {
-		if d, err := Decode([]byte(text), Cookie); !errors.Is(err, errDamaged) || d != nil {
+		if d, err := Decode([]byte(text), Cookie); !errors.Is(err, errDamaged) || d.Len() != 0 {
 			t.Errorf("%.60q: decoded to %v, %v", text, d, err)
 		}
 	}
@@ -215,7 +219,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil || !again.Equal(d) || !d.Equal(again) || string(again.Encode()) != string(text) {
 			t.Fatalf("%q became %q, which decodes to something else: %v", data, text, err)
 		}
-		for _, m := range d {
+		for m := range d.All() {
 			if raw := again.Get(string(m.Name)); string(raw) != string(m.Raw) {
 				t.Fatalf("member %q became %q", m.Raw, raw)
 			}
@@ -232,5 +236,67 @@ func TestDecodeValueIntoAString(t *testing.T) {
 		if got != want || (gotErr == nil) != (wantErr == nil) {
 			t.Errorf("%s gives %q, %v; encoding/json %q, %v", raw, got, gotErr, want, wantErr)
 		}
+	}
+}
+
+// With many names, as with few, a document is what a list of pairs would be.
+func TestDocumentOfManyNamesAgreesWithAList(t *testing.T) {
+	t.Parallel()
+	type pair struct{ name, raw string }
+	random := rand.New(rand.NewPCG(1, 2))
+	var d Document
+	var list []pair
+	for step := range 3000 {
+		name, raw := strconv.Itoa(random.IntN(100)), strconv.Itoa(step)
+		if name == "0" {
+			name = ""
+		}
+		i := slices.IndexFunc(list, func(p pair) bool { return p.name == name })
+		before := d.Clone()
+		switch removes := step/150%2 == 1; {
+		case !removes && i >= 0:
+			list[i].raw = raw
+		case !removes:
+			list = append(list, pair{name, raw})
+		case i >= 0:
+			list = slices.Delete(list, i, i+1)
+		}
+		if step/150%2 == 1 {
+			d = d.Without(name)
+		} else {
+			d = d.With(name, json.RawMessage(raw))
+		}
+		var want []string
+		for _, p := range list {
+			want = append(want, fmt.Sprintf("%q:%s", p.name, p.raw))
+		}
+		text := string(d.Encode())
+		if text != "{"+strings.Join(want, ",")+"}" || d.Len() != len(list) {
+			t.Fatalf("step %d: %s, want %s", step, text, want)
+		}
+		again, err := Decode([]byte(text), Cookie)
+		same := string(before.Encode()) == text
+		if err != nil || !d.Equal(again) || !again.Equal(d) || d.Equal(before) != same || before.Equal(d) != same {
+			t.Fatalf("step %d: %s decoded is not equal, or equal to %s", step, text, before.Encode())
+		}
+	}
+	if d = d.WithoutValues(); !d.Empty() || d.Len() != 0 {
+		t.Errorf("without values it is %s", d.Encode())
+	}
+}
+
+type (
+	pair[T any] struct{ A, B *T }
+	five[T any] = pair[pair[pair[pair[pair[T]]]]]
+)
+
+// There may be 2⁴⁰ ways to a type.
+func TestATypeIsLookedAtOnce(t *testing.T) {
+	t.Parallel()
+	if HoldsInterface(reflect.TypeFor[five[five[five[five[five[five[five[five[int]]]]]]]]]()) {
+		t.Error("there is no interface in it")
+	}
+	if !HoldsInterface(reflect.TypeFor[five[five[map[string]any]]]()) {
+		t.Error("the interface in it was not found")
 	}
 }

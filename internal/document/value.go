@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -121,4 +122,29 @@ func depth(raw []byte) int {
 		}
 	}
 	return deepest
+}
+
+// HoldsInterface reports whether decoding into t can put a number into an interface. It
+// runs once for each key, so that reading a value need not reflect.
+func HoldsInterface(t reflect.Type) bool { return holdsInterface(t, map[reflect.Type]bool{}) }
+
+// holdsInterface looks at each type once, for there can be any number of ways to it.
+func holdsInterface(t reflect.Type, seen map[reflect.Type]bool) bool {
+	if seen[t] {
+		return false
+	}
+	seen[t] = true
+	switch t.Kind() {
+	case reflect.Interface:
+		return true
+	case reflect.Array, reflect.Map, reflect.Pointer, reflect.Slice:
+		return holdsInterface(t.Elem(), seen)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if holdsInterface(t.Field(i).Type, seen) {
+				return true
+			}
+		}
+	}
+	return false
 }

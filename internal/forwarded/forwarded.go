@@ -72,7 +72,7 @@ func (p *Proxies) Trust(remote string) bool {
 
 // HTTPS reports whether the request came over TLS: to this server's own socket, or
 // by the word of a trusted proxy. Each forwarding header that is there must say
-// https in each of its values, so that a client gains nothing by sending one
+// https, or wss for a WebSocket, in each of its values, so that a client gains nothing by sending one
 // through a proxy that appends its own.
 func (p *Proxies) HTTPS(r *http.Request) bool {
 	if r.TLS != nil {
@@ -84,7 +84,7 @@ func (p *Proxies) HTTPS(r *http.Request) bool {
 	said := false
 	for _, line := range r.Header["X-Forwarded-Proto"] {
 		for proto := range strings.SplitSeq(line, ",") {
-			if said = true; !strings.EqualFold(strings.TrimSpace(proto), "https") {
+			if said = true; !overTLS(strings.TrimSpace(proto)) {
 				return false
 			}
 		}
@@ -92,12 +92,18 @@ func (p *Proxies) HTTPS(r *http.Request) bool {
 	for _, line := range r.Header["Forwarded"] {
 		for hop := range strings.SplitSeq(line, ",") {
 			proto, ok := forwardedProto(hop)
-			if said = said || ok; ok && !strings.EqualFold(proto, "https") {
+			if said = said || ok; ok && !overTLS(proto) {
 				return false
 			}
 		}
 	}
 	return said
+}
+
+// overTLS reports whether a proxy's word for a protocol means TLS. Traefik says wss for the
+// handshake of a WebSocket.
+func overTLS(proto string) bool {
+	return strings.EqualFold(proto, "https") || strings.EqualFold(proto, "wss")
 }
 
 // forwardedProto returns the proto parameter of one element of a Forwarded header

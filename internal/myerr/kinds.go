@@ -41,5 +41,8 @@ func DatabaseDenied(err error) bool { return Number(err) == 1044 }
 // TableExists reports whether the table that was to be created exists.
 func TableExists(err error) bool { return Number(err) == 1050 }
 
+// UnknownVariable reports whether a statement names a variable that the server lacks.
+func UnknownVariable(err error) bool { return Number(err) == 1193 }
+
 // UnknownColumn reports whether a statement names a column that the table lacks.
 func UnknownColumn(err error) bool { return Number(err) == 1054 }

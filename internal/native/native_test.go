@@ -48,7 +48,7 @@ func TestSuperseded(t *testing.T) {
 // A store that finds nothing, and fails to count.
 type empty struct{ native.Table }
 
-func (empty) LoadRow(context.Context, native.Lookup) (row driver.Row, err error) {
+func (empty) LoadRow(context.Context, native.Lookup) (row native.Row, err error) {
 	return row, driver.ErrNotFound
 }
 
@@ -67,7 +67,7 @@ func TestErrorsSayWhereTheyComeFrom(t *testing.T) {
 		"anystore: save: explained: sessions: not found":         func() error { _, err := store.Save(ctx, driver.SaveRequest{From: short}); return err },
 		"anystore: end: explained: sessions: not found":          func() error { return store.End(ctx, driver.EndRequest{ID: "x"}) },
 		"anystore: stats: explained: sql: no rows in result set": func() error { _, err := store.Stats(ctx); return err },
-		"anystore: list: the ID to list after: sessions: invalid option or argument: \"x\" is no session's ID": func() error {
+		"anystore: list: sessions: invalid option or argument: \"x\", after which to go on, is no session's ID": func() error {
 			_, err := store.List(ctx, driver.ListRequest{All: true, Limit: 1, After: "x"})
 			return err
 		},

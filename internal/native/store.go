@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/uuid"
@@ -60,12 +61,19 @@ func (l *Lookup) RefOf(key Key, verifier []byte) driver.Ref {
 	return ref
 }
 
+// A Row is what LoadRow returns.
+type Row struct {
+	driver.Row
+	Before driver.Verifier // the verifier before the one that the row has, if Load accepts it; otherwise ""
+}
+
 // A Write is one row to write. A create has its ID in From, and a touch has only From and
 // Life.
 type Write struct {
 	driver.SaveRequest
 	Key        Key
 	NewVersion driver.Version // of the row after a create or save
+	Keep       time.Duration  // of a create
 }
 
 // Rows are the methods of a store for single rows. Their requests have been checked, and
@@ -73,17 +81,24 @@ type Write struct {
 type Rows interface {
 	// LoadRow returns a row whatever its verifier is, and an empty one or ErrNotFound if
 	// there is none.
-	LoadRow(ctx context.Context, l Lookup) (driver.Row, error)
+	LoadRow(ctx context.Context, l Lookup) (Row, error)
 	CreateRow(ctx context.Context, w Write) (driver.SaveResult, error)
 	SaveRow(ctx context.Context, w Write) (driver.SaveResult, error)
 	TouchRow(ctx context.Context, w Write) (driver.SaveResult, error)
+	// Marks returns the rows of marks that are still kept, with their ages.
+	Marks(ctx context.Context, ids []driver.ID) ([]Mark, error)
 }
 
 // A Table is the other methods of a store. Their requests have been checked too.
 type Table interface {
 	Rows
 	End(ctx context.Context, req driver.EndRequest) error
-	EndAll(ctx context.Context, req driver.EndAllRequest) (int, error)
+	// EndAll ends rows. The mark has been put.
+	EndAll(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error)
+	// PutMark inserts the row of a mark, or puts it in front of those that the row has, in
+	// one statement. Twice does no more than once: each of a mark has its number.
+	PutMark(ctx context.Context, m Mark) error
+	Endings(ctx context.Context, ids []driver.ID) ([]driver.Ending, error)
 	List(ctx context.Context, req driver.ListRequest) ([]driver.Row, error)
 	Stats(ctx context.Context) (driver.Stats, error)
 	Reap(ctx context.Context, req driver.ReapRequest) (driver.ReapResult, error)
@@ -138,19 +153,33 @@ func parse(ref driver.Ref) (Key, bool) {
 	return key, ok && CheckVerifier(ref.Verifier) == nil
 }
 
-func (s *store) Load(ctx context.Context, ref driver.Ref) (row driver.Row, err error) {
+func (s *store) Load(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 	key, ok := uuid.Parse(string(ref.ID))
 	if !ok {
-		return row, s.wrap(ctx, "load", driver.ErrNotFound)
+		return driver.Row{}, s.wrap(ctx, "load", driver.ErrNotFound)
 	}
-	row, err = s.rows.LoadRow(ctx, Lookup{ref, key})
-	if err == nil && !Proves(ref.Verifier, row.Verifier) {
-		err = driver.ErrNotFound
+	found, err := s.rows.LoadRow(ctx, Lookup{ref, key})
+	if err == nil {
+		err = found.opens(ref.Verifier)
 	}
 	if err != nil {
 		return driver.Row{}, s.wrap(ctx, "load", err)
 	}
-	return row, nil
+	return found.Row, nil
+}
+
+// opens returns nil if the client's proof opens the row.
+func (r *Row) opens(proof driver.Verifier) error {
+	switch {
+	case len(r.Verifier) == 0 || r.Pending:
+		return driver.ErrNotFound
+	case Proves(proof, r.Verifier):
+		return nil
+	case Proves(proof, r.Before):
+		r.Previous = true
+		return nil
+	}
+	return &driver.ReplacedError{Ago: r.VerifierAge}
 }
 
 func (s *store) Create(ctx context.Context, req driver.CreateRequest) (result driver.SaveResult, err error) {
@@ -161,10 +190,11 @@ func (s *store) Create(ctx context.Context, req driver.CreateRequest) (result dr
 	if err := CheckVerifier(req.Verifier); err != nil {
 		return result, s.wrap(ctx, "create", err)
 	}
-	result, err = s.rows.CreateRow(ctx, Write{driver.SaveRequest{
+	w := Write{driver.SaveRequest{
 		From: driver.Ref{ID: req.ID}, Verifier: req.Verifier, User: req.User, Label: req.Label, Data: req.Data,
-		Life: req.Life, Authenticated: req.Authenticated,
-	}, key, NewVersion()})
+		Life: req.Life, Authenticated: req.Authenticated, Pending: req.Pending,
+	}, key, NewVersion(), req.Keep}
+	result, err = s.sure(ctx, w, s.rows.CreateRow)
 	return s.written(ctx, "create", result, err)
 }
 
@@ -176,7 +206,7 @@ func (s *store) Save(ctx context.Context, req driver.SaveRequest) (result driver
 	if err := CheckVerifier(req.Verifier); err != nil {
 		return result, s.wrap(ctx, "save", err)
 	}
-	result, err = s.rows.SaveRow(ctx, Write{req, key, NewVersion()})
+	result, err = s.sure(ctx, Write{req, key, NewVersion(), 0}, s.rows.SaveRow)
 	return s.written(ctx, "save", result, err)
 }
 
@@ -185,32 +215,69 @@ func (s *store) Touch(ctx context.Context, req driver.TouchRequest) (result driv
 	if !ok {
 		return result, s.wrap(ctx, "touch", driver.ErrNotFound)
 	}
-	result, err = s.rows.TouchRow(ctx, Write{driver.SaveRequest{From: req.Ref, Life: req.Life}, key, 0})
+	w := Write{driver.SaveRequest{From: req.Ref, Life: req.Life}, key, 0, 0}
+	if result, err = s.rows.TouchRow(ctx, w); s.unsure(ctx, err) { // twice does no more than once
+		result, err = s.rows.TouchRow(ctx, w)
+	}
 	return s.written(ctx, "touch", result, err)
 }
 
 func (s *store) End(ctx context.Context, req driver.EndRequest) error {
-	err := driver.ErrNotFound
-	if req.ID.Valid() {
-		err = s.table.End(ctx, req)
+	if !req.ID.Valid() {
+		return s.wrap(ctx, "end", driver.ErrNotFound)
+	}
+	err := s.table.End(ctx, req)
+	if s.unsure(ctx, err) {
+		if err = s.table.End(ctx, req); errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrConflict) {
+			// The first try may have ended it.
+			endings, lookErr := s.table.Endings(ctx, []driver.ID{req.ID})
+			if lookErr != nil || len(endings) == 1 {
+				err = lookErr
+			}
+		}
 	}
 	return s.wrap(ctx, "end", err)
 }
 
-func (s *store) EndAll(ctx context.Context, req driver.EndAllRequest) (ended int, err error) {
-	if err = req.Check(); err == nil {
-		ended, err = s.table.EndAll(ctx, req)
+func (s *store) EndAll(ctx context.Context, req driver.EndAllRequest) (result driver.EndAllResult, err error) {
+	if err = req.Check(); err != nil {
+		return result, s.wrap(ctx, "end all", err)
 	}
-	return ended, s.wrap(ctx, "end all", err)
+	if req.Mark.Number != 0 && req.After == "" {
+		mark := newMark(&req)
+		if err = s.table.PutMark(ctx, mark); s.unsure(ctx, err) {
+			err = s.table.PutMark(ctx, mark)
+		}
+	}
+	if err == nil {
+		if result, err = s.table.EndAll(ctx, req); s.unsure(ctx, err) {
+			result, err = s.table.EndAll(ctx, req)
+		}
+	}
+	return result, s.wrap(ctx, "end all", err)
+}
+
+func (s *store) Endings(ctx context.Context, refs []driver.Ref) ([]driver.Ending, error) {
+	ids, endings := make([]driver.ID, 0, len(refs)), []driver.Ending(nil)
+	for _, ref := range refs {
+		if ref.ID.Valid() {
+			ids = append(ids, ref.ID)
+		} else {
+			endings = append(endings, driver.Ending{ID: ref.ID, Gone: true})
+		}
+	}
+	if len(ids) == 0 {
+		return endings, nil
+	}
+	found, err := s.table.Endings(ctx, ids)
+	if err != nil {
+		return nil, s.wrap(ctx, "endings", err)
+	}
+	return append(endings, found...), nil
 }
 
 func (s *store) List(ctx context.Context, req driver.ListRequest) (rows []driver.Row, err error) {
-	err = req.Check()
-	switch {
-	case err != nil:
-	case req.After != "" && !req.After.Valid():
-		err = fmt.Errorf("the ID to list after: %w", notID(req.After))
-	case req.ID == "" || req.ID.Valid() && req.ID > req.After:
+	if err = req.Check(); err == nil && (req.ID == "" || req.ID.Valid() && req.ID > req.After) {
 		rows, err = s.table.List(ctx, req)
 	}
 	if err != nil {

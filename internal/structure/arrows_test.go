@@ -15,11 +15,11 @@ var order = []string{
 	// What operators and other packages of this module call.
 	"admin.go", "hooks.go", "cleanup.go",
 	// A request, from the outside to the inside.
-	"sessions.go", "response.go", "key.go", "save.go", "session.go", "commit.go",
+	"login.go", "sessions.go", "response.go", "key.go", "save.go", "predecessor.go", "session.go", "together.go", "commit.go",
 	// What it works with.
-	"core.go", "gate.go", "state.go", "ops.go", "session_cookie.go", "policy.go",
+	"core.go", "seal.go", "state.go",
 	// How it looks outside the process.
-	"native.go", "cookie.go",
+	"native.go",
 	// What everything uses.
 	"options.go", "options_cookie.go", "errors.go",
 }

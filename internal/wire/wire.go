@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/document"
 )
 
 // A Token is what a cookie says, once a secret has vouched for it.
@@ -84,11 +85,35 @@ type Policy struct {
 // A Predecessor is a system whose sessions a manager takes over.
 type Predecessor interface {
 	// TakeOver finds the session that an old cookie of the request opens, stores it
-	// here, and returns its new token and row. ErrNotFound: there is none.
+	// here, and returns its token and row. ErrNotFound: there is none. A row with
+	// Previous has a newer token by now, which the browser got with another response.
 	TakeOver(ctx context.Context, r *http.Request) (token string, row driver.Row, err error)
 	// Drop returns the Set-Cookie line that deletes the old cookie, and its name.
 	Drop(r *http.Request, secure bool) (name, line string)
+	// Until returns the time from which old cookies mean nothing. Until then everything
+	// that ends here, and each mark, has to be remembered.
+	Until() time.Time
+	// Note returns what to store in a session that this manager's own cookie opened, as
+	// a reserved member that stays as it is if it has been stored already, or "" if
+	// there is nothing to note.
+	Note(row driver.Row, doc document.Document) (name string, value json.RawMessage)
+	// End ends, for good, what the request's old cookies open, here and in the old
+	// system, but for the row here with the ID except. Destroy and SetUser need it.
+	End(ctx context.Context, r *http.Request, except driver.ID, reason string) error
+	// Lives reports whether a row that is pending here is still live in the old system, as
+	// far as is known here.
+	Lives(row driver.Row, doc document.Document) bool
 }
+
+// An OldError comes from the old system, and not from the store of the manager that
+// takes over.
+type OldError struct{ Err error }
+
+// Error begins with the place.
+func (e *OldError) Error() string { return "the old table: " + e.Err.Error() }
+
+// Unwrap returns what happened there.
+func (e *OldError) Unwrap() error { return e.Err }
 
 // A Pager is a store that can be read in the order of its verifiers. The stores
 // of package express are.

@@ -28,6 +28,10 @@ type Table interface {
 	// EndRow deletes a row, dead or alive. Unless the version is nil, it must be the row's.
 	EndRow(ctx context.Context, sid driver.Verifier, version any) (deleted, live bool, err error)
 
+	// FindRows calls each with the sid of every row that has one of the sids, whether it is
+	// live, and its expiry in microseconds since 1970.
+	FindRows(ctx context.Context, sids []driver.Verifier, each func(scan func(dest ...any) error) error) error
+
 	// EndRows ends up to limit live rows and, if there are no more, deletes the dead ones.
 	EndRows(ctx context.Context, except []driver.ID, limit int) (int, error)
 
@@ -152,81 +156,6 @@ func (s *Store) check(ctx context.Context, sid driver.Verifier) error {
 	return s.one(ctx, s.exists, s.Table.Args(sid), &yes)
 }
 
-// End implements [driver.Store]. With the verifier it finds the row by the primary
-// key; without, it reads the whole table.
-func (s *Store) End(ctx context.Context, req driver.EndRequest) error {
-	var err error
-	found := Found{Sid: req.Verifier}
-	if req.Verifier == "" {
-		found, err = s.find(ctx, req.ID, req.User)
-	} else if !s.names(driver.Ref{ID: req.ID, Verifier: req.Verifier}) {
-		err = driver.ErrNotFound
-	}
-	if err == nil {
-		err = s.end(ctx, found, req.User)
-	}
-	return s.wrap("end", err)
-}
-
-// find returns the row with the derived ID, dead or alive, if it is the user's.
-func (s *Store) find(ctx context.Context, id driver.ID, user *string) (found Found, err error) {
-	if !id.Valid() {
-		return found, driver.ErrNotFound
-	}
-	var text []byte
-	err = s.one(ctx, s.byID, []any{string(id)}, &found.Sid, &text)
-	if err == nil && user != nil {
-		found.Version, err = Owned(text, *user)
-	}
-	return found, err
-}
-
-// end deletes a row, dead or alive. With a user it must have the version at which
-// it was found to be that user's; if it has changed since, it is read again.
-func (s *Store) end(ctx context.Context, found Found, user *string) error {
-	return Until(func() (bool, error) {
-		var version any
-		if user != nil {
-			version = int64(found.Version)
-		}
-		deleted, live, err := s.Table.EndRow(ctx, found.Sid, version)
-		switch {
-		case deleted && !live:
-			return true, driver.ErrNotFound
-		case deleted || err != nil:
-			return true, err
-		}
-		var text []byte
-		err = s.one(ctx, s.text, s.Table.Args(found.Sid), &text)
-		if err == nil && user != nil {
-			found.Version, err = Owned(text, *user)
-		}
-		return false, err
-	})
-}
-
-func (s *Store) EndAll(ctx context.Context, req driver.EndAllRequest) (ended int, err error) {
-	err = req.Check()
-	switch {
-	case err != nil || req.Label != "":
-	case req.All:
-		ended, err = s.Table.EndRows(ctx, req.Except, req.Limit)
-	default:
-		ended, err = EndUser(req, func(each func(driver.Verifier, []byte)) error {
-			return s.Table.Query(ctx, s.byUser, []any{Quote(req.User)}, func(scan func(...any) error) error {
-				var sid driver.Verifier
-				var text []byte
-				err := scan(&sid, &text)
-				if err == nil {
-					each(sid, text)
-				}
-				return err
-			})
-		}, func(found Found) error { return s.end(ctx, found, &req.User) })
-	}
-	return ended, s.wrap("end all", err)
-}
-
 func (s *Store) List(ctx context.Context, req driver.ListRequest) (rows []driver.Row, err error) {
 	err = req.Check()
 	switch {
@@ -248,7 +177,7 @@ func (s *Store) List(ctx context.Context, req driver.ListRequest) (rows []driver
 }
 
 func (s *Store) listOne(ctx context.Context, id driver.ID) (rows []driver.Row, err error) {
-	found, err := s.find(ctx, id, nil)
+	found, err := s.find(ctx, id, condition{})
 	if err == nil {
 		rows, err = s.read(ctx, s.Statements.load, s.Table.Args(found.Sid)...)
 	}

@@ -14,16 +14,17 @@ var countLimit = 100_000 // rows; a variable for tests
 
 // checkContent looks at the rows that a reaper should have deleted, and at the newest.
 func checkContent(c *Conn) []Finding {
-	var expired, rows, live, later, huge int
+	var expired, rows, live, ended, later, huge int
 	var oldest, largest int64
 	c.get(c.due, &expired, &oldest)
-	c.get(c.newest, &rows, &live, &later, &largest, &huge)
+	c.get(c.newest, &rows, &live, &ended, &later, &largest, &huge)
 	of := ""
 	if rows >= countLimit {
 		of = fmt.Sprintf(" among the %d newest rows", countLimit)
 	}
 	return slices.Concat(
 		as("live", ok(target.Plural(live, "live session")+of, live)),
+		as("ended", ok(target.Plural(ended, "ended session")+of+", kept for now", ended)),
 		as("expired", c.backlog(expired, time.Duration(oldest)*time.Millisecond)),
 		as("data", dataSize(rows, huge, largest)),
 		as("format", laterFormat(later, of)),

@@ -93,8 +93,8 @@ func TestWanted(t *testing.T) {
 				t.Errorf("%s: %+v", dialect, one)
 			}
 		}
-		if got := strings.Join(names, " "); got != "id version created_at absolute_expires_at expires_at reap_after authenticated_at ended_at keep_until "+
-			"previous_until format pending verifier previous_verifier user_id label ended_user ended_reason device_key extra data" {
+		if got := strings.Join(names, " "); got != "id version created_at absolute_expires_at expires_at seen_at reap_after authenticated_at verifier_at ended_at "+
+			"keep_until previous_until format pending verifier previous_verifier user_id label ended_reason device_key extra data" {
 			t.Errorf("%s: %s", dialect, got)
 		}
 	}
@@ -115,8 +115,8 @@ func TestBigTable(t *testing.T) {
 	insert := func(n int, expiry time.Time, format int) {
 		t.Helper()
 		_, err := to.DB.ExecContext(t.Context(), `WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < ?2)
-			INSERT INTO sessions (id, data, version, created_at, absolute_expires_at, expires_at, reap_after, format)
-			SELECT randomblob(16), '{}', 1, ?1, ?1, ?1, ?1, ?3 FROM i`, expiry.UnixMilli(), n, format)
+			INSERT INTO sessions (id, data, version, created_at, seen_at, absolute_expires_at, expires_at, reap_after, format)
+			SELECT randomblob(16), '{}', 1, ?1, ?1, ?1, ?1, ?1, ?3 FROM i`, expiry.UnixMilli(), n, format)
 		if err != nil {
 			t.Fatal(err)
 		}

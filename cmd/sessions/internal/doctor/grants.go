@@ -68,8 +68,8 @@ func postgresWidth(c *Conn) []Finding {
 // myExplain asks whether a statement may be run, without running it.
 var myExplain = []struct{ privilege, statement string }{
 	{"SELECT", "EXPLAIN SELECT `data` FROM $TABLE WHERE `id` = ''"},
-	{"INSERT", "EXPLAIN INSERT INTO $TABLE (`id`, `verifier`, `user_id`, `data`, `version`, created_at, absolute_expires_at, expires_at, reap_after) " +
-		"VALUES ('', '', '', '{}', 1, 20000101, 20000102, 20000103, 20000104)"},
+	{"INSERT", "EXPLAIN INSERT INTO $TABLE (`id`, `verifier`, `user_id`, `data`, `version`, created_at, seen_at, absolute_expires_at, expires_at, reap_after) " +
+		"VALUES ('', '', '', '{}', 1, 20000101, 20000101, 20000102, 20000103, 20000104)"},
 	{"UPDATE", "EXPLAIN UPDATE $TABLE SET `version` = 1 WHERE `id` = ''"},
 	{"DELETE", "EXPLAIN DELETE FROM $TABLE WHERE `id` = ''"},
 }

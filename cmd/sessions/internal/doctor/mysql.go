@@ -43,10 +43,15 @@ func newMySQL(t *target.Target) engine {
 			CASE WHEN 1 /*!80000 AND MAX(is_visible) = 'YES' */ /*M!100600 AND MAX(ignored) = 'NO' */ THEN ''
 				ELSE CONCAT('run ALTER TABLE $TABLE ALTER INDEX ', CHAR(96), index_name, CHAR(96), /*!80000 ' VISIBLE' */ /*M!100600 ' NOT IGNORED' */) END
 		FROM information_schema.statistics WHERE table_schema = $SCHEMA AND table_name = '$NAME' GROUP BY index_name ORDER BY index_name`,
-		due: `SELECT COUNT(*), COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(expires_at), UTC_TIMESTAMP(6)) DIV 1000, 0)
-		FROM (SELECT expires_at FROM $TABLE WHERE reap_after <= UTC_TIMESTAMP() AND expires_at <= UTC_TIMESTAMP(6) ORDER BY reap_after LIMIT $LIMIT) AS due`,
-		newest: `SELECT COUNT(*), COUNT(IF(live, 1, NULL)), COUNT(IF(live AND format > $FORMAT, 1, NULL)), COALESCE(MAX(size), 0), COUNT(IF(size > 1048576, 1, NULL))
-		FROM (SELECT expires_at > UTC_TIMESTAMP(6) AS live, format, LENGTH(data) AS size FROM $TABLE ORDER BY id DESC LIMIT $LIMIT) AS newest`,
+		due: `SELECT COUNT(*), COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(over_at), UTC_TIMESTAMP(6)) DIV 1000, 0)
+		FROM (SELECT COALESCE(GREATEST(expires_at, keep_until), expires_at) AS over_at FROM $TABLE
+			WHERE reap_after <= UTC_TIMESTAMP() AND COALESCE(GREATEST(expires_at, keep_until), expires_at) <= UTC_TIMESTAMP(6)
+			ORDER BY reap_after LIMIT $LIMIT) AS due`,
+		newest: `SELECT COUNT(*), COUNT(IF(live AND pending = 0, 1, NULL)), COUNT(IF(kept, 1, NULL)),
+			COUNT(IF(live AND format > $FORMAT, 1, NULL)), COALESCE(MAX(size), 0), COUNT(IF(size > 1048576, 1, NULL))
+		FROM (SELECT expires_at > UTC_TIMESTAMP(6) AS live, pending, format, LENGTH(data) AS size,
+				ended_reason <> 'mark' AND keep_until > UTC_TIMESTAMP(6) AS kept
+			FROM $TABLE ORDER BY id DESC LIMIT $LIMIT) AS newest`,
 		addPrimary: "run ALTER TABLE $TABLE ADD PRIMARY KEY (`id`)",
 		dropIndex:  "DROP INDEX `%s` ON $TABLE",
 		indexCost:  "writes that index too",
@@ -113,7 +118,7 @@ func mysqlPrepared(c *Conn) []Finding {
 		c.err = err
 	case err != nil:
 		return warning("prepared statements do not work on this connection: "+target.OneLine(target.Cause(err)),
-			"make sure that max_prepared_stmt_count allows about thirty on each connection, and that a proxy passes them on", false)
+			"make sure that max_prepared_stmt_count allows about sixty on each connection, and that a proxy passes them on", false)
 	}
 	return ok("prepared statements work", true)
 }

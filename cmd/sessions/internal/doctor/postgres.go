@@ -51,11 +51,14 @@ func newPostgres(t *target.Target) engine {
 				AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))), ''),
 			coalesce(pg_get_expr(i.indpred, i.indrelid), ''), ''
 		FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = $OID ORDER BY c.relname`,
-		due: `SELECT count(*), coalesce((extract(epoch FROM now() - min(expires_at)) * 1000)::bigint, 0)
-		FROM (SELECT expires_at FROM $TABLE WHERE reap_after <= now() AND expires_at <= now() ORDER BY reap_after LIMIT $LIMIT) AS due`,
-		newest: `SELECT count(*), count(*) FILTER (WHERE live), count(*) FILTER (WHERE live AND format > $FORMAT),
-			coalesce(max(size), 0), count(*) FILTER (WHERE size > 1048576)
-		FROM (SELECT expires_at > now() AS live, format, octet_length(data::text) AS size FROM $TABLE ORDER BY id DESC LIMIT $LIMIT) AS newest`,
+		due: `SELECT count(*), coalesce((extract(epoch FROM now() - min(over_at)) * 1000)::bigint, 0)
+		FROM (SELECT greatest(expires_at, keep_until) AS over_at FROM $TABLE
+			WHERE reap_after <= now() AND greatest(expires_at, keep_until) <= now() ORDER BY reap_after LIMIT $LIMIT) AS due`,
+		newest: `SELECT count(*), count(*) FILTER (WHERE live AND NOT pending), count(*) FILTER (WHERE kept),
+			count(*) FILTER (WHERE live AND format > $FORMAT), coalesce(max(size), 0), count(*) FILTER (WHERE size > 1048576)
+		FROM (SELECT expires_at > now() AS live, pending, format, octet_length(data::text) AS size,
+				ended_reason <> 'mark' AND keep_until > now() AS kept
+			FROM $TABLE ORDER BY id DESC LIMIT $LIMIT) AS newest`,
 		addPrimary: `run ALTER TABLE $TABLE ADD PRIMARY KEY ("id"); ` +
 			`a table that is partitioned by another column has to be made again, partitioned by id alone, as in PARTITION BY HASH (id)`,
 		dropIndex: "DROP INDEX " + inSchema + `"%s"`,

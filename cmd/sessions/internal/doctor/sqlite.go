@@ -24,12 +24,16 @@ func newSQLite(t *target.Target) engine {
 				OR (l.partial OR EXISTS (SELECT 1 FROM pragma_index_info(l.name) WHERE name IS NULL)) AND instr(substr(m.sql, instr(m.sql, '(')), c.name)), ''),
 			CASE WHEN l.partial THEN substr(m.sql, instr(upper(m.sql), ' WHERE ')) ELSE '' END, ''
 		FROM pragma_index_list('$NAME') AS l LEFT JOIN sqlite_master AS m ON m.type = 'index' AND m.name = l.name ORDER BY l.name`,
-		due: `SELECT count(*), coalesce(CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) - min(expires_at), 0)
-		FROM (SELECT expires_at FROM $TABLE WHERE reap_after <= unixepoch('now', 'subsec') * 1000 AND expires_at <= unixepoch('now', 'subsec') * 1000
+		due: `SELECT count(*), coalesce(CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER) - min(over_at), 0)
+		FROM (SELECT max(expires_at, coalesce(keep_until, expires_at)) AS over_at FROM $TABLE
+			WHERE reap_after <= unixepoch('now', 'subsec') * 1000
+				AND max(expires_at, coalesce(keep_until, expires_at)) <= unixepoch('now', 'subsec') * 1000
 			ORDER BY reap_after LIMIT $LIMIT)`,
-		newest: `SELECT count(*), count(*) FILTER (WHERE live), count(*) FILTER (WHERE live AND format > $FORMAT),
-			coalesce(max(size), 0), count(*) FILTER (WHERE size > 1048576)
-		FROM (SELECT expires_at > unixepoch('now', 'subsec') * 1000 AS live, format, octet_length(data) AS size FROM $TABLE ORDER BY id DESC LIMIT $LIMIT)`,
+		newest: `SELECT count(*), count(*) FILTER (WHERE live AND NOT pending), count(*) FILTER (WHERE kept),
+			count(*) FILTER (WHERE live AND format > $FORMAT), coalesce(max(size), 0), count(*) FILTER (WHERE size > 1048576)
+		FROM (SELECT expires_at > unixepoch('now', 'subsec') * 1000 AS live, pending, format, octet_length(data) AS size,
+				ended_reason <> 'mark' AND keep_until > unixepoch('now', 'subsec') * 1000 AS kept
+			FROM $TABLE ORDER BY id DESC LIMIT $LIMIT)`,
 		addPrimary: `run CREATE UNIQUE INDEX "` + t.Table + `_id_key" ON $TABLE ("id")`,
 		dropIndex:  `DROP INDEX "%s"`,
 		indexCost:  "writes that index too",

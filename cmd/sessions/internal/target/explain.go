@@ -139,7 +139,7 @@ func Cause(err error) error {
 }
 
 // packages begin errors and mean nothing to the user of a command.
-var packages = regexp.MustCompile(`^(?:(?:sessions|invalid option or argument|reaper|migrator|migrations|(?:pg|mysql|sqlite)store): )+`)
+var packages = regexp.MustCompile(`^(?:(?:sessions|invalid option or argument|reaper|migrator|migrations|(?:pg|mysql|sqlite)store|takeover|pgsimple|mysqlsession|open): )+`)
 
 // OneLine is the text of err without the packages it came through.
 func OneLine(err error) string {

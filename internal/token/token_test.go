@@ -1,4 +1,4 @@
-package sessions
+package token
 
 import (
 	"bytes"
@@ -10,19 +10,20 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
-func testSigner() *signer {
-	return newSigner("session", [][]byte{bytes.Repeat([]byte("new"), 11), bytes.Repeat([]byte("old"), 11)})
+func testSigner() *Signer {
+	return NewSigner("session", [][]byte{bytes.Repeat([]byte("new"), 11), bytes.Repeat([]byte("old"), 11)})
 }
 
 func TestSignerRoundTrip(t *testing.T) {
 	t.Parallel()
 	s := testSigner()
 	for range 1000 {
-		v := newToken("")
-		got, old, ok := s.decode(s.encode(&v))
+		v := New("")
+		got, old, ok := s.Decode(s.Encode(&v))
 		if got != v || old || !ok {
 			t.Fatalf("decode returned the token: %v, old %v, ok %v", got == v, old, ok)
 		}
@@ -33,13 +34,13 @@ func TestSignerRoundTrip(t *testing.T) {
 func TestSignerRefusesLineBreaksInside(t *testing.T) {
 	t.Parallel()
 	s := testSigner()
-	v := newToken("")
+	v := New("")
 	v[47] = 0 // so that nothing is missing when a break takes the place of the last character
-	value := s.encode(&v)
+	value := s.Encode(&v)
 	for i := range tokenLength {
 		for _, brk := range []string{"\n", "\r"} {
 			bad := value[:i] + brk + value[i:tokenLength-1] + value[tokenLength:]
-			if _, _, ok := s.decode(bad); ok {
+			if _, _, ok := s.Decode(bad); ok {
 				t.Errorf("a line break at %d of the token was accepted", i)
 			}
 		}
@@ -50,7 +51,7 @@ func TestSignerRefusesLineBreaksInside(t *testing.T) {
 			replaced := value[:i] + brk + value[i+1:]
 			shifted := value[:i] + brk + value[i:len(value)-1]
 			for _, bad := range []string{inserted, replaced, shifted} {
-				if _, _, ok := s.decode(bad); ok {
+				if _, _, ok := s.Decode(bad); ok {
 					t.Errorf("a line break at %d was accepted", i)
 				}
 			}
@@ -62,9 +63,9 @@ func TestSignerRefusesLineBreaksInside(t *testing.T) {
 func TestSignerIsBoundToTheName(t *testing.T) {
 	t.Parallel()
 	secrets := [][]byte{bytes.Repeat([]byte("new"), 11)}
-	value := newSigner("session", secrets).encode(anyToken())
+	value := NewSigner("session", secrets).Encode(anyToken())
 	for _, name := range []string{"", "Session", "sessio", "session2", "__Host-session"} {
-		if _, _, ok := newSigner(name, secrets).decode(value); ok {
+		if _, _, ok := NewSigner(name, secrets).Decode(value); ok {
 			t.Errorf("the cookie %q takes a value of the cookie session", name)
 		}
 	}
@@ -73,18 +74,18 @@ func TestSignerIsBoundToTheName(t *testing.T) {
 // What a reader of the database has is of no use as a cookie.
 func TestTheVerifierIsNotTheSecret(t *testing.T) {
 	t.Parallel()
-	v := newToken("")
-	ref := v.ref()
+	v := New("")
+	ref := v.Ref()
 	if len(ref.Verifier) != 32 || strings.Contains(string(ref.Verifier), string(v[16:20])) {
 		t.Error("the verifier shows the secret")
 	}
-	if ref.ID != ID(uuid.Format([16]byte(v[:16]))) {
+	if ref.ID != driver.ID(uuid.Format([16]byte(v[:16]))) {
 		t.Errorf("the ID of the token is %s", ref.ID)
 	}
 	s := testSigner()
-	value := s.encode(&v)
+	value := s.Encode(&v)
 	copy(v[16:], ref.Verifier)
-	if _, _, ok := s.decode(v.text() + value[tokenLength:]); ok {
+	if _, _, ok := s.Decode(v.Text() + value[tokenLength:]); ok {
 		t.Error("the verifier passes for the secret")
 	}
 }
@@ -92,13 +93,13 @@ func TestTheVerifierIsNotTheSecret(t *testing.T) {
 // A new token is for the session that it is made for, with another secret.
 func TestANewTokenKeepsTheID(t *testing.T) {
 	t.Parallel()
-	first := newToken("")
-	second := newToken(first.ref().ID)
-	if first.ref().ID != second.ref().ID || first.ref().Verifier == second.ref().Verifier {
-		t.Error("the new token has another ID, or the same secret")
+	first := New("")
+	second := New(first.Ref().ID)
+	if first.Ref().ID != second.Ref().ID || first.Ref().Verifier == second.Ref().Verifier {
+		t.Error("the new Token has another ID, or the same secret")
 	}
-	if other := newToken(""); other.ref().ID == first.ref().ID || !other.ref().ID.Valid() || other.ref().ID[14] != '7' {
-		t.Errorf("a new session has the ID %s", other.ref().ID)
+	if other := New(""); other.Ref().ID == first.Ref().ID || !other.Ref().ID.Valid() || other.Ref().ID[14] != '7' {
+		t.Errorf("a new session has the ID %s", other.Ref().ID)
 	}
 }
 
@@ -106,17 +107,17 @@ func TestANewTokenKeepsTheID(t *testing.T) {
 func TestSignerRefusesOtherFormatsAndMixtures(t *testing.T) {
 	t.Parallel()
 	s := testSigner()
-	a, b := newToken(""), newToken("")
-	value := s.encode(&a)
+	a, b := New(""), New("")
+	value := s.Encode(&a)
 	for _, format := range []string{"0", "2", "A", ".", " ", "\x00"} {
-		if _, _, ok := s.decode(format + value[1:]); ok {
+		if _, _, ok := s.Decode(format + value[1:]); ok {
 			t.Errorf("the format %q was accepted", format)
 		}
 	}
 	mixed := a
 	copy(mixed[:16], b[:16])
-	for _, bad := range []token{mixed, b} {
-		if _, _, ok := s.decode(bad.text() + value[tokenLength:]); ok {
+	for _, bad := range []Token{mixed, b} {
+		if _, _, ok := s.Decode(bad.Text() + value[tokenLength:]); ok {
 			t.Error("a signature was accepted for another token")
 		}
 	}
@@ -125,35 +126,35 @@ func TestSignerRefusesOtherFormatsAndMixtures(t *testing.T) {
 	mac.Write([]byte("sessions/v1\x00session\x00"))
 	mac.Write(a[16:])
 	encode := base64.RawURLEncoding.EncodeToString
-	if _, _, ok := s.decode(encode(a[16:]) + "." + encode(mac.Sum(nil))); ok {
+	if _, _, ok := s.Decode(encode(a[16:]) + "." + encode(mac.Sum(nil))); ok {
 		t.Error("a cookie of the old form was accepted")
 	}
 	for n := range len(value) {
-		if _, _, ok := s.decode(value[:n]); ok {
+		if _, _, ok := s.Decode(value[:n]); ok {
 			t.Errorf("the first %d bytes were accepted", n)
 		}
-		if _, _, ok := s.decode(value + value[:n+1]); ok {
+		if _, _, ok := s.Decode(value + value[:n+1]); ok {
 			t.Errorf("%d bytes more were accepted", n+1)
 		}
 	}
 }
 
-func anyToken() *token {
-	v := newToken("")
+func anyToken() *Token {
+	v := New("")
 	return &v
 }
 
 func FuzzDecodeCookie(f *testing.F) {
 	s := testSigner()
-	good := s.encode(anyToken())
-	old := (&signer{macs: s.macs[1:], info: s.info}).encode(anyToken())
+	good := s.Encode(anyToken())
+	old := (&Signer{macs: s.macs[1:], info: s.info}).Encode(anyToken())
 	for _, seed := range []string{"", ".", good, old, good + "=", good[:108], strings.ToUpper(good), `"` + good + `"`} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
-		v, isOld, ok := s.decode(value)
+		v, isOld, ok := s.Decode(value)
 		if !ok {
-			if v != (token{}) || isOld {
+			if v != (Token{}) || isOld {
 				t.Error("a refused value left something behind")
 			}
 			return
@@ -162,7 +163,7 @@ func FuzzDecodeCookie(f *testing.F) {
 		if isOld {
 			which = 1
 		}
-		if again := (&signer{macs: s.macs[which:], info: s.info}).encode(&v); again != value {
+		if again := (&Signer{macs: s.macs[which:], info: s.info}).Encode(&v); again != value {
 			t.Errorf("%q is accepted, and spelled %q", value, again)
 		}
 	})
@@ -204,13 +205,13 @@ func TestSignedValue(t *testing.T) {
 	t.Parallel()
 	secret := bytes.Repeat([]byte("new"), 11)
 	for range 3 { // with what the one before left
-		v := newToken("")
+		v := New("")
 		mac := hmac.New(sha256.New, secret)
 		mac.Write([]byte("sessions/v1\x00session\x00"))
 		mac.Write([]byte("1"))
 		mac.Write(v[:])
 		encode := base64.RawURLEncoding.EncodeToString
-		if got, want := testSigner().encode(&v), "1"+encode(v[:])+"."+encode(mac.Sum(nil)); got != want {
+		if got, want := testSigner().Encode(&v), "1"+encode(v[:])+"."+encode(mac.Sum(nil)); got != want {
 			t.Errorf("signed as %q, want %q", got, want)
 		}
 	}

@@ -1,4 +1,5 @@
-package sessions
+// Package token makes the tokens that clients carry, and reads and signs what stands in cookies.
+package token
 
 import (
 	"crypto/hmac"
@@ -11,18 +12,17 @@ import (
 	"net/textproto"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/uuid"
 	"github.com/sqlsessions/sessions/internal/wire"
 )
 
-// A token is what a client carries: the session's ID, and 256 secret random bits.
-type token [uuid.Size + sha256.Size]byte
+// A Token is what a client carries: the session's ID, and 256 secret random bits.
+type Token [uuid.Size + sha256.Size]byte
 
-// newToken returns a token for the session with this ID, or with a new one.
-func newToken(id driver.ID) (t token) {
+// New returns a token for the session with this ID, or with a new one.
+func New(id driver.ID) (t Token) {
 	_, _ = rand.Read(t[uuid.Size:]) // since Go 1.24 it never fails: it ends the program instead
 	name, ok := uuid.Parse(string(id))
 	if !ok {
@@ -32,8 +32,8 @@ func newToken(id driver.ID) (t token) {
 	return t
 }
 
-// ref is what a reader of the database sees of a token.
-func (t *token) ref() driver.Ref {
+// Ref is what a reader of the database sees of a token.
+func (t *Token) Ref() driver.Ref {
 	var b [uuid.Length + sha256.Size]byte
 	sum := sha256.Sum256(t[uuid.Size:])
 	uuid.Encode(b[:], [uuid.Size]byte(t[:]))
@@ -42,18 +42,18 @@ func (t *token) ref() driver.Ref {
 	return driver.Ref{ID: driver.ID(both[:uuid.Length]), Verifier: driver.Verifier(both[uuid.Length:])}
 }
 
-// text is how a token stands in a cookie, without the signature.
-func (t *token) text() string {
+// Text is how a token stands in a cookie, without the signature.
+func (t *Token) Text() string {
 	var b [tokenLength]byte
 	b[0] = tokenFormat
 	canonical.Encode(b[1:], t[:])
 	return string(b[:])
 }
 
-// A signer turns tokens into cookie values and back. A value is the character
+// A Signer turns tokens into cookie values and back. A value is the character
 // that says its format, the token, a dot, and an HMAC-SHA-256 of the format and
 // the token, both as base64url.
-type signer struct {
+type Signer struct {
 	macs []*sync.Pool // of *mac, one pool a secret; the first one signs
 	info []byte       // binds a value to this format and to the cookie's name
 }
@@ -61,21 +61,21 @@ type signer struct {
 // A mac keeps the buffers of one computation, which would be two allocations each.
 type mac struct {
 	hash hash.Hash
-	in   [1 + len(token{})]byte
+	in   [1 + len(Token{})]byte
 	out  [sha256.Size]byte
 }
 
 const (
 	tokenFormat = '1' // a later version with another layout begins with another character
-	tokenLength = 1 + len(token{})*4/3
+	tokenLength = 1 + len(Token{})*4/3
 	valueLength = tokenLength + 1 + (sha256.Size*8+5)/6
 )
 
 // canonical refuses the spellings that differ in unused trailing bits.
 var canonical = base64.RawURLEncoding.Strict()
 
-func newSigner(name string, secrets [][]byte) *signer {
-	s := &signer{info: []byte("sessions/v1\x00" + name + "\x00")}
+func NewSigner(name string, secrets [][]byte) *Signer {
+	s := &Signer{info: []byte("sessions/v1\x00" + name + "\x00")}
 	for _, secret := range secrets {
 		secret = append([]byte(nil), secret...) // the caller may wipe or reuse its slice
 		s.macs = append(s.macs, &sync.Pool{New: func() any { return &mac{hash: hmac.New(sha256.New, secret)} }})
@@ -83,7 +83,7 @@ func newSigner(name string, secrets [][]byte) *signer {
 	return s
 }
 
-func (s *signer) sum(which int, t *token) [sha256.Size]byte {
+func (s *Signer) sum(which int, t *Token) [sha256.Size]byte {
 	m := s.macs[which].Get().(*mac)
 	defer s.macs[which].Put(m)
 	m.hash.Reset()
@@ -95,7 +95,7 @@ func (s *signer) sum(which int, t *token) [sha256.Size]byte {
 	return m.out
 }
 
-func (s *signer) encode(t *token) string {
+func (s *Signer) Encode(t *Token) string {
 	var b [valueLength]byte
 	sum := s.sum(0, t)
 	b[0] = tokenFormat
@@ -105,26 +105,26 @@ func (s *signer) encode(t *token) string {
 	return string(b[:])
 }
 
-// decode returns the token in a cookie value, and whether an older secret than
-// the first signed it. It refuses everything that encode does not write.
-func (s *signer) decode(value string) (t token, old, ok bool) {
+// Decode returns the token in a cookie value, and whether an older secret than
+// the first signed it. It refuses everything that Encode does not write.
+func (s *Signer) Decode(value string) (t Token, old, ok bool) {
 	if len(value) != valueLength || value[tokenLength] != '.' {
-		return token{}, false, false
+		return Token{}, false, false
 	}
 	var sum [sha256.Size]byte
-	if !t.parse(value[:tokenLength]) || !decodeExactly(sum[:], value[tokenLength+1:]) {
-		return token{}, false, false
+	if !t.Parse(value[:tokenLength]) || !decodeExactly(sum[:], value[tokenLength+1:]) {
+		return Token{}, false, false
 	}
 	for i := range s.macs {
 		if want := s.sum(i, &t); hmac.Equal(want[:], sum[:]) {
 			return t, i > 0, true
 		}
 	}
-	return token{}, false, false
+	return Token{}, false, false
 }
 
-// parse reads what text writes.
-func (t *token) parse(text string) bool {
+// Parse reads what Text writes.
+func (t *Token) Parse(text string) bool {
 	return len(text) == tokenLength && text[0] == tokenFormat && decodeExactly(t[:], text[1:])
 }
 
@@ -140,15 +140,15 @@ func decodeExactly(dst []byte, text string) bool {
 // may ask the store about.
 const maxCandidates = 4
 
-// read returns the different tokens in the correctly signed cookies of a name, and
+// Read returns the different tokens in the correctly signed cookies of a name, and
 // whether there is any cookie of that name. Their order means nothing, because a server
 // that can set a cookie for a parent domain or a longer path controls it (RFC 6265bis,
 // section 8.6).
-func (s *signer) read(h http.Header, name string) (found []wire.Token, presented bool) {
+func (s *Signer) Read(h http.Header, name string) (found []wire.Token, presented bool) {
 next:
 	for value := range cookieValues(h, name) {
 		presented = true
-		_, old, ok := s.decode(value)
+		_, old, ok := s.Decode(value)
 		if !ok {
 			continue
 		}
@@ -188,21 +188,4 @@ func cookieValues(h http.Header, name string) iter.Seq[string] {
 			}
 		}
 	}
-}
-
-// cookie returns what to send for value. maxAge is 0 for a browser session. An
-// empty value deletes the cookie in the browser; for that its attributes must be
-// those it was set with.
-func (o *CookieOptions) cookie(value string, maxAge time.Duration, secure bool) *http.Cookie {
-	c := &http.Cookie{
-		Name: o.Name, Value: value, Path: o.Path, Domain: o.Domain,
-		Secure: secure, HttpOnly: !o.UnsafeScriptAccess, SameSite: o.SameSite, Partitioned: o.Partitioned,
-	}
-	switch {
-	case value == "":
-		c.MaxAge, c.Expires = -1, time.Unix(1, 0)
-	case maxAge > 0:
-		c.MaxAge = int((maxAge + time.Second - 1) / time.Second)
-	}
-	return c
 }

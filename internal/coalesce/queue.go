@@ -1,0 +1,31 @@
+package coalesce
+
+// A queue holds calls in the order in which they came. One can leave from anywhere in it,
+// at the same cost however long it is.
+type queue[In, Out any] struct {
+	first, last *Call[In, Out]
+}
+
+func (q *queue[In, Out]) push(c *Call[In, Out]) {
+	c.queue, c.before = q, q.last
+	if q.last == nil {
+		q.first = c
+	} else {
+		q.last.after = c
+	}
+	q.last = c
+}
+
+func (q *queue[In, Out]) remove(c *Call[In, Out]) {
+	if c.before == nil {
+		q.first = c.after
+	} else {
+		c.before.after = c.after
+	}
+	if c.after == nil {
+		q.last = c.before
+	} else {
+		c.after.before = c.before
+	}
+	c.queue, c.before, c.after = nil, nil, nil
+}

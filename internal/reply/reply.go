@@ -1,0 +1,58 @@
+// Package reply writes the parts of a response that concern its cookies.
+package reply
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// SetCookie puts a cookie into the header, in place of an earlier one with its
+// name.
+func SetCookie(h http.Header, name, line string) {
+	lines := slices.DeleteFunc(h["Set-Cookie"], func(line string) bool { return strings.HasPrefix(line, name+"=") })
+	h["Set-Cookie"] = append(lines, line)
+	// Set-Cookie does not keep a cache from storing the response (RFC 9111, section 7.3).
+	if !strings.Contains(strings.ToLower(strings.Join(h["Cache-Control"], ",")), "no-store") {
+		h.Set("Cache-Control", "no-store")
+	}
+}
+
+// AddVary says that the response depends on the cookie.
+func AddVary(h http.Header) {
+	for _, line := range h["Vary"] {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = strings.TrimSpace(name); name == "*" || strings.EqualFold(name, "Cookie") {
+				return
+			}
+		}
+	}
+	h["Vary"] = append(h["Vary"], "Cookie")
+}
+
+// An Answer notes whether an error handler wrote anything.
+type Answer struct {
+	http.ResponseWriter
+	Wrote bool
+}
+
+// Unwrap is for http.ResponseController.
+func (a *Answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// WriteHeader implements [http.ResponseWriter].
+func (a *Answer) WriteHeader(status int) {
+	a.Wrote = true
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// FlushError is what http.ResponseController calls.
+func (a *Answer) FlushError() error {
+	a.Wrote = true
+	return http.NewResponseController(a.ResponseWriter).Flush()
+}
+
+// Write implements [http.ResponseWriter].
+func (a *Answer) Write(b []byte) (int, error) {
+	a.Wrote = true
+	return a.ResponseWriter.Write(b)
+}
