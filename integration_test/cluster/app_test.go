@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -99,15 +100,17 @@ func (a *app) failedWith(text string) bool {
 	return false
 }
 
-// printFailures prints the errors so far, and finds those that do not say that the store is unavailable.
-func (a *app) printFailures(t testing.TB) {
+// printFailures prints the errors so far, and finds those that say neither that
+// the store is unavailable nor what else is allowed.
+func (a *app) printFailures(t testing.TB, allowed ...error) {
 	t.Helper()
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	allowed = append(allowed, sessions.ErrUnavailable)
 	for text, n := range a.errors {
 		t.Logf("%s: %d times %s", a.name, n, text)
-		if !strings.Contains(text, sessions.ErrUnavailable.Error()) {
-			t.Errorf("%s: that is not %v: %s", a.name, sessions.ErrUnavailable, text)
+		if !slices.ContainsFunc(allowed, func(e error) bool { return strings.Contains(text, e.Error()) }) {
+			t.Errorf("%s: that is none of %v: %s", a.name, allowed, text)
 		}
 	}
 }

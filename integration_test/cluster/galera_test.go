@@ -43,6 +43,7 @@ func TestGalera(t *testing.T) {
 	t.Run("Reads", g.testReads)
 	t.Run("Revocation", g.testRevocation)
 	t.Run("LaggingNode", g.testLaggingNode)
+	t.Run("RevokedSignIn", g.testRevokedSignIn)
 	t.Run("Reapers", g.testReapers)
 	t.Run("NodesDie", g.testNodesDie)
 }

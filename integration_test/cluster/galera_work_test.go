@@ -57,8 +57,8 @@ func (g galera) testReapers(t *testing.T) {
 	first := g.node(t, 0, syncWait)
 	const rows = 3000
 	_, err := first.ExecContext(t.Context(), "INSERT INTO app."+table+
-		" (id, verifier, `data`, version, created_at, absolute_expires_at, expires_at, reap_after)"+
-		" SELECT UNHEX(LPAD(HEX(seq), 32, '0')), UNHEX(SHA2(seq, 256)), '{}', 1, made, lim, dead, reap FROM app.seq_1_to_3000,"+
+		" (id, verifier, `data`, version, created_at, absolute_expires_at, expires_at, reap_after, seen_at)"+
+		" SELECT UNHEX(LPAD(HEX(seq), 32, '0')), UNHEX(SHA2(seq, 256)), '{}', 1, made, lim, dead, reap, made FROM app.seq_1_to_3000,"+
 		" (SELECT now - INTERVAL 1 DAY AS made, now AS lim, now - INTERVAL 3 HOUR AS dead, now - INTERVAL 2 HOUR AS reap"+
 		" FROM (SELECT UTC_TIMESTAMP() AS now) AS clock) AS times")
 	testbed.Check(t, err)

@@ -95,7 +95,8 @@ func (tr *traffic) end() {
 }
 
 // get asks and reports whether the answer is 200. The only other that is allowed is
-// 503, without a cookie.
+// 503, without a cookie; and 409 for a session that the database may have lost
+// between a request's own statements.
 func (tr *traffic) get(a *app, path, cookie string) (answer, bool) {
 	got := a.get(tr.t, path, cookie)
 	switch {
@@ -103,6 +104,8 @@ func (tr *traffic) get(a *app, path, cookie string) (answer, bool) {
 		return got, true
 	case got.status == http.StatusServiceUnavailable && !got.set:
 		tr.refused.Add(1)
+	case got.status == http.StatusConflict && !got.set && !tr.strict:
+		tr.lostf("%s: GET %s: the session is gone", a.name, path)
 	default:
 		tr.t.Errorf("%s: GET %s: status %d, Set-Cookie %v", a.name, path, got.status, got.set)
 	}

@@ -142,8 +142,8 @@ func TestExpressImport(t *testing.T) {
 				t.Error("who logged out is logged in again")
 			}
 		})
-		if n := tab.Rows(t); n != users-1 {
-			t.Errorf("%d sessions in the end, want %d", n, users-1)
+		if live, _, err := testbed.Count(t.Context(), tab.Store); live != users-1 || err != nil {
+			t.Errorf("%d sessions in the end, %v, want %d", live, err, users-1)
 		}
 	})
 }

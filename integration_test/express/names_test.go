@@ -50,9 +50,9 @@ func TestExpressIDs(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("listed\n%v, want\n%v", got, want)
 		}
-		n, err := f.store.EndAll(t.Context(), driver.EndAllRequest{All: true, Except: want[10:], Limit: 1000})
-		if err != nil || n != 10 {
-			t.Errorf("ended %d, %v; want 10", n, err)
+		result, err := f.store.EndAll(t.Context(), driver.EndAllRequest{All: true, Except: want[10:], Limit: 1000})
+		if err != nil || result.Ended != 10 {
+			t.Errorf("ended %+v, %v; want 10", result, err)
 		}
 		for i, id := range want {
 			if err := testbed.End(t.Context(), f.store, id); (err == nil) != (i >= 10) || i < 10 && !errors.Is(err, driver.ErrNotFound) {

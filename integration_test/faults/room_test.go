@@ -39,7 +39,10 @@ func TestDiskIsFull(t *testing.T) {
 		if strings.HasPrefix(server.Source(), "docker") {
 			disk = "/dev/shm" // of the container, where Docker makes it a small disk
 		} else if disk == "" {
-			t.Logf("left out: %s: no small disk: %s", engine, why)
+			if os.Geteuid() == 0 {
+				t.Fatalf("%s: no small disk: %s", engine, why)
+			}
+			t.Logf("left out: %s: only root can make a small disk: %s", engine, why)
 			continue
 		}
 		url, _, err := server.CreateDatabase(t.Context())
@@ -138,6 +141,7 @@ func TestMySQLPacketIsTooSmall(t *testing.T) {
 
 func testSmallPacket(t *testing.T, admin *testbed.Conns, parameters string) {
 	tab := admin.NewTable(t)
+	t.Cleanup(func() { _, _ = admin.DB.ExecContext(context.Background(), "SET GLOBAL max_allowed_packet = 16777216") })
 	packet := func(bytes string) *testbed.App {
 		t.Helper()
 		_, err := admin.DB.ExecContext(t.Context(), "SET GLOBAL max_allowed_packet = "+bytes)

@@ -244,8 +244,8 @@ func TestUserSurvivesNode(t *testing.T) {
 		if len(found) != 1 || string(found[0].ID) != idOf(sid) {
 			t.Errorf("the user has the sessions %v, want one", found)
 		}
-		if n, err := store.EndAll(t.Context(), driver.EndAllRequest{User: `ann "😀" o'neil`, Limit: 10}); n != 1 || err != nil {
-			t.Errorf("EndAll: %d, %v", n, err)
+		if ended, err := store.EndAll(t.Context(), driver.EndAllRequest{User: `ann "😀" o'neil`, Limit: 10}); ended.Ended != 1 || err != nil {
+			t.Errorf("EndAll: %+v, %v", ended, err)
 		}
 		if got := r.nodeApp.must(t, "live", request{cookie: header}); got.End.ID == idOf(sid) {
 			t.Error("Node still has the session")

@@ -36,7 +36,7 @@ func TestOneByOne(t *testing.T) {
 }
 
 func testStore(t *testing.T) {
-	testbed.Each(t, func(t *testing.T, b testbed.Backend) { testbed.RunSuite(t, b.Connect(t)) })
+	testbed.EachEngine(t, func(t *testing.T, b testbed.Backend) { testbed.RunSuite(t, b.Connect(t)) })
 }
 
 // testOneStatementEach shows that the option did what its name says.

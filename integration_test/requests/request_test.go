@@ -12,10 +12,7 @@ import (
 // Saved before seen: a client that follows a redirect at once finds what was stored.
 func TestRedirectFindsWhatWasStored(t *testing.T) {
 	testbed.Each(t, func(t *testing.T, b testbed.Backend) {
-		tries := 1000
-		if testbed.OneByOne {
-			tries = 200
-		}
+		tries := testbed.Times(200)
 		a := testbed.NewApp(t, b.NewTable(t))
 		found := 0
 		var user *testbed.Browser

@@ -112,18 +112,18 @@ var mysqlSpoils = []spoil{
 		want: []string{"sql_mode warning"}, texts: []string{"not strict"},
 	},
 	{
-		name: "big data", statements: []string{columnsOf + "VALUES (UNHEX(LEFT(SHA2('k', 256), 32)), JSON_QUOTE(REPEAT('x', 1200000)), 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL 1 DAY, UTC_TIMESTAMP(6) + INTERVAL 1 HOUR, UTC_TIMESTAMP() + INTERVAL 1 HOUR)"},
+		name: "big data", statements: []string{columnsOf + "VALUES (UNHEX(LEFT(SHA2('k', 256), 32)), JSON_QUOTE(REPEAT('x', 1200000)), UTC_TIMESTAMP(6), 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL 1 DAY, UTC_TIMESTAMP(6) + INTERVAL 1 HOUR, UTC_TIMESTAMP() + INTERVAL 1 HOUR)"},
 		want: []string{"data warning"}, texts: []string{"the largest data is 1.1 MiB", "in 1 row it is over 1 MiB"},
 	},
 	{
 		name: "rows of a later version", statements: []string{
-			columnsOf + "VALUES (UNHEX(LEFT(SHA2('k', 256), 32)), '{}', 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL 1 DAY, UTC_TIMESTAMP(6) + INTERVAL 1 HOUR, UTC_TIMESTAMP() + INTERVAL 1 HOUR)",
+			columnsOf + "VALUES (UNHEX(LEFT(SHA2('k', 256), 32)), '{}', UTC_TIMESTAMP(6), 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL 1 DAY, UTC_TIMESTAMP(6) + INTERVAL 1 HOUR, UTC_TIMESTAMP() + INTERVAL 1 HOUR)",
 			"UPDATE sessions SET format = 9",
 		},
 		want: []string{"format warning"}, texts: []string{"1 live row written by a later version of the program", "update the application"},
 	},
 	{
-		name: "backlog", statements: []string{columnsOf + "VALUES (UNHEX(LEFT(SHA2('k', 256), 32)), '{}', 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) - INTERVAL 30 HOUR, UTC_TIMESTAMP(6) - INTERVAL 30 HOUR, UTC_TIMESTAMP() - INTERVAL 29 HOUR)"},
+		name: "backlog", statements: []string{columnsOf + "VALUES (UNHEX(LEFT(SHA2('k', 256), 32)), '{}', UTC_TIMESTAMP(6), 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) - INTERVAL 30 HOUR, UTC_TIMESTAMP(6) - INTERVAL 30 HOUR, UTC_TIMESTAMP() - INTERVAL 29 HOUR)"},
 		want: []string{"expired warning"}, texts: []string{"1 expired row, the oldest for 30 hours: no reaper seems to run"},
 	},
 }

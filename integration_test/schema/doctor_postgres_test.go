@@ -8,7 +8,7 @@ import (
 )
 
 // columnsOf is what a row has to have.
-const columnsOf = "INSERT INTO sessions (id, data, version, created_at, absolute_expires_at, expires_at, reap_after) "
+const columnsOf = "INSERT INTO sessions (id, data, seen_at, version, created_at, absolute_expires_at, expires_at, reap_after) "
 
 // The exit code is that of the worst: see diagnose.
 var postgresSpoils = []spoil{
@@ -110,18 +110,18 @@ var postgresSpoils = []spoil{
 		want: []string{"primary error"}, texts: []string{"is read-only: default_transaction_read_only is on", "connect to the primary"},
 	},
 	{
-		name: "big data", statements: []string{columnsOf + `SELECT gen_random_uuid(), to_json(repeat('x', 1200000)), 1, now(), now() + interval '1 day', now() + interval '1 hour', now() + interval '1 hour'`},
+		name: "big data", statements: []string{columnsOf + `SELECT gen_random_uuid(), to_json(repeat('x', 1200000)), now(), 1, now(), now() + interval '1 day', now() + interval '1 hour', now() + interval '1 hour'`},
 		want: []string{"data warning"}, texts: []string{"the largest data is 1.1 MiB", "in 1 row it is over 1 MiB"},
 	},
 	{
 		name: "rows of a later version", statements: []string{
-			columnsOf + `SELECT gen_random_uuid(), '{}', 1, now(), now() + interval '1 day', now() + interval '1 hour', now() + interval '1 hour' FROM generate_series(1, 2)`,
+			columnsOf + `SELECT gen_random_uuid(), '{}', now(), 1, now(), now() + interval '1 day', now() + interval '1 hour', now() + interval '1 hour' FROM generate_series(1, 2)`,
 			"UPDATE sessions SET format = 9",
 		},
 		want: []string{"format warning"}, texts: []string{"2 live rows written by a later version of the program", "update the application"},
 	},
 	{
-		name: "backlog", statements: []string{columnsOf + `SELECT gen_random_uuid(), '{}', 1, now(), now() - interval '30 hours', now() - interval '30 hours', now() - interval '29 hours' FROM generate_series(1, 7)`},
+		name: "backlog", statements: []string{columnsOf + `SELECT gen_random_uuid(), '{}', now(), 1, now(), now() - interval '30 hours', now() - interval '30 hours', now() - interval '29 hours' FROM generate_series(1, 7)`},
 		want: []string{"expired warning"}, texts: []string{"7 expired rows, the oldest for 30 hours: no reaper seems to run", "`sessions cleanup --every 5m`"},
 	},
 }

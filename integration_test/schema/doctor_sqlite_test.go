@@ -32,15 +32,15 @@ var sqliteSpoils = []spoil{
 		want: []string{"journal warning"}, texts: []string{"journal mode delete"},
 	},
 	{
-		name: "big data", statements: []string{columnsOf + `VALUES (randomblob(16), '"' || hex(zeroblob(600000)) || '"', 1, 0, 9e12, 9e12, 9e12)`},
+		name: "big data", statements: []string{columnsOf + `VALUES (randomblob(16), '"' || hex(zeroblob(600000)) || '"', 0, 1, 0, 9e12, 9e12, 9e12)`},
 		want: []string{"data warning"}, texts: []string{"in 1 row it is over 1 MiB"},
 	},
 	{
-		name: "rows of a later version", statements: []string{columnsOf + `VALUES (randomblob(16), '{}', 1, 0, 9e12, 9e12, 9e12)`, "UPDATE sessions SET format = 9"},
+		name: "rows of a later version", statements: []string{columnsOf + `VALUES (randomblob(16), '{}', 0, 1, 0, 9e12, 9e12, 9e12)`, "UPDATE sessions SET format = 9"},
 		want: []string{"format warning"}, texts: []string{"1 live row written by a later version of the program", "update the application"},
 	},
 	{
-		name: "backlog", statements: []string{columnsOf + `VALUES (randomblob(16), '{}', 1, 0, 0, (unixepoch() - 108000) * 1000, 0)`},
+		name: "backlog", statements: []string{columnsOf + `VALUES (randomblob(16), '{}', 0, 1, 0, 0, (unixepoch() - 108000) * 1000, 0)`},
 		want: []string{"expired warning"}, texts: []string{"1 expired row, the oldest for 30 hours"},
 	},
 }

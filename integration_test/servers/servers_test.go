@@ -178,13 +178,13 @@ func refuses(t *testing.T, address string) bool {
 	return err != nil
 }
 
-// within waits for a condition that comes true without anybody telling.
+// within waits for a condition that comes true by itself.
 func within(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !condition() {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within ten seconds: %s", what)
+			t.Fatalf("not within a minute: %s", what)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

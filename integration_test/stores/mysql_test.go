@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
@@ -35,7 +36,11 @@ func TestMySQLStoreInEveryMode(t *testing.T) {
 	for name, parameters := range modes {
 		t.Run("mysql "+name, func(t *testing.T) {
 			t.Parallel()
-			testbed.RunSuite(t, testbed.Backends[testbed.MySQL].ConnectTo(t, testbed.WithParameters(testbed.MySQLURL, testbed.Escaped(parameters))))
+			run := testbed.RunSuiteInMode
+			if strings.Contains(parameters, "isolation") {
+				run = testbed.RunSuite // which decides races
+			}
+			run(t, testbed.Backends[testbed.MySQL].ConnectTo(t, testbed.WithParameters(testbed.MySQLURL, testbed.Escaped(parameters))))
 		})
 	}
 }
@@ -65,6 +70,34 @@ func TestMySQLSafeUpdates(t *testing.T) {
 }
 
 // The table has its own character sets, whatever the database's default is.
+// A touch finds its row on a table with a trigger for updates, such as that of an audit log.
+func TestMySQLTriggerForUpdates(t *testing.T) {
+	tab := testbed.Backends[testbed.MySQL].NewTable(t)
+	ctx, row := t.Context(), testbed.NewRow("")
+	for _, statement := range []string{
+		"CREATE TABLE " + tab.Name + "_audit (id INT AUTO_INCREMENT PRIMARY KEY)",
+		"CREATE TRIGGER " + tab.Name + "_audits BEFORE UPDATE ON " + tab.Name + " FOR EACH ROW INSERT INTO " + tab.Name + "_audit VALUES ()",
+	} {
+		_, err := tab.DB.ExecContext(ctx, statement)
+		testbed.Check(t, err)
+	}
+	t.Cleanup(func() { _, _ = tab.DB.ExecContext(context.Background(), "DROP TABLE "+tab.Name+"_audit") })
+	_, err := tab.Store.Create(ctx, driver.CreateRequest{
+		Ref: row.Ref, User: "ada", Data: []byte("{}"), Life: driver.Life{Idle: time.Hour, Absolute: 2 * time.Hour},
+	})
+	testbed.Check(t, err)
+	for _, throttle := range []time.Duration{0, time.Minute} { // due, and not
+		touch := driver.TouchRequest{Ref: row.Ref, Life: driver.Life{Idle: time.Hour, Throttle: throttle}}
+		if _, err := tab.Store.Touch(ctx, touch); err != nil {
+			t.Errorf("throttle %v: %v", throttle, err)
+		}
+		touch.Verifier = testbed.RandomVerifier()
+		if _, err := tab.Store.Touch(ctx, touch); !errors.Is(err, driver.ErrNotFound) {
+			t.Errorf("throttle %v, another verifier: %v", throttle, err)
+		}
+	}
+}
+
 func TestMySQLDatabaseDefaults(t *testing.T) {
 	defaults := map[string]string{
 		"utf8mb4_general_ci": "utf8mb4 COLLATE utf8mb4_general_ci",
@@ -89,7 +122,7 @@ func TestMySQLDatabaseDefaults(t *testing.T) {
 				testbed.Check(t, err)
 			})
 			u.Path = "/" + database
-			testbed.RunSuite(t, testbed.Backends[testbed.MySQL].ConnectTo(t, u.String()))
+			testbed.RunSuiteInMode(t, testbed.Backends[testbed.MySQL].ConnectTo(t, u.String()))
 		})
 	}
 }

@@ -49,8 +49,9 @@ func TestReaperGoesOnPastARowThatChanges(t *testing.T) {
 	const batch, rows = 10_000, 20_500
 	testbed.EachPostgres(t, func(t *testing.T, b testbed.Backend) {
 		tab := b.NewTable(t)
-		tab.Exec(t, fmt.Sprintf(`INSERT INTO $TABLE (id, verifier, version, data, created_at, absolute_expires_at, expires_at, reap_after)
-			SELECT lpad(to_hex(i), 32, '0')::uuid, sha256(i::text::bytea), 1, '{}', now(), now() + interval '9 days', now() + interval '1 day', now() - interval '1 day'
+		tab.Exec(t, fmt.Sprintf(`INSERT INTO $TABLE (id, verifier, version, data, created_at, absolute_expires_at, seen_at, expires_at, reap_after)
+			SELECT lpad(to_hex(i), 32, '0')::uuid, sha256(i::text::bytea), 1, '{}', now(), now() + interval '9 days', now(),
+				now() + interval '1 day', now() - interval '1 day'
 			FROM generate_series(1, %d) AS i`, rows),
 			"CREATE FUNCTION $TABLE_changes() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
 			"CREATE TRIGGER changes BEFORE UPDATE ON $TABLE FOR EACH ROW WHEN (OLD.id = lpad('1', 32, '0')::uuid) EXECUTE FUNCTION $TABLE_changes()")

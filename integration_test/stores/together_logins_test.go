@@ -78,9 +78,10 @@ func TestManyLoginsAtOnce(t *testing.T) {
 			_, before[i] = get("/set?v=a")
 			logins = append(logins, func() { _, after[i] = get(fmt.Sprint("/login?u=user", i), before[i]...) })
 		}
-		// The loads wait and go together. So their saves come at about the same time.
+		// The loads wait and go together. So their saves come at about the same time, and so do
+		// their looks at the marks.
 		if statements := together(t, tab, logins...); statements > n/2 {
-			t.Errorf("%d logins, a load and a save each, took %d statements", n, statements)
+			t.Errorf("%d logins, a load, a save and a look each, took %d statements", n, statements)
 		} else {
 			t.Logf("%d logins took %d statements", n, statements)
 		}

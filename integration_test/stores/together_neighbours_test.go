@@ -28,7 +28,7 @@ func TestASaveThatIsUndoneAtCommit(t *testing.T) {
 		other := tab.ConnectTo(t, tab.URL)
 		undo(t, other, tab.Name, first.ID, `
 			IF nextval('$T_commits') > 1 THEN RETURN NULL; END IF;
-			FOR i IN 1..1000 LOOP -- until somebody waits for the row
+			FOR i IN 1..6000 LOOP -- until a statement waits for the row
 				EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'
 					AND transactionid = pg_current_xact_id()::xid);
 				PERFORM pg_sleep(0.01);

@@ -30,7 +30,8 @@ type App struct {
 	Manager *sessions.Manager
 	Server  *httptest.Server
 	Log     *LockedBuffer
-	Slow    chan chan struct{} // /slow sends a channel here and waits until that is closed
+	Slow    chan chan struct{}  // /slow sends a channel here and waits until that is closed
+	Hook    func(*http.Request) // unless nil, called by handlers before they use the session
 }
 
 // LockedBuffer is a bytes.Buffer that is safe for concurrent use.
@@ -77,6 +78,9 @@ func (a *App) mux() *http.ServeMux {
 	mux := http.NewServeMux()
 	handle := func(path string, f func(s *sessions.Session, w http.ResponseWriter, r *http.Request)) {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			if a.Hook != nil {
+				a.Hook(r)
+			}
 			f(sessions.FromContext(r.Context()), w, r)
 		})
 	}
@@ -129,7 +133,7 @@ func (a *App) mux() *http.ServeMux {
 		case "regenerate":
 			s.Regenerate()
 		case "login":
-			s.SetUser("bob")
+			s.SetUser("alice")
 		}
 		_, _ = io.WriteString(w, "slow")
 	})

@@ -33,7 +33,8 @@ type Conns struct {
 	DB         *sql.DB
 	size       int           // of each pool
 	Pool       *pgxpool.Pool // for the backend that goes through one
-	Statements atomic.Int64  // sent through the pool so far
+	Statements Sent          // sent through the pool so far
+	renewed    atomic.Int64  // times
 }
 
 const poolSize = 20
@@ -150,9 +151,20 @@ func openLibPQ(t testing.TB, c *Conns) {
 
 // openDB opens a pool of database/sql and counts its statements.
 func (c *Conns) openDB(connector driver.Connector) {
-	c.DB = sql.OpenDB(counting{connector, &c.Statements})
+	c.DB = sql.OpenDB(counting{connector, &c.Statements, &c.renewed})
 	c.DB.SetMaxOpenConns(c.size)
 	c.DB.SetMaxIdleConns(c.size)
+}
+
+// Renew closes the idle connections, as they are dead, or others are wanted. Those in use are
+// closed when they come back: a caller may have its answer shortly before the pool has its connection.
+func (c *Conns) Renew() {
+	c.renewed.Add(1)
+	c.DB.SetMaxIdleConns(0)
+	c.DB.SetMaxIdleConns(c.size)
+	if c.Pool != nil {
+		c.Pool.Reset()
+	}
 }
 
 func openPool(t testing.TB, c *Conns) {

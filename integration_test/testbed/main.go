@@ -27,8 +27,8 @@ func MainWithoutServers(m *testing.M) { MainWith(m, (*testing.M).Run) }
 // MainWith is the TestMain of a package that makes its own preparations in run. It fails if
 // a goroutine is left.
 func MainWith(m *testing.M, run func(*testing.M) int) {
-	if process := os.Getenv(sqliteProcess); process != "" {
-		os.Exit(serveSQLite(process))
+	if process := os.Getenv(processVariable); process != "" {
+		os.Exit(serveProcess(process))
 	}
 	before := goleak.IgnoreCurrent()
 	code := run(m)

@@ -25,14 +25,18 @@ var PostgresPooler pooler
 
 // aside lists what makes no sense behind a pooler, and why.
 var aside = map[string]string{
-	"TestFaults/the role is read-only":           ofNewConnections,
-	"TestFaults/there are too many connections":  ofNewConnections,
-	"TestStoreInEveryMode/pgxpool describe_exec": twoTrips,
-	"TestStoreInEveryMode/postgres serializable": ofClients,
-	"TestSerializableRowInUse/pgxpool":           ofClients,
-	"TestSerializableRowInUse/postgres":          ofClients,
-	"TestSerializableRowInUse/libpq":             ofClients,
-	"lib/pq without binary_parameters=yes":       twoTrips,
+	"TestFaults/the role is read-only":                           ofNewConnections,
+	"TestFaults/there are too many connections":                  ofNewConnections,
+	"TestStoreInEveryMode/pgxpool describe_exec":                 twoTrips,
+	"TestStoreInEveryMode/postgres serializable":                 ofClients,
+	"TestTheClockIsSetBack/pgxpool":                              ofClients,
+	"TestSerializableRowInUse/pgxpool":                           ofClients,
+	"TestSerializableRowInUse/postgres":                          ofClients,
+	"TestSerializableRowInUse/libpq":                             ofClients,
+	"TestEachStepFails/F9 connection killed by an administrator": "a pooler shares the server's processes between clients",
+	"TestNetworkFails/F6 later than the time limit":              ofCancels,
+	"TestNetworkFails/F7 a byte a second":                        ofCancels,
+	"lib/pq without binary_parameters=yes":                       twoTrips,
 }
 
 // This need not end in an error: if two statements take the same parameters, the wrong one
@@ -40,6 +44,8 @@ var aside = map[string]string{
 const twoTrips = "parses a statement in one round trip and executes in the next whatever that connection has parsed last"
 
 const ofClients = "a pooler takes no such setting from a client"
+
+const ofCancels = "PgBouncer 1.18 ends when many clients at once cancel what they wait for and leave"
 
 const ofNewConnections = "such a setting of a role holds for connections that begin, and the pooler keeps the old ones"
 

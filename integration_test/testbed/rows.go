@@ -73,7 +73,8 @@ func End(ctx context.Context, s sessions.Store, id driver.ID) error {
 
 // EndUser ends a user's sessions, with exceptions.
 func EndUser(ctx context.Context, s sessions.Store, user string, except ...driver.ID) (int, error) {
-	return s.EndAll(ctx, driver.EndAllRequest{User: user, Except: except, Limit: 1000})
+	result, err := s.EndAll(ctx, driver.EndAllRequest{User: user, Except: except, Limit: 1000})
+	return result.Ended, err
 }
 
 // Count returns the number of live rows, and of expired rows that a reaper would remove.

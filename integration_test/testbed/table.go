@@ -110,7 +110,10 @@ func (tab *Table) Age(t testing.TB, d time.Duration) {
 		migrations.SQLite:     "%[1]s = %[1]s - %[2]d",
 	}[tab.Dialect]
 	var set []string
-	for _, column := range []string{"created_at", "absolute_expires_at", "expires_at", "reap_after", "authenticated_at"} {
+	for _, column := range []string{
+		"created_at", "absolute_expires_at", "expires_at", "seen_at", "reap_after",
+		"authenticated_at", "verifier_at", "ended_at", "keep_until", "previous_until",
+	} {
 		set = append(set, fmt.Sprintf(back, column, d.Milliseconds()))
 	}
 	_, err := tab.DB.ExecContext(t.Context(), "UPDATE "+tab.Name+" SET "+strings.Join(set, ", "))
@@ -122,4 +125,12 @@ func (tab *Table) Rows(t testing.TB) (n int) {
 	t.Helper()
 	Check(t, tab.DB.QueryRowContext(t.Context(), "SELECT count(*) FROM "+tab.Name).Scan(&n))
 	return n
+}
+
+// Live returns how many sessions are live.
+func (tab *Table) Live(t testing.TB) int {
+	t.Helper()
+	stats, err := tab.Store.Stats(t.Context())
+	Check(t, err)
+	return stats.Live
 }

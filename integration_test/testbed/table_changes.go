@@ -99,18 +99,20 @@ func (tab *Table) Fill(t testing.TB, n int) {
 	t.Helper()
 	insert := map[migrations.Dialect]string{
 		migrations.PostgreSQL: `SELECT lpad(to_hex(i), 32, '0')::uuid, sha256(i::text::bytea), 1, '{"a":1}',
-			now() - interval '9 days', now() - interval '2 days', now() - interval '2 days', date_trunc('hour', now()) - interval '47 hours'
+			now() - interval '9 days', now() - interval '3 days', now() - interval '2 days', now() - interval '2 days', date_trunc('hour', now()) - interval '47 hours'
 			FROM generate_series(1, $N) AS i`,
 		migrations.MySQL: `WITH RECURSIVE d AS (SELECT 0 AS i UNION ALL SELECT i + 1 FROM d WHERE i < 999), e AS (SELECT a.i * 1000 + b.i + 1 AS i FROM d AS a JOIN d AS b)
 			SELECT UNHEX(LPAD(HEX(i), 32, '0')), UNHEX(SHA2(i, 256)), 1, '{"a":1}',
-			UTC_TIMESTAMP(6) - INTERVAL 9 DAY, UTC_TIMESTAMP(6) - INTERVAL 2 DAY, UTC_TIMESTAMP(6) - INTERVAL 2 DAY, UTC_TIMESTAMP - INTERVAL 47 HOUR
+			UTC_TIMESTAMP(6) - INTERVAL 9 DAY, UTC_TIMESTAMP(6) - INTERVAL 3 DAY, UTC_TIMESTAMP(6) - INTERVAL 2 DAY,
+			UTC_TIMESTAMP(6) - INTERVAL 2 DAY, UTC_TIMESTAMP - INTERVAL 47 HOUR
 			FROM e WHERE i <= $N`,
 		migrations.SQLite: `WITH RECURSIVE d(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM d WHERE i < $N)
 			SELECT unhex(printf('%032x', i)), randomblob(32), 1, '{"a":1}',
-			(unixepoch() - 777600) * 1000, (unixepoch() - 172800) * 1000, (unixepoch() - 172800) * 1000, (unixepoch() - 169200) * 1000 FROM d`,
+			(unixepoch() - 777600) * 1000, (unixepoch() - 259200) * 1000,
+			(unixepoch() - 172800) * 1000, (unixepoch() - 172800) * 1000, (unixepoch() - 169200) * 1000 FROM d`,
 	}[tab.Dialect]
 	_, err := tab.DB.ExecContext(t.Context(), "INSERT INTO "+tab.Name+
-		" (id, verifier, version, data, created_at, absolute_expires_at, expires_at, reap_after) "+strings.ReplaceAll(insert, "$N", fmt.Sprint(n)))
+		" (id, verifier, version, data, created_at, seen_at, absolute_expires_at, expires_at, reap_after) "+strings.ReplaceAll(insert, "$N", fmt.Sprint(n)))
 	Check(t, err)
 }
 
