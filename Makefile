@@ -2,6 +2,7 @@
 
 GOFUMPT       = go run mvdan.cc/gofumpt@v0.12.0
 GOLANGCI_LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOVULNCHECK   = go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 GOTESTSUM     = go run gotest.tools/gotestsum@v1.13.0
 
 # integration_test is a module outside go.work: testcontainers needs a newer
@@ -46,6 +47,14 @@ integration: ## Run what needs PostgreSQL and MySQL or MariaDB
 test-cluster: ## Kill servers of a PostgreSQL and a Galera cluster under traffic
 	$(INTEGRATION) $(call watch,cluster,,$(RACE) -timeout 30m ./cluster)
 
+.PHONY: torture-kills
+torture-kills: ## Kill each server and a SQLite application a hundred times under load, or KILLS times
+	$(INTEGRATION) SESSIONS_TEST_KILLS=$(or $(KILLS),100) go test -count 1 -timeout 60m -v ./crash
+
+.PHONY: torture
+torture: ## Let random clients and faults loose on several nodes: D=30m, SEED=n to try again, DB=postgres/limit for some only
+	$(INTEGRATION) go run ./withservers go test -count 1 -v -timeout 0 -run 'TestTorture/$(DB)' ./torture -torture.d $(or $(D),30m) -torture.seed $(or $(SEED),0)
+
 .PHONY: test-matrix
 test-matrix: ## Run the integration tests on every supported server version, in containers, or on those that MATRIX names
 	integration_test/matrix/run $(MATRIX)
@@ -53,6 +62,32 @@ test-matrix: ## Run the integration tests on every supported server version, in 
 .PHONY: floor
 floor: ## Run what needs no server on the oldest Go that go.mod allows
 	GOTOOLCHAIN=go1.25.11 go test -count 1 ./... ./cmd/sessions/... ./examples/...
+
+# What it finds is written to testdata/fuzz beside the test, and is then a seed of every run.
+
+.PHONY: fuzz
+fuzz: ## Fuzz each target for a while (D=30s) and stop at the first failure
+	@for package in $$(go list ./... ./cmd/sessions/...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "---- $$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(or $(D),30s) -fuzzminimizetime 2s -parallel $(or $(PARALLEL),2) $$package || exit 1; \
+		done; \
+	done
+
+# What is broken is in internal/mutation/table.go; ONLY=words takes some of it.
+.PHONY: mutation
+mutation: ## Break one line after the other, and see that a test notices (half an hour)
+	go run ./internal/mutation $(ONLY)
+
+# The database of vulnerabilities comes as a module, so that a machine which reaches nothing
+# but a module proxy can have it. It is one of a certain day, or else a build that passed
+# would fail the next day: VULNDB=latest asks for today's. The standard library is that of a
+# release without known ones, which is what an application should be built with.
+VULNDB ?= v0.0.0-20261105234957-e22db6528018
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities in what is called
+	db=$$(go mod download -json golang.org/x/vulndb@$(VULNDB) | sed -n 's/^.*"Dir": "\(.*\)",*$$/\1/p') && test -d "$$db" && \
+		GOTOOLCHAIN=go1.26.11 $(GOVULNCHECK) -db "file://$$db/data/osv" ./... ./cmd/sessions/... ./examples/...
 
 .PHONY: bench
 bench: ## Measure this library and others on real servers, in under five minutes

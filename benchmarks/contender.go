@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/sqlsessions/sessions/benchmarks/internal/bench"
 )
@@ -47,6 +48,8 @@ func contenders() []contender {
 // A workload is what callers do, one request after the other.
 type workload struct {
 	name, path string
+	// away is how long each answer of the database takes in addition.
+	away time.Duration
 	// together is how many requests of one session are under way at once, if more than one.
 	together int
 	most     int // callers, 0 for any number
@@ -58,14 +61,24 @@ var workloads = []workload{
 	{name: "read", path: "/read"},
 	{name: "counter", path: "/counter"},
 	{name: "login", path: "/login"},
+	{name: "read-away", path: "/read", away: time.Millisecond},
+	{name: "counter-away", path: "/counter", away: time.Millisecond},
 	{name: "rolling", path: "/rolling"},
-	{name: "parallel", path: "/counter", together: 10, most: 8},
+	{name: "parallel", path: "/counter", together: 10, most: 64},
+}
+
+// compared are the contenders that are measured with a database far away; what runs in a process
+// of its own can't be.
+var compared = []string{"hand", "sessions", "sessions-one-by-one", "scs"}
+
+func (w workload) measures(e *entry) bool {
+	return e.without != w.name && (w.away == 0 || slices.Contains(compared, e.name))
 }
 
 // callersOf leaves out of a short run what only the details need.
 func (p *plan) callersOf(w workload) []int {
 	return slices.DeleteFunc(slices.Clone(p.callers), func(n int) bool {
-		detail := w.name != "read" && w.name != "counter" && n != 8 && len(p.callers) > 1
+		detail := (w.name != "read" && w.name != "counter" && n != 8 || n == 16 || n == 32) && len(p.callers) > 1
 		return w.most > 0 && n > w.most || p.short && detail
 	})
 }

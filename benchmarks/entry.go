@@ -119,7 +119,7 @@ func (e *entry) refresh(ctx context.Context) error {
 // rounds measures all contenders in turn, again and again, so that what happens to the machine in
 // a minute happens to all of them. Each round begins with another contender.
 func (s *section) rounds(ctx context.Context, work workload, callers int) error {
-	doing := slices.DeleteFunc(slices.Clone(s.entries), func(e *entry) bool { return e.without == work.name })
+	doing := slices.DeleteFunc(slices.Clone(s.entries), func(e *entry) bool { return !work.measures(e) })
 	for _, e := range doing {
 		if err := e.refresh(ctx); err != nil {
 			return err

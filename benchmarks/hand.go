@@ -34,9 +34,9 @@ var (
 			absolute_expires_at = now() + interval '30' day, expires_at = now() + interval '24' hour
 		WHERE id = $4 AND verifier = $5 AND expires_at > now()`
 	handInsert = `INSERT INTO sessions (id, verifier, user_id, data, version, created_at,
-			absolute_expires_at, expires_at, reap_after, authenticated_at)
+			absolute_expires_at, seen_at, expires_at, reap_after, authenticated_at)
 		VALUES ($1, $2, $3, $4, 1, now(),
-			now() + interval '30' day, now() + interval '24' hour, now() + interval '25' hour, now())`
+			now() + interval '30' day, now(), now() + interval '24' hour, now() + interval '25' hour, now())`
 
 	// forMySQL turns a statement into MySQL's. Its parameters are in order.
 	forMySQL = strings.NewReplacer("now()", "UTC_TIMESTAMP(6)", "$1", "?", "$2", "?", "$3", "?", "$4", "?", "$5", "?")

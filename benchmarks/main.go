@@ -87,8 +87,8 @@ func (p *plan) parse(args []string) (profile string, err error) {
 	}
 	flags.Func("contenders", "`names` with commas (default all)", listed(&p.names))
 	flags.Func("workloads", "`names` with commas (default all)", listed(&p.work))
-	callers := []string{"1", "8", "64", "256"}
-	flags.Func("callers", "`numbers` with commas (default 1,8,64,256)", listed(&callers))
+	callers := []string{"1", "8", "16", "32", "64", "256"}
+	flags.Func("callers", "`numbers` with commas (default 1,8,16,32,64,256)", listed(&callers))
 	flags.IntVar(&p.rounds, "rounds", 0, "how often each is measured (default 7, short 3)")
 	flags.DurationVar(&p.span, "span", 0, "how long each time (default 1s, short 250ms)")
 	flags.StringVar(&p.directory, "out", "", "`directory` of the performance.md whose tables and plots to replace (default none)")

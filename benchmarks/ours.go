@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -49,10 +50,9 @@ func newOurs(store sessions.Store) (http.Handler, error) {
 		return user, count, nil
 	}
 	login := func(w http.ResponseWriter, r *http.Request) (string, int, error) {
-		user := newUser()
-		of(r).Regenerate()
-		of(r).SetUser(user)
-		userKey.Set(of(r), user)
+		s, user := of(r), newUser()
+		s.SetUser(cmp.Or(s.User(), user)) // another user would begin another session
+		userKey.Set(s, user)
 		return read(w, r)
 	}
 	return manager.Handler(pages{

@@ -62,16 +62,24 @@ func (p *plan) measure(ctx context.Context, server *bench.Server) (s *section, e
 // toHand is a contender's throughput as a ratio to that of the statements by hand. It divides round
 // by round, since the machine was the same only then.
 func (s *section) toHand(e *entry, w workload, callers int) (ratio bench.Spread, ok bool) {
+	return s.compare(e, w, callers, (*turn).perSecond)
+}
+
+// compare divides a contender's numbers by those of the statements by hand.
+func (s *section) compare(e *entry, w workload, callers int, number func(*turn) float64) (ratio bench.Spread, ok bool) {
 	var values []float64
 	is, hand := s.turns[cell{e.name, w.name, callers}], s.turns[cell{e.measure, w.name, callers}]
 	for i := range min(len(is), len(hand)) {
-		values = append(values, is[i].perSecond()/max(hand[i].perSecond(), 1e-9))
+		values = append(values, number(is[i])/max(number(hand[i]), 1e-9))
 	}
 	return bench.SpreadOf(values), len(values) > 0
 }
 
+// slowest is the time within which 99 of 100 requests end.
+func (t *turn) slowest() float64 { return float64(bench.Quantile(t.times, 0.99)) }
+
 // columns are those of performance.csv. The tables of details have the ones after the server.
-var columns = strings.Split("server,workload,callers,contender,ratio_to_hand,requests_per_second,p50_us,p99_us,"+
+var columns = strings.Split("server,workload,callers,contender,ratio_to_hand,p99_to_hand,requests_per_second,p50_us,p99_us,"+
 	"statements,allocations,bytes,journal_bytes,growth_bytes,lost_percent", ",")
 
 // record is the medians of a cell, or nil if it was not measured.
@@ -100,7 +108,11 @@ func (s *section) record(e *entry, w workload, callers int) []string {
 	micros := func(q float64) string {
 		return median(0, func(t *turn) float64 { return float64(bench.Quantile(t.times, q).Microseconds()) })
 	}
-	record := []string{s.server, w.name, strconv.Itoa(callers), e.name, number(ratio.Median, 3), median(0, (*turn).perSecond), micros(0.5), micros(0.99)}
+	slowest, _ := s.compare(e, w, callers, (*turn).slowest)
+	record := []string{
+		s.server, w.name, strconv.Itoa(callers), e.name, number(ratio.Median, 3), number(slowest.Median, 3),
+		median(0, (*turn).perSecond), micros(0.5), micros(0.99),
+	}
 	if e.apart {
 		record = append(record, "", "", "")
 	} else {
@@ -183,7 +195,8 @@ func (s *section) ratios(b *strings.Builder) {
 			for _, n := range s.plan.callers {
 				text := ""
 				if r, ok := s.toHand(e, w, n); ok {
-					text, some = r.String(), true
+					slowest, _ := s.compare(e, w, n, (*turn).slowest)
+					text, some = fmt.Sprintf("%v, p99 %.2f", r, slowest.Median), true
 				}
 				cells = append(cells, text)
 			}
@@ -196,12 +209,12 @@ func (s *section) ratios(b *strings.Builder) {
 }
 
 // detailed are the workloads whose details are in performance.md. The others are in the CSV file.
-var detailed = []string{"read", "counter", "login"}
+var detailed = []string{"read", "counter", "login", "parallel"}
 
 // details is the table of everything else, at 64 callers or the most that were measured.
 func (s *section) details(b *strings.Builder) {
 	// The ratio is in the table above.
-	shown := func(record []string) []string { return slices.Concat(record[1:4], record[5:len(record)-1]) }
+	shown := func(record []string) []string { return slices.Concat(record[1:4], record[6:len(record)-1]) }
 	head(b, shown(columns)...)
 	for _, w := range s.work {
 		n := slices.Max(append(slices.DeleteFunc(s.plan.callersOf(w), func(n int) bool { return n > 64 }), 0))

@@ -6,13 +6,16 @@ import (
 	"net"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // A wire counts the statements that a pool's connections send. It looks at the bytes, so that all
-// contenders are counted in the same way, whatever calls they make of a driver.
+// contenders are counted in the same way, whatever calls they make of a driver. It can hold back
+// the answers, as if the database were far away.
 type wire struct {
 	postgres   bool
 	statements atomic.Int64
+	away       atomic.Int64 // nanoseconds
 }
 
 func (w *wire) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -27,8 +30,9 @@ type wireConn struct {
 	net.Conn
 
 	wire     *wire
-	starting bool // PostgreSQL's first message has no type
-	left     int  // bytes of the message being written
+	sent     time.Time // when something was written of which no answer has been read
+	starting bool      // PostgreSQL's first message has no type
+	left     int       // bytes of the message being written
 	head     []byte
 }
 
@@ -39,7 +43,20 @@ func (c *wireConn) SyscallConn() (syscall.RawConn, error) {
 
 func (c *wireConn) Write(b []byte) (int, error) {
 	c.count(b)
+	if c.wire.away.Load() > 0 {
+		c.sent = time.Now()
+	}
 	return c.Conn.Write(b)
+}
+
+// Read holds back the first bytes of an answer. A driver reads after it has written.
+func (c *wireConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if away := time.Duration(c.wire.away.Load()); away > 0 && !c.sent.IsZero() {
+		time.Sleep(time.Until(c.sent.Add(away)))
+	}
+	c.sent = time.Time{}
+	return n, err
 }
 
 const headBytes = 5 // in both protocols a length and a type, in different order

@@ -5,6 +5,8 @@ package observe
 import (
 	"context"
 	"time"
+
+	"github.com/sqlsessions/sessions/driver"
 )
 
 // An Observer is a set of functions to call. Each may be nil and then costs nothing.
@@ -13,7 +15,14 @@ import (
 // secret. Fields may be added to every type of this package: write literals with
 // field names.
 type Observer struct {
-	Sweep func(context.Context, Sweep) // a reaper finished a batch
+	Refuse func(context.Context, Refuse) // a request looks like an attack
+	Sweep  func(context.Context, Sweep)  // a reaper finished a batch
+}
+
+// A Refuse describes something that may be an attack.
+type Refuse struct {
+	Why string    // "replaced token": one that was replaced more than 30 seconds ago
+	ID  driver.ID // of the session
 }
 
 // A Sweep describes one batch of a reaper.

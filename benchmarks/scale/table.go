@@ -66,17 +66,17 @@ func (t *table) fill(ctx context.Context, kind string, n int) error {
 	const chunk = 100_000
 	for from := 0; from < n; from += chunk {
 		if _, err := t.exec(ctx, fmt.Sprintf(t.Pick(
-			`INSERT INTO sessions (id, verifier, user_id, data, version, created_at, absolute_expires_at, expires_at, reap_after)
+			`INSERT INTO sessions (id, verifier, user_id, data, version, created_at, absolute_expires_at, expires_at, reap_after, seen_at)
 				SELECT overlay(overlay(left(encode(sha256(('%[1]s' || i)::bytea), 'hex'), 32) PLACING '%[5]s' || lpad(to_hex(i), 8, '0') || '7' FROM 1) PLACING '8' FROM 17)::uuid,
 				sha256(('%[1]s' || i)::bytea), CASE i %% 2 WHEN 0 THEN 'user' || i END,
 				('{"user_name":"user' || i || '","count":1,"cart":"' || encode(sha256(i::text::bytea), 'hex') || encode(sha256((-i)::text::bytea), 'hex') ||
-					encode(sha256(('a' || i)::bytea), 'hex') || encode(sha256(('b' || i)::bytea), 'hex') || '"}')::json, 1, %[2]s
+					encode(sha256(('a' || i)::bytea), 'hex') || encode(sha256(('b' || i)::bytea), 'hex') || '"}')::json, 1, %[2]s, now()
 				FROM generate_series(%[3]d, %[4]d) AS i`,
-			`INSERT INTO sessions (id, verifier, user_id, data, version, created_at, absolute_expires_at, expires_at, reap_after)
+			`INSERT INTO sessions (id, verifier, user_id, data, version, created_at, absolute_expires_at, expires_at, reap_after, seen_at)
 				WITH RECURSIVE d AS (SELECT 0 AS i UNION ALL SELECT i + 1 FROM d WHERE i < 999)
 				SELECT UNHEX(INSERT(INSERT(LEFT(SHA2(CONCAT('%[1]s', i), 256), 32), 1, 13, CONCAT('%[5]s', LPAD(HEX(i), 8, '0'), '7')), 17, 1, '8')),
 				UNHEX(SHA2(CONCAT('%[1]s', i), 256)), CASE i %% 2 WHEN 0 THEN CONCAT('user', i) END,
-				CONCAT('{"user_name":"user', i, '","count":1,"cart":"', SHA2(i, 256), SHA2(-i, 256), SHA2(CONCAT('a', i), 256), SHA2(CONCAT('b', i), 256), '"}'), 1, %[2]s
+				CONCAT('{"user_name":"user', i, '","count":1,"cart":"', SHA2(i, 256), SHA2(-i, 256), SHA2(CONCAT('a', i), 256), SHA2(CONCAT('b', i), 256), '"}'), 1, %[2]s, UTC_TIMESTAMP(6)
 				FROM (SELECT %[3]d + a.i * 1000 + b.i AS i FROM d AS a JOIN d AS b WHERE a.i < 100) AS n WHERE i <= %[4]d ORDER BY i`),
 			kind, times, from, min(from+chunk, n)-1, born[kind])); err != nil {
 			return fmt.Errorf("fill the table: %w", err)
