@@ -158,7 +158,7 @@ func testClock(t *testing.T, right, wrong *testbed.App, off time.Duration) {
 	if got := late.Fetch("/late?u=carol"); got.StatusCode != http.StatusConflict {
 		t.Errorf("a sign-in that was revoked was answered %d", got.StatusCode)
 	}
-	signIn(late, "carol") // which begins after it
+	signIn(t, right.Table, late, "carol") // which begins after it
 	both(late, "/user", "carol")
 
 	// The limit is two, and the oldest ends.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"testing"
 	"time"
 
 	"github.com/sqlsessions/sessions"
@@ -39,21 +40,27 @@ func (op *operation) stride() int {
 // signedIn makes the two sessions of a user.
 func signedIn(c *cell) {
 	for _, b := range []*testbed.Browser{c.user, c.other} {
-		signIn(b, c.name)
+		signIn(c.T, c.calm.Table, b, c.name)
 		b.OK("/set?v=" + c.name)
 	}
 }
 
-// signIn signs a user in. A sign-in compares durations: just after a revocation, a pause of the
-// machine may have it refused.
-func signIn(b *testbed.Browser, user string) {
-	for range 100 {
-		if b.Fetch("/login?u="+user).StatusCode != http.StatusConflict {
+// signIn signs a user in, who may have been revoked just before. A sign-in compares durations:
+// a pause of the machine may have it refused, and each is if the database's clock was set back
+// to before the revocation, until it has come there again.
+func signIn(t *testing.T, tab *testbed.Table, b *testbed.Browser, user string) {
+	t.Helper()
+	var answer testbed.Response
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if answer = b.Fetch("/login?u=" + user); answer.StatusCode == http.StatusOK {
+			return
+		} else if answer.StatusCode != http.StatusConflict {
 			break
 		}
-		time.Sleep(time.Millisecond)
 	}
-	b.OK("/login?u=" + user)
+	var now, mark string
+	err := tab.DB.QueryRow("SELECT max(ended_at), max(current_timestamp(6)) FROM "+tab.Name+" WHERE ended_reason = 'mark'").Scan(&mark, &now)
+	t.Fatalf("the sign-in of %s is answered %d; at %s the last mark is of %s, %v", user, answer.StatusCode, now, mark, err)
 }
 
 // stays reports that a read was answered, and that the session is as it was.
