@@ -11,6 +11,7 @@ import (
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/integration_test/testbed"
 )
 
 // remove deletes a row, so that it can be made again.
@@ -243,6 +244,11 @@ var switches = map[string]setup{
 			}
 			return result, err
 		}}
+	}},
+	"a server that is killed has forgotten what it answered": {faults: true, crashes: true, timeout: 2 * time.Second, spoil: func(w *world, _ *node, s driver.Store) driver.Store {
+		_, err := w.admin.DB.ExecContext(w.Context(), "ALTER ROLE CURRENT_USER SET synchronous_commit = off") // for connections to come
+		testbed.Check(w, err)
+		return s
 	}},
 	"failures are answered 200": {faults: true, timeout: 2 * time.Second, alter: func(_ *node, o *sessions.Options) {
 		note := o.ErrorHandler

@@ -15,6 +15,7 @@
 //     (found by porcupine), and the rows that are left. rules: what concerns several sessions,
 //     such as revocations, limits, tokens and statuses, by intervals alone.
 //   - world: the nodes. faults: what happens to them. refuse: what the server says to writes.
+//     crash: a server that is killed.
 //   - broken: stores and nodes that break one promise each. TestCheckerSees shows that each
 //     is found.
 //   - takeover: the same for sessions of Express that are taken over and imported, which have

@@ -49,6 +49,10 @@ func newNemesis(w *world) *nemesis {
 			n.faults = append(n.faults, fault{f.String(), oneNode(f)})
 		}
 		n.faults = append(n.faults, refusals[w.admin.Dialect]...)
+		if w.crashes {
+			kill := fault{"the server is killed", killServer}
+			n.faults = append(n.faults, kill, kill, kill)
+		}
 	}
 	return n
 }

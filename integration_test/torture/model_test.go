@@ -84,7 +84,7 @@ func (s *state) step(e *event) bool {
 			return s.closed(e.token, e.ret)
 		}
 		could := s.opens(e.token, e.call) && s.shows(e.seen)
-		s.used(0, e.from.out) // if it is touched
+		s.used(0, e.from.touched) // if it is touched
 		return could
 	case evUsed:
 		if s.phase == live && !s.mayHaveExpired(e.ret) { // in time
@@ -96,11 +96,14 @@ func (s *state) step(e *event) bool {
 		if e.result == refused { // also by a token that was replaced for its age
 			return s.phase != live || s.mayHaveExpired(e.ret) || s.token == anyToken || e.token != s.token
 		}
-		could := s.opens(e.token, e.call)
-		if could && e.result == done {
+		switch {
+		case !s.opens(e.token, e.call):
+			return e.result == unknown
+		case e.result == done:
 			s.used(e.call-int64(touchInterval), e.ret)
+		default:
+			s.used(0, never)
 		}
-		return e.result == unknown || could
 	case evCommit:
 		return s.commit(e)
 	case evRotate:

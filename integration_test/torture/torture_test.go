@@ -167,7 +167,8 @@ var worlds = []struct {
 	{"limit", setup{faults: true, timeout: time.Second, limit: 3}},
 	{"refusal", setup{faults: true, timeout: time.Second, limit: 2, refuse: true}},
 	{"rotation", setup{faults: true, timeout: time.Second, rotate: true, replay: true}},
-	{"idle", setup{short: true}},
+	{"crash", setup{faults: true, timeout: time.Second, limit: 3, crashes: true}}, // SQLite is the process itself
+	{"idle", setup{faults: true, timeout: time.Second, short: true}},
 	{"calm", setup{limit: 2, rotate: true}},
 }
 
@@ -190,6 +191,9 @@ func TestTorture(t *testing.T) {
 	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) {
 			for _, w := range worlds {
+				if w.setup.crashes && e.name == "sqlite" {
+					continue
+				}
 				t.Run(w.name, func(t *testing.T) {
 					s := w.setup
 					s.backends = e.backends

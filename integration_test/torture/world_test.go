@@ -18,6 +18,7 @@ import (
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/integration_test/faultproxy"
+	"github.com/sqlsessions/sessions/integration_test/servers"
 	"github.com/sqlsessions/sessions/integration_test/testbed"
 	"github.com/sqlsessions/sessions/migrations"
 	"github.com/sqlsessions/sessions/mysqlstore"
@@ -32,6 +33,7 @@ type setup struct {
 	replay   bool  // EndOnReplay
 	rotate   bool  // RotateAfter
 	faults   bool
+	crashes  bool // the server is killed, too
 	short    bool // sessions expire by themselves
 	timeout  time.Duration
 
@@ -45,7 +47,8 @@ type setup struct {
 type world struct {
 	*testing.T
 	setup
-	admin  *testbed.Table // beside the proxies
+	admin  *testbed.Table  // beside the proxies
+	server *servers.Server // of a world that crashes
 	nodes  []*node
 	now    atomic.Pointer[history]
 	broken bool // so the last requests of a round need not succeed
@@ -77,7 +80,7 @@ func newWorld(t *testing.T, s setup) *world {
 	t.Helper()
 	w := &world{T: t, setup: s, log: &watchedLog{t: t}}
 	w.now.Store(newHistory())
-	w.admin = testbed.Backends[s.backends[0]].NewTable(t)
+	w.admin = w.newTable(testbed.Backends[s.backends[0]])
 	if w.faults && w.admin.Dialect != migrations.SQLite {
 		w.mayRefuse()
 	}
@@ -159,6 +162,9 @@ func (n *node) open(alone bool) (s driver.Store) {
 	return s
 }
 
+// underWay is for how long the network may keep a statement whose caller has given it up.
+const underWay = int64(2 * time.Second)
+
 const numberHeader = "Torture-Number"
 
 // outside notes when a request comes and when all of it is over.
@@ -177,6 +183,9 @@ func (n *node) outside(next http.Handler) http.Handler {
 		whole := false
 		defer func() {
 			rec.out = now()
+			if rec.touched = rec.out; !whole || rec.finalErr != nil {
+				rec.touched += underWay // it may not have reached the server yet
+			}
 			if rec.late != nil && whole {
 				rec.late.result, rec.late.ret = done, rec.out
 			}
