@@ -197,7 +197,7 @@ var switches = map[string]setup{
 		o.IdleTimeout += time.Second / 2
 	}},
 	"the absolute limit is shorter": {short: true, alter: func(_ *node, o *sessions.Options) {
-		o.Lifetime -= time.Second
+		o.Lifetime -= 2 * time.Second
 	}},
 	"a touch moves nothing": {short: true, spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &broken{Store: s, touch: func(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
