@@ -4,30 +4,17 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"testing"
 	"time"
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/integration_test/testbed"
 )
 
-// await waits for a condition that comes true without anybody telling.
-func await(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(time.Minute)
-	for !condition() {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within a minute: %s", what)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-}
-
 // more waits until n more changes were answered with 200.
 func (tr *traffic) more(n int64) {
 	tr.t.Helper()
 	want := tr.acked.Load() + n
-	await(tr.t, strconv.FormatInt(n, 10)+" more changes", func() bool { return tr.acked.Load() >= want })
+	testbed.Await(tr.t, strconv.FormatInt(n, 10)+" more changes", func() bool { return tr.acked.Load() >= want })
 }
 
 // kill ends a server and notes when it was gone. The workers of the lost
@@ -58,7 +45,7 @@ func (tr *traffic) done(worker string, begun time.Time) {
 // long that took.
 func (tr *traffic) recovered(what string) {
 	tr.t.Helper()
-	await(tr.t, "every worker succeeds again", func() bool {
+	testbed.Await(tr.t, "every worker succeeds again", func() bool {
 		tr.mu.Lock()
 		defer tr.mu.Unlock()
 		return !slices.ContainsFunc(tr.workers, func(w string) bool { return tr.back[w] == 0 })

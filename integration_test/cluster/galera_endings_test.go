@@ -50,7 +50,7 @@ func (g galera) testRevokedSignIn(t *testing.T) {
 	testbed.Check(t, err)
 	close(a.release)
 	<-s.looked
-	await(t, "the look waits for its node", func() bool {
+	testbed.Await(t, "the look waits for its node", func() bool {
 		var waiting int
 		testbed.Check(t, conn.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM information_schema.processlist"+
 			" WHERE id <> CONNECTION_ID() AND info LIKE '%keep_until > %'").Scan(&waiting))

@@ -48,7 +48,7 @@ func (g galera) testNodesDie(t *testing.T) {
 func (g galera) testMinority(t *testing.T, tr *traffic, apps []*app, moving *app) {
 	testbed.Check(t, g.Nodes[1].Kill())
 	last, cookie := apps[2], tr.counted[0].cookie
-	await(t, "the last node knows that it is alone", func() bool {
+	testbed.Await(t, "the last node knows that it is alone", func() bool {
 		return last.get(t, "/count", cookie).status == http.StatusServiceUnavailable &&
 			last.failedWith("this node is not part of the cluster's majority")
 	})
@@ -64,7 +64,7 @@ func (g galera) testMinority(t *testing.T, tr *traffic, apps []*app, moving *app
 	_, err := g.node(t, 2, "0").ExecContext(t.Context(), "SET GLOBAL wsrep_provider_options = 'pc.bootstrap=YES'")
 	testbed.Check(t, err)
 	for _, a := range survivors {
-		await(t, "the last node goes on alone", func() bool { return a.get(t, "/counter", cookie).status == http.StatusOK })
+		testbed.Await(t, "the last node goes on alone", func() bool { return a.get(t, "/counter", cookie).status == http.StatusOK })
 	}
 	tr.goesOn(survivors...)
 }

@@ -89,7 +89,7 @@ func TestAsynchronousStandbyTakesOver(t *testing.T) {
 	tr.more(300)
 	user := apps[0].ok(t, "/login?u=carol", "").cookie
 	standby := newApp(t, "standby", pgstore.New(openPostgres(t, r.Standby.URL())))
-	await(t, "the standby has the login", func() bool { return standby.get(t, "/user", user).body == "carol" })
+	testbed.Await(t, "the standby has the login", func() bool { return standby.get(t, "/user", user).body == "carol" })
 	testbed.Check(t, r.Detach(t.Context()))
 	apps[1].ok(t, "/logout", user)
 	tr.bury(user)
@@ -136,7 +136,7 @@ func TestStandbyAlone(t *testing.T) {
 	user := primary.ok(t, "/login?u=alice", "").cookie
 	store := pgstore.New(openPostgres(t, r.Standby.URL()))
 	a := newApp(t, "standby", store)
-	await(t, "the standby has replayed the login", func() bool { return a.get(t, "/user", user).body == "alice" })
+	testbed.Await(t, "the standby has replayed the login", func() bool { return a.get(t, "/user", user).body == "alice" })
 	const advice = "use the primary's address"
 	err := store.End(t.Context(), driver.EndRequest{ID: "00000000-0000-0000-0000-000000000000"})
 	if err == nil || !strings.Contains(err.Error(), advice) {

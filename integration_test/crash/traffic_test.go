@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/sqlsessions/sessions/integration_test/testbed"
 )
 
 // Traffic is what browsers do, with accounts of what they were told.
@@ -182,11 +184,7 @@ func (tr *traffic) forget(cookie string) {
 func (tr *traffic) more(n int64) {
 	tr.t.Helper()
 	want := tr.acked.Load() + n
-	for deadline := time.Now().Add(2 * time.Minute); tr.acked.Load() < want; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			tr.t.Fatal("it does not go on")
-		}
-	}
+	testbed.Await(tr.t, "it goes on", func() bool { return tr.acked.Load() >= want })
 }
 
 // check looks for what was acknowledged since the last time. The sessions are then forgotten,
@@ -194,14 +192,13 @@ func (tr *traffic) more(n int64) {
 func (tr *traffic) check() {
 	tr.t.Helper()
 	sure := func(path, cookie string, tried *atomic.Int64) string {
-		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		var body string
+		testbed.Await(tr.t, path+" is answered", func() (ok bool) {
 			tried.Add(1) // also one that is refused may be carried out
-			if body, _, ok := tr.get(path, cookie); ok {
-				return body
-			}
-		}
-		tr.t.Fatalf("%s: no answer within a minute", path)
-		return ""
+			body, _, ok = tr.get(path, cookie)
+			return ok
+		})
+		return body
 	}
 	for i, c := range tr.counters {
 		// Its own answer counts the addition that it makes.

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sqlsessions/sessions/integration_test/servers"
 	"github.com/sqlsessions/sessions/integration_test/testbed"
@@ -185,10 +184,5 @@ func testFault(t *testing.T, admin *testbed.Conns, f fault) {
 // statements that it has forgotten: each costs a request its answer.
 func again(b *testbed.Browser, path string) {
 	b.T.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if b.Fetch(path).StatusCode == http.StatusOK {
-			return
-		}
-	}
-	b.OK(path)
+	testbed.Await(b.T, path+" is answered", func() bool { return b.Fetch(path).StatusCode == http.StatusOK })
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/url"
 	"testing"
-	"time"
 
 	"github.com/sqlsessions/sessions/integration_test/testbed"
 	"github.com/sqlsessions/sessions/migrations"
@@ -112,15 +111,7 @@ func signal(code string, times int) func(t *testing.T, w *ownWorld) (end func())
 // answers waits until the server takes connections again.
 func answers(t *testing.T, w *ownWorld) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		err := w.direct.DB.PingContext(t.Context())
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-	}
+	testbed.Await(t, "the server answers", func() bool { return w.direct.DB.PingContext(t.Context()) == nil })
 }
 
 // directly is the address of the applications without the proxy.

@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sqlsessions/sessions/integration_test/testbed"
 	"github.com/sqlsessions/sessions/migrations"
@@ -99,12 +98,12 @@ func lock(t *testing.T, tab *testbed.Table) (unlock func()) {
 // waitForLoad waits until a request reads the answer to its load.
 func waitForLoad(t *testing.T) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	testbed.Await(t, "a request waits for its load", func() bool {
 		for stack := range strings.SplitSeq(testbed.Stacks(), "\n\n") {
 			if strings.Contains(stack, "[IO wait") && strings.Contains(stack, "sessions.(*core).load(") {
-				return
+				return true
 			}
 		}
-	}
-	t.Fatal("no request waits for its load")
+		return false
+	})
 }

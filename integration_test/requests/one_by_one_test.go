@@ -5,7 +5,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/sqlsessions/sessions/integration_test/testbed"
 )
@@ -55,11 +54,7 @@ func testOneStatementEach(t *testing.T, b testbed.Backend) {
 	for range n {
 		wait.Go(load)
 	}
-	for deadline := time.Now().Add(30 * time.Second); inStack("native.(*store).Load(") < n; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the loads do not wait for the connection")
-		}
-	}
+	testbed.Await(t, "the loads wait for the connection", func() bool { return inStack("native.(*store).Load(") >= n })
 	before := tab.Statements.Load()
 	release()
 	wait.Wait()

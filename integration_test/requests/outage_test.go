@@ -85,10 +85,7 @@ func testOutage(t *testing.T, tab *testbed.Table, stop, start func()) {
 
 	start()
 	// The pool may still hold broken connections; each costs a request its answer, never the session.
-	deadline := time.Now().Add(30 * time.Second)
-	for user.Fetch("/read").StatusCode != http.StatusOK && time.Now().Before(deadline) {
-		time.Sleep(50 * time.Millisecond)
-	}
+	testbed.Await(t, "the user is served", func() bool { return user.Fetch("/read").StatusCode == http.StatusOK })
 	if got := user.OK("/read"); got != "kept" {
 		t.Errorf("after the outage the session holds %q", got)
 	}

@@ -159,11 +159,7 @@ func TestSQLiteMigratesBesideAnOpenConnection(t *testing.T) {
 func waitForRetry(t *testing.T) {
 	t.Helper()
 	const pauses = "[select]:\ngithub.com/sqlsessions/sessions/internal/retry.Do("
-	for deadline := time.Now().Add(time.Minute); !strings.Contains(testbed.Stacks(), pauses); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("no call waits for the lock")
-		}
-	}
+	testbed.Await(t, "a call waits for the lock", func() bool { return strings.Contains(testbed.Stacks(), pauses) })
 }
 
 func TestSQLiteIsFull(t *testing.T) {

@@ -12,14 +12,13 @@ import (
 // counted returns one of the server's counts for the table, when it is not less any more.
 func counted(t *testing.T, tab *testbed.Table, least int, query string) (n int) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	testbed.Await(t, "all is counted", func() bool {
 		_, err := tab.Pool.Exec(t.Context(), "SELECT pg_stat_force_next_flush()")
 		testbed.Check(t, err)
 		testbed.Check(t, tab.Pool.QueryRow(t.Context(), query, tab.Name).Scan(&n))
-		if n >= least || time.Now().After(deadline) {
-			return n
-		}
-	}
+		return n >= least
+	})
+	return n
 }
 
 // Rows that ended stay in the table. A page that read them all again would make the whole take

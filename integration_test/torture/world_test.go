@@ -241,12 +241,7 @@ func (w *world) idle() {
 			}
 			return n.conns.DB.Stats().InUse
 		}
-		for deadline := time.Now().Add(30 * time.Second); inUse() > 0; time.Sleep(5 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				w.Errorf("node %d: %d connections are still in use", n.number, inUse())
-				break
-			}
-		}
+		testbed.Await(w, fmt.Sprintf("node %d has its connections back", n.number), func() bool { return inUse() == 0 })
 	}
 }
 
