@@ -12,6 +12,7 @@ import (
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/integration_test/testbed"
+	"github.com/sqlsessions/sessions/internal/altered"
 )
 
 // remove deletes a row, so that it can be made again.
@@ -26,7 +27,7 @@ func oneIn(n int) bool { return rand.IntN(n) == 0 }
 // The promises that can be switched off, each by a store, by options or by a middleware.
 var switches = map[string]setup{
 	"a save makes a row that has ended again": {spoil: func(w *world, _ *node, s driver.Store) driver.Store {
-		return &broken{Store: s, save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			result, err := s.Save(ctx, req)
 			if !errors.Is(err, driver.ErrNotFound) {
 				return result, err
@@ -37,16 +38,16 @@ var switches = map[string]setup{
 	}},
 	"a touch makes a row that has ended again": {spoil: func(w *world, _ *node, s driver.Store) driver.Store {
 		var last sync.Map
-		return &broken{
+		return &altered.Store{
 			Store: s,
-			load: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+			OnLoad: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 				row, err := s.Load(ctx, ref)
 				if err == nil {
 					last.Store(ref.ID, row)
 				}
 				return row, err
 			},
-			touch: func(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
+			OnTouch: func(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
 				result, err := s.Touch(ctx, req)
 				row, known := last.Load(req.ID)
 				if !errors.Is(err, driver.ErrNotFound) || !known {
@@ -60,7 +61,7 @@ var switches = map[string]setup{
 		}
 	}},
 	"a save looks at no version": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
-		return &broken{Store: s, save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			for {
 				result, err := s.Save(ctx, req)
 				if !errors.Is(err, driver.ErrConflict) {
@@ -75,7 +76,7 @@ var switches = map[string]setup{
 		}}
 	}},
 	"a save that was carried out is said to conflict": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
-		return &broken{Store: s, save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			result, err := s.Save(ctx, req)
 			if err == nil && req.Verifier == req.From.Verifier && oneIn(50) {
 				err = driver.ErrConflict
@@ -84,7 +85,7 @@ var switches = map[string]setup{
 		}}
 	}},
 	"the answer leaves before the save": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
-		return &broken{Store: s, save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			if req.Pending || !oneIn(20) {
 				return s.Save(ctx, req)
 			}
@@ -96,7 +97,7 @@ var switches = map[string]setup{
 		}}
 	}},
 	"an ending is forgotten": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
-		return &broken{Store: s, end: func(ctx context.Context, req driver.EndRequest) error {
+		return &altered.Store{Store: s, OnEnd: func(ctx context.Context, req driver.EndRequest) error {
 			if oneIn(20) {
 				return nil
 			}
@@ -104,7 +105,7 @@ var switches = map[string]setup{
 		}}
 	}},
 	"an ending of many misses some": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
-		return &broken{Store: s, endAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
+		return &altered.Store{Store: s, OnEndAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
 			if rows, err := s.List(ctx, driver.ListRequest{User: req.User, All: req.All, Limit: 10}); err == nil && len(rows) > 0 && oneIn(10) {
 				req.Except = append(req.Except, rows[0].ID)
 			}
@@ -112,7 +113,7 @@ var switches = map[string]setup{
 		}}
 	}},
 	"an ending looks at no user": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
-		return &broken{Store: s, end: func(ctx context.Context, req driver.EndRequest) error {
+		return &altered.Store{Store: s, OnEnd: func(ctx context.Context, req driver.EndRequest) error {
 			req.User = nil
 			return s.End(ctx, req)
 		}}
@@ -123,7 +124,7 @@ var switches = map[string]setup{
 			at  time.Time
 		}
 		var cache sync.Map
-		return &broken{Store: s, load: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+		return &altered.Store{Store: s, OnLoad: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 			if k, ok := cache.Load(ref); ok && time.Since(k.(kept).at) < 30*time.Millisecond {
 				return k.(kept).row, nil
 			}
@@ -135,13 +136,13 @@ var switches = map[string]setup{
 		}}
 	}},
 	"a revocation leaves no mark": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
-		return &broken{Store: s, endAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
+		return &altered.Store{Store: s, OnEndAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
 			req.Mark.Number = 0
 			return s.EndAll(ctx, req)
 		}}
 	}},
 	"a token that was replaced works on": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
-		return &broken{Store: s, load: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+		return &altered.Store{Store: s, OnLoad: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 			row, err := s.Load(ctx, ref)
 			if _, replaced := errors.AsType[*driver.ReplacedError](err); !replaced {
 				return row, err
@@ -155,14 +156,14 @@ var switches = map[string]setup{
 		}}
 	}},
 	"each token that was replaced has a grace": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
-		return &broken{Store: s, save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			req.Grace = time.Minute
 			return s.Save(ctx, req)
 		}}
 	}},
 	"sessions are mixed up": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		var last sync.Map
-		return &broken{Store: s, load: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+		return &altered.Store{Store: s, OnLoad: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 			row, err := s.Load(ctx, ref)
 			if err != nil {
 				return row, err
@@ -174,7 +175,7 @@ var switches = map[string]setup{
 		}}
 	}},
 	"the reason of an ending is lost": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
-		return &broken{Store: s, endings: func(ctx context.Context, refs []driver.Ref) ([]driver.Ending, error) {
+		return &altered.Store{Store: s, OnEndings: func(ctx context.Context, refs []driver.Ref) ([]driver.Ending, error) {
 			endings, err := s.Endings(ctx, refs)
 			for i := range endings {
 				if oneIn(5) && endings[i].Reason != "" {
@@ -185,7 +186,7 @@ var switches = map[string]setup{
 		}}
 	}},
 	"a list leaves sessions out": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
-		return &broken{Store: s, list: func(ctx context.Context, req driver.ListRequest) ([]driver.Row, error) {
+		return &altered.Store{Store: s, OnList: func(ctx context.Context, req driver.ListRequest) ([]driver.Row, error) {
 			rows, err := s.List(ctx, req)
 			if len(rows) > 1 && !req.Newest && oneIn(10) {
 				rows = rows[:len(rows)-1]
@@ -200,7 +201,7 @@ var switches = map[string]setup{
 		o.Lifetime -= 2 * time.Second
 	}},
 	"a touch moves nothing": {short: true, spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
-		return &broken{Store: s, touch: func(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
+		return &altered.Store{Store: s, OnTouch: func(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
 			req.Life.Throttle = time.Minute
 			return s.Touch(ctx, req)
 		}}
@@ -224,7 +225,7 @@ var switches = map[string]setup{
 		})
 	}},
 	"a logout ends none of several sessions that a request presented": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
-		return &broken{Store: s, end: func(ctx context.Context, req driver.EndRequest) error {
+		return &altered.Store{Store: s, OnEnd: func(ctx context.Context, req driver.EndRequest) error {
 			if rec := recordOf(ctx); rec != nil && len(rec.cookies) == 2 && rec.seen.New && req.User == nil {
 				return nil
 			}
@@ -237,7 +238,7 @@ var switches = map[string]setup{
 		})
 	}},
 	"a write that the server refused is taken for done": {faults: true, timeout: 2 * time.Second, spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
-		return &broken{Store: s, save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			result, err := s.Save(ctx, req)
 			if err != nil && strings.Contains(err.Error(), "as told") {
 				return driver.SaveResult{Version: driver.Version(rand.Int64())}, nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/integration_test/testbed"
+	"github.com/sqlsessions/sessions/internal/altered"
 )
 
 // A fraud breaks a promise of a take-over.
@@ -22,7 +23,7 @@ type fraud struct {
 
 // forgets ends a session and leaves no trace of it.
 func forgets(s *site, store driver.Store) driver.Store {
-	return &broken{Store: store, end: func(ctx context.Context, req driver.EndRequest) error {
+	return &altered.Store{Store: store, OnEnd: func(ctx context.Context, req driver.EndRequest) error {
 		err := store.End(ctx, req)
 		if err == nil {
 			remove(ctx, s.world, req.ID)
@@ -34,10 +35,10 @@ func forgets(s *site, store driver.Store) driver.Store {
 var frauds = map[string]fraud{
 	"an ending is forgotten, and Node saves late": {calm: true, rule: "signed in again", here: forgets},
 	"an ending is forgotten and leaves the old row": {calm: true, rule: "signed in again", here: forgets, old: func(_ *site, store driver.Store) driver.Store {
-		return &broken{Store: store, end: func(context.Context, driver.EndRequest) error { return nil }}
+		return &altered.Store{Store: store, OnEnd: func(context.Context, driver.EndRequest) error { return nil }}
 	}},
 	"an import brings back what ended": {calm: true, rule: "signed in again", here: func(s *site, store driver.Store) driver.Store {
-		return &broken{Store: store, create: func(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
+		return &altered.Store{Store: store, OnCreate: func(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
 			result, err := store.Create(ctx, req)
 			if !errors.Is(err, driver.ErrExists) || !strings.Contains(string(req.Data), "$imported") {
 				return result, err
@@ -50,7 +51,7 @@ var frauds = map[string]fraud{
 		}}
 	}},
 	"an import brings no copy up to date": {calm: true, rule: "lost", here: func(_ *site, store driver.Store) driver.Store {
-		return &broken{Store: store, save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+		return &altered.Store{Store: store, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			if strings.Contains(string(req.Data), "$imported") {
 				return driver.SaveResult{Version: req.Version}, nil
 			}
@@ -58,7 +59,7 @@ var frauds = map[string]fraud{
 		}}
 	}},
 	"two sessions come from one": {calm: true, rule: "two sessions", here: func(_ *site, store driver.Store) driver.Store {
-		return &broken{Store: store, create: func(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
+		return &altered.Store{Store: store, OnCreate: func(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
 			if !strings.Contains(string(req.Data), "$imported") && strings.Contains(string(req.Data), "birth") {
 				another := req
 				another.Ref = driver.Ref{ID: testbed.NewRow("").ID, Verifier: testbed.RandomVerifier()}
@@ -68,10 +69,10 @@ var frauds = map[string]fraud{
 		}}
 	}},
 	"a take-over looks at no revocation": {calm: true, rule: "signed in again", here: func(_ *site, store driver.Store) driver.Store {
-		return &broken{Store: store, marks: func(context.Context, driver.MarksRequest) ([]driver.SetMark, error) { return nil, nil }}
+		return &altered.Store{Store: store, OnMarks: func(context.Context, driver.MarksRequest) ([]driver.SetMark, error) { return nil, nil }}
 	}},
 	"the old cookie opens what has a newer token": {calm: true, rule: "a later sign-in replaced", here: func(_ *site, store driver.Store) driver.Store {
-		return &broken{Store: store, load: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+		return &altered.Store{Store: store, OnLoad: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 			row, err := store.Load(ctx, ref)
 			if !errors.Is(err, driver.ErrNotFound) {
 				return row, err
@@ -84,7 +85,7 @@ var frauds = map[string]fraud{
 		}}
 	}},
 	"old sessions are mixed up": {calm: true, rule: "another", old: func(s *site, store driver.Store) driver.Store {
-		return &broken{Store: store, load: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+		return &altered.Store{Store: store, OnLoad: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 			row, err := store.Load(ctx, ref)
 			if other, known := s.last.Swap(0, row.Data); err == nil && known && oneIn(5) && len(other.([]byte)) > 0 {
 				row.Data = other.([]byte)
@@ -93,7 +94,7 @@ var frauds = map[string]fraud{
 		}}
 	}},
 	"an old row that could not be read is none": {calm: true, rule: "logged out", old: func(_ *site, store driver.Store) driver.Store {
-		return &broken{Store: store, load: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+		return &altered.Store{Store: store, OnLoad: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 			row, err := store.Load(ctx, ref)
 			if oneIn(20) {
 				err = driver.ErrNotFound

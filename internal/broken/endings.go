@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/altered"
 )
 
 // endings are ways to break End, EndAll and what is left of a row that ended.
 var endings = []Kind{
 	{"end misses one in 200", "End ends the row", func(s driver.Store) driver.Store {
 		var calls atomic.Int64
-		return &altered{Store: s, end: func(ctx context.Context, req driver.EndRequest) error {
+		return &altered.Store{Store: s, OnEnd: func(ctx context.Context, req driver.EndRequest) error {
 			if calls.Add(1)%200 == 0 {
 				_, err := look(ctx, s, req.ID)
 				return err
@@ -24,7 +25,7 @@ var endings = []Kind{
 	}},
 	{"end all misses one in 200", "when EndAll is through, no row that it selected is live", func(s driver.Store) driver.Store {
 		var rows atomic.Int64
-		return &altered{Store: s, endAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
+		return &altered.Store{Store: s, OnEndAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
 			if req.Check() != nil {
 				return s.EndAll(ctx, req)
 			}
@@ -38,7 +39,7 @@ var endings = []Kind{
 		}}
 	}},
 	{"end all stops after a page", "EndAll says when there may be more", func(s driver.Store) driver.Store {
-		return &altered{Store: s, endAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
+		return &altered.Store{Store: s, OnEndAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
 			result, err := s.EndAll(ctx, req)
 			result.More = false
 			return result, err
@@ -51,29 +52,29 @@ var endings = []Kind{
 		return forgetful(s, false)
 	}},
 	{"end ignores the user", "End of another user's row is ErrNotFound", func(s driver.Store) driver.Store {
-		return &altered{Store: s, end: func(ctx context.Context, req driver.EndRequest) error {
+		return &altered.Store{Store: s, OnEnd: func(ctx context.Context, req driver.EndRequest) error {
 			req.User = nil
 			return s.End(ctx, req)
 		}}
 	}},
 	{"end ignores the version", "End of another version is ErrConflict", func(s driver.Store) driver.Store {
-		return &altered{Store: s, end: func(ctx context.Context, req driver.EndRequest) error {
+		return &altered.Store{Store: s, OnEnd: func(ctx context.Context, req driver.EndRequest) error {
 			req.Version = 0
 			return s.End(ctx, req)
 		}}
 	}},
 	{"end needs the verifier", "End ends the row, whatever its verifier has become", func(s driver.Store) driver.Store {
 		var first sync.Map // verifiers by ID
-		return &altered{
+		return &altered.Store{
 			Store: s,
-			create: func(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
+			OnCreate: func(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
 				result, err := s.Create(ctx, req)
 				if err == nil {
 					first.Store(req.ID, req.Verifier)
 				}
 				return result, err
 			},
-			end: func(ctx context.Context, req driver.EndRequest) error {
+			OnEnd: func(ctx context.Context, req driver.EndRequest) error {
 				row, err := look(ctx, s, req.ID)
 				if verifier, ok := first.Load(req.ID); err == nil && ok && row.Verifier != verifier {
 					return driver.ErrNotFound
@@ -83,7 +84,7 @@ var endings = []Kind{
 		}
 	}},
 	{"end all ignores the exceptions", "EndAll spares the rows of Except", func(s driver.Store) driver.Store {
-		return &altered{Store: s, endAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
+		return &altered.Store{Store: s, OnEndAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
 			if req.Check() == nil {
 				req.Except = nil
 			}
@@ -91,7 +92,7 @@ var endings = []Kind{
 		}}
 	}},
 	{"no selection ends everything", "EndAll without a selection is ErrInvalid", func(s driver.Store) driver.Store {
-		return &altered{Store: s, endAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
+		return &altered.Store{Store: s, OnEndAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
 			if req.User == "" && req.Label == "" {
 				req.All = true
 			}
@@ -99,7 +100,7 @@ var endings = []Kind{
 		}}
 	}},
 	{"endings without reasons", "Endings returns the reason that End was given", func(s driver.Store) driver.Store {
-		return &altered{Store: s, found: func(ctx context.Context, refs []driver.Ref) ([]driver.Ending, error) {
+		return &altered.Store{Store: s, OnEndings: func(ctx context.Context, refs []driver.Ref) ([]driver.Ending, error) {
 			endings, err := s.Endings(ctx, refs)
 			for i := range endings {
 				endings[i].Reason = ""
@@ -108,7 +109,7 @@ var endings = []Kind{
 		}}
 	}},
 	{"endings leave out what is not there", "Endings reports a row that is not there as gone", func(s driver.Store) driver.Store {
-		return &altered{Store: s, found: func(ctx context.Context, refs []driver.Ref) ([]driver.Ending, error) {
+		return &altered.Store{Store: s, OnEndings: func(ctx context.Context, refs []driver.Ref) ([]driver.Ending, error) {
 			endings, err := s.Endings(ctx, refs)
 			kept := endings[:0]
 			for _, e := range endings {
@@ -120,26 +121,26 @@ var endings = []Kind{
 		}}
 	}},
 	{"ended rows are not kept", "Reap leaves an ended row for as long as its ending says", func(s driver.Store) driver.Store {
-		return &altered{
+		return &altered.Store{
 			Store: s,
-			end: func(ctx context.Context, req driver.EndRequest) error {
+			OnEnd: func(ctx context.Context, req driver.EndRequest) error {
 				req.Keep = 0
 				return s.End(ctx, req)
 			},
-			endAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
+			OnEndAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
 				req.Keep = 0
 				return s.EndAll(ctx, req)
 			},
 		}
 	}},
 	{"no marks", "EndAll notes the mark", func(s driver.Store) driver.Store {
-		return &altered{Store: s, endAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
+		return &altered.Store{Store: s, OnEndAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
 			req.Mark = driver.Mark{}
 			return s.EndAll(ctx, req)
 		}}
 	}},
 	{"marks after the rows", "the mark is committed before the first row ends", func(s driver.Store) driver.Store {
-		return &altered{Store: s, endAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
+		return &altered.Store{Store: s, OnEndAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
 			mark := req.Mark
 			req.Mark = driver.Mark{}
 			result, err := s.EndAll(ctx, req)
@@ -163,15 +164,15 @@ var endings = []Kind{
 func forgetful(s driver.Store, touch bool) driver.Store {
 	var ended sync.Map // IDs
 	is := func(id driver.ID) bool { _, ok := ended.Load(id); return ok }
-	return &altered{
+	return &altered.Store{
 		Store: s,
-		load: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+		OnLoad: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 			if is(ref.ID) {
 				return driver.Row{}, driver.ErrNotFound
 			}
 			return s.Load(ctx, ref)
 		},
-		end: func(ctx context.Context, req driver.EndRequest) error {
+		OnEnd: func(ctx context.Context, req driver.EndRequest) error {
 			row, err := look(ctx, s, req.ID)
 			switch {
 			case err != nil:
@@ -184,7 +185,7 @@ func forgetful(s driver.Store, touch bool) driver.Store {
 			ended.Store(req.ID, true)
 			return nil
 		},
-		save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+		OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			if is(req.From.ID) && touch {
 				return driver.SaveResult{}, driver.ErrNotFound
 			}
@@ -194,7 +195,7 @@ func forgetful(s driver.Store, touch bool) driver.Store {
 			}
 			return result, err
 		},
-		touch: func(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
+		OnTouch: func(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
 			if is(req.ID) && !touch {
 				return driver.SaveResult{}, driver.ErrNotFound
 			}
@@ -204,7 +205,7 @@ func forgetful(s driver.Store, touch bool) driver.Store {
 			}
 			return result, err
 		},
-		list: func(ctx context.Context, req driver.ListRequest) ([]driver.Row, error) {
+		OnList: func(ctx context.Context, req driver.ListRequest) ([]driver.Row, error) {
 			rows, err := s.List(ctx, req)
 			kept := rows[:0]
 			for _, row := range rows {
@@ -214,7 +215,7 @@ func forgetful(s driver.Store, touch bool) driver.Store {
 			}
 			return kept, err
 		},
-		stats: func(ctx context.Context) (driver.Stats, error) {
+		OnStats: func(ctx context.Context) (driver.Stats, error) {
 			stats, err := s.Stats(ctx)
 			ended.Range(func(any, any) bool { stats.Live--; return true })
 			return stats, err

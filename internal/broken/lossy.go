@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/altered"
 )
 
 // Lossy is a store that reaches another through a connection which can break. Each call is
@@ -23,40 +24,40 @@ type Lossy struct {
 // NewLossy returns a store that keeps its rows in s, over a connection that works.
 func NewLossy(s driver.Store) *Lossy {
 	l := &Lossy{}
-	l.Store = &altered{
+	l.Store = &altered.Store{
 		Store: s,
-		load: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+		OnLoad: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 			return through(l, func() (driver.Row, error) { return s.Load(ctx, ref) })
 		},
-		create: func(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
+		OnCreate: func(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
 			return through(l, func() (driver.SaveResult, error) { return s.Create(ctx, req) })
 		},
-		save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+		OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			return through(l, func() (driver.SaveResult, error) { return s.Save(ctx, req) })
 		},
-		touch: func(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
+		OnTouch: func(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
 			return through(l, func() (driver.SaveResult, error) { return s.Touch(ctx, req) })
 		},
-		end: func(ctx context.Context, req driver.EndRequest) error {
+		OnEnd: func(ctx context.Context, req driver.EndRequest) error {
 			_, err := through(l, func() (struct{}, error) { return struct{}{}, s.End(ctx, req) })
 			return err
 		},
-		endAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
+		OnEndAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
 			return through(l, func() (driver.EndAllResult, error) { return s.EndAll(ctx, req) })
 		},
-		marks: func(ctx context.Context, req driver.MarksRequest) ([]driver.SetMark, error) {
+		OnMarks: func(ctx context.Context, req driver.MarksRequest) ([]driver.SetMark, error) {
 			return through(l, func() ([]driver.SetMark, error) { return s.Marks(ctx, req) })
 		},
-		found: func(ctx context.Context, refs []driver.Ref) ([]driver.Ending, error) {
+		OnEndings: func(ctx context.Context, refs []driver.Ref) ([]driver.Ending, error) {
 			return through(l, func() ([]driver.Ending, error) { return s.Endings(ctx, refs) })
 		},
-		list: func(ctx context.Context, req driver.ListRequest) ([]driver.Row, error) {
+		OnList: func(ctx context.Context, req driver.ListRequest) ([]driver.Row, error) {
 			return through(l, func() ([]driver.Row, error) { return s.List(ctx, req) })
 		},
-		stats: func(ctx context.Context) (driver.Stats, error) {
+		OnStats: func(ctx context.Context) (driver.Stats, error) {
 			return through(l, func() (driver.Stats, error) { return s.Stats(ctx) })
 		},
-		reap: func(ctx context.Context, req driver.ReapRequest) (driver.ReapResult, error) {
+		OnReap: func(ctx context.Context, req driver.ReapRequest) (driver.ReapResult, error) {
 			return through(l, func() (driver.ReapResult, error) { return s.Reap(ctx, req) })
 		},
 	}

@@ -6,12 +6,13 @@ import (
 	"runtime"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/altered"
 )
 
 // races are ways to be right only while no other request runs, or no answer is lost.
 var races = []Kind{
 	{"save looks at the version and then writes", "of two saves of one version one is ErrConflict", func(s driver.Store) driver.Store {
-		return &altered{Store: s, save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			row, err := look(ctx, s, req.From.ID)
 			if err != nil || row.Version != req.Version {
 				return s.Save(ctx, req)
@@ -21,7 +22,7 @@ var races = []Kind{
 		}}
 	}},
 	{"an end that loses to a save", "End ends the row, whatever is written at the same time", func(s driver.Store) driver.Store {
-		return &altered{Store: s, end: func(ctx context.Context, req driver.EndRequest) error {
+		return &altered.Store{Store: s, OnEnd: func(ctx context.Context, req driver.EndRequest) error {
 			row, err := look(ctx, s, req.ID)
 			if err != nil || req.Version != 0 {
 				return s.End(ctx, req)
@@ -35,7 +36,7 @@ var races = []Kind{
 		}}
 	}},
 	{"end all ends what it has listed", "EndAll ends the row, whatever verifier it gets at the same time", func(s driver.Store) driver.Store {
-		return &altered{Store: s, endAll: func(ctx context.Context, req driver.EndAllRequest) (result driver.EndAllResult, err error) {
+		return &altered.Store{Store: s, OnEndAll: func(ctx context.Context, req driver.EndAllRequest) (result driver.EndAllResult, err error) {
 			if req.Check() != nil || req.Mark.Number != 0 {
 				return s.EndAll(ctx, req)
 			}
@@ -64,23 +65,23 @@ var races = []Kind{
 		}}
 	}},
 	{"an unknown outcome is tried again", "a store does not repeat what may have been carried out", func(s driver.Store) driver.Store {
-		return &altered{
+		return &altered.Store{
 			Store: s,
-			create: func(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
+			OnCreate: func(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
 				result, err := s.Create(ctx, req)
 				if unknown(ctx, err) {
 					return s.Create(ctx, req)
 				}
 				return result, err
 			},
-			save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+			OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 				result, err := s.Save(ctx, req)
 				if unknown(ctx, err) {
 					return s.Save(ctx, req)
 				}
 				return result, err
 			},
-			end: func(ctx context.Context, req driver.EndRequest) error {
+			OnEnd: func(ctx context.Context, req driver.EndRequest) error {
 				err := s.End(ctx, req)
 				if unknown(ctx, err) {
 					return s.End(ctx, req)
@@ -90,7 +91,7 @@ var races = []Kind{
 		}
 	}},
 	{"an unknown outcome is taken for success", "an outcome that is not known is an error", func(s driver.Store) driver.Store {
-		return &altered{Store: s, save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			result, err := s.Save(ctx, req)
 			if unknown(ctx, err) {
 				return driver.SaveResult{Version: req.Version + 1}, nil

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/altered"
 )
 
 // reads are ways to break Load.
 var reads = []Kind{
 	{"load ignores the verifier", "Load returns a row only to the verifier that it has", func(s driver.Store) driver.Store {
-		return &altered{Store: s, load: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+		return &altered.Store{Store: s, OnLoad: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 			row, err := s.Load(ctx, ref)
 			if errors.As(err, new(*driver.ReplacedError)) {
 				return look(ctx, s, ref.ID)
@@ -22,7 +23,7 @@ var reads = []Kind{
 		}}
 	}},
 	{"load finds pending rows", "Load does not find a pending row", func(s driver.Store) driver.Store {
-		return &altered{Store: s, load: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+		return &altered.Store{Store: s, OnLoad: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 			row, err := s.Load(ctx, ref)
 			if errors.Is(err, driver.ErrNotFound) {
 				if pending, lookErr := look(ctx, s, ref.ID); lookErr == nil && pending.Pending && pending.Verifier == ref.Verifier {
@@ -33,7 +34,7 @@ var reads = []Kind{
 		}}
 	}},
 	{"a replaced verifier still opens", "without Grace the verifier before finds nothing", func(s driver.Store) driver.Store {
-		return &altered{Store: s, save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			if req.Grace == 0 {
 				req.Grace = time.Minute
 			}
@@ -41,7 +42,7 @@ var reads = []Kind{
 		}}
 	}},
 	{"a grace without end", "the verifier before opens the row for Grace and no longer", func(s driver.Store) driver.Store {
-		return &altered{Store: s, save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			if req.Grace > 0 {
 				req.Grace = 100 * 365 * 24 * time.Hour
 			}
@@ -49,7 +50,7 @@ var reads = []Kind{
 		}}
 	}},
 	{"a replaced verifier is not told", "Load of a live row with another verifier is a ReplacedError", func(s driver.Store) driver.Store {
-		return &altered{Store: s, load: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+		return &altered.Store{Store: s, OnLoad: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 			row, err := s.Load(ctx, ref)
 			if errors.As(err, new(*driver.ReplacedError)) {
 				err = driver.ErrNotFound
@@ -59,13 +60,13 @@ var reads = []Kind{
 	}},
 	{"IDs in any case", "an ID that is not a canonical UUID names no row", func(s driver.Store) driver.Store {
 		lower := func(id driver.ID) driver.ID { return driver.ID(strings.ToLower(string(id))) }
-		return &altered{
+		return &altered.Store{
 			Store: s,
-			load: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+			OnLoad: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 				ref.ID = lower(ref.ID)
 				return s.Load(ctx, ref)
 			},
-			end: func(ctx context.Context, req driver.EndRequest) error {
+			OnEnd: func(ctx context.Context, req driver.EndRequest) error {
 				req.ID = lower(req.ID)
 				return s.End(ctx, req)
 			},
@@ -84,20 +85,20 @@ var reads = []Kind{
 			}
 			return err
 		}
-		return &altered{
+		return &altered.Store{
 			Store: s,
-			load: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+			OnLoad: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 				row, err := s.Load(ctx, ref)
 				return row, plain(err)
 			},
-			save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+			OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 				result, err := s.Save(ctx, req)
 				return result, plain(err)
 			},
 		}
 	}},
 	{"a failure means not found", "what can't be answered is never ErrNotFound", func(s driver.Store) driver.Store {
-		return &altered{Store: s, load: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+		return &altered.Store{Store: s, OnLoad: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 			row, err := s.Load(ctx, ref)
 			if err != nil && !errors.Is(err, driver.ErrNotFound) {
 				err = driver.ErrNotFound
@@ -106,12 +107,12 @@ var reads = []Kind{
 		}}
 	}},
 	{"the end of a context is not looked at", "when ctx ends, a method returns soon, with its cause", func(s driver.Store) driver.Store {
-		return &altered{
+		return &altered.Store{
 			Store: s,
-			load: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+			OnLoad: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 				return s.Load(context.WithoutCancel(ctx), ref)
 			},
-			save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+			OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 				return s.Save(context.WithoutCancel(ctx), req)
 			},
 		}
@@ -136,9 +137,9 @@ func cached(s driver.Store, careful bool) driver.Store {
 			rows.Clear()
 		}
 	}
-	return &altered{
+	return &altered.Store{
 		Store: s,
-		load: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+		OnLoad: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 			if r, ok := rows.Load(ref); ok && time.Since(r.(remembered).at).Abs() < time.Second && ctx.Err() == nil {
 				row := r.(remembered).Row
 				row.Data = append([]byte(nil), row.Data...)
@@ -152,19 +153,19 @@ func cached(s driver.Store, careful bool) driver.Store {
 			}
 			return row, err
 		},
-		save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+		OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			defer forget(req.From)
 			return s.Save(ctx, req)
 		},
-		touch: func(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
+		OnTouch: func(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
 			defer forget(req.Ref)
 			return s.Touch(ctx, req)
 		},
-		end: func(ctx context.Context, req driver.EndRequest) error {
+		OnEnd: func(ctx context.Context, req driver.EndRequest) error {
 			defer forgetAll()
 			return s.End(ctx, req)
 		},
-		endAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
+		OnEndAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
 			defer forgetAll()
 			return s.EndAll(ctx, req)
 		},

@@ -7,12 +7,13 @@ import (
 	"strings"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/altered"
 )
 
 // tables are ways to break List, Stats and Reap.
 var tables = []Kind{
 	{"list leaves out a row", "List returns all live rows that it selects", func(s driver.Store) driver.Store {
-		return &altered{Store: s, list: func(ctx context.Context, req driver.ListRequest) ([]driver.Row, error) {
+		return &altered.Store{Store: s, OnList: func(ctx context.Context, req driver.ListRequest) ([]driver.Row, error) {
 			rows, err := s.List(ctx, req)
 			if len(rows) > 1 {
 				rows = rows[:len(rows)-1]
@@ -21,7 +22,7 @@ var tables = []Kind{
 		}}
 	}},
 	{"list ignores the user", "List of a user returns that user's rows", func(s driver.Store) driver.Store {
-		return &altered{Store: s, list: func(ctx context.Context, req driver.ListRequest) ([]driver.Row, error) {
+		return &altered.Store{Store: s, OnList: func(ctx context.Context, req driver.ListRequest) ([]driver.Row, error) {
 			if req.Check() == nil && req.User != "" {
 				req.User, req.All, req.Newest = "", true, false
 			}
@@ -29,7 +30,7 @@ var tables = []Kind{
 		}}
 	}},
 	{"users in any case", "users are compared byte by byte", func(s driver.Store) driver.Store {
-		return &altered{Store: s, list: func(ctx context.Context, req driver.ListRequest) ([]driver.Row, error) {
+		return &altered.Store{Store: s, OnList: func(ctx context.Context, req driver.ListRequest) ([]driver.Row, error) {
 			if req.Check() != nil || req.User == "" || req.Newest {
 				return s.List(ctx, req)
 			}
@@ -39,7 +40,7 @@ var tables = []Kind{
 		}}
 	}},
 	{"the newest by ID", "Newest lists a user's rows by the time of authentication", func(s driver.Store) driver.Store {
-		return &altered{Store: s, list: func(ctx context.Context, req driver.ListRequest) ([]driver.Row, error) {
+		return &altered.Store{Store: s, OnList: func(ctx context.Context, req driver.ListRequest) ([]driver.Row, error) {
 			if req.Check() != nil || !req.Newest {
 				return s.List(ctx, req)
 			}
@@ -49,7 +50,7 @@ var tables = []Kind{
 		}}
 	}},
 	{"list of the dead", "List returns live rows", func(s driver.Store) driver.Store {
-		return &altered{Store: s, list: func(ctx context.Context, req driver.ListRequest) ([]driver.Row, error) {
+		return &altered.Store{Store: s, OnList: func(ctx context.Context, req driver.ListRequest) ([]driver.Row, error) {
 			rows, err := s.List(ctx, req)
 			if err == nil && req.ID.Valid() && len(rows) == 0 {
 				endings, err := s.Endings(ctx, []driver.Ref{{ID: req.ID}})
@@ -61,7 +62,7 @@ var tables = []Kind{
 		}}
 	}},
 	{"the reaper takes a live row", "Reap deletes only what it proves dead", func(s driver.Store) driver.Store {
-		return &altered{Store: s, reap: func(ctx context.Context, req driver.ReapRequest) (driver.ReapResult, error) {
+		return &altered.Store{Store: s, OnReap: func(ctx context.Context, req driver.ReapRequest) (driver.ReapResult, error) {
 			rows, err := s.List(ctx, driver.ListRequest{All: true, Limit: 1})
 			if err == nil && len(rows) == 1 {
 				_ = s.End(ctx, driver.EndRequest{ID: rows[0].ID})
@@ -70,13 +71,13 @@ var tables = []Kind{
 		}}
 	}},
 	{"the reaper deletes nothing", "Reap, called until there is no more, deletes what is dead", func(s driver.Store) driver.Store {
-		return &altered{Store: s, reap: func(ctx context.Context, req driver.ReapRequest) (driver.ReapResult, error) {
+		return &altered.Store{Store: s, OnReap: func(ctx context.Context, req driver.ReapRequest) (driver.ReapResult, error) {
 			_, err := s.Stats(ctx)
 			return driver.ReapResult{}, err
 		}}
 	}},
 	{"stats count pending rows", "Stats counts live rows and leaves out pending ones", func(s driver.Store) driver.Store {
-		return &altered{Store: s, stats: func(ctx context.Context) (driver.Stats, error) {
+		return &altered.Store{Store: s, OnStats: func(ctx context.Context) (driver.Stats, error) {
 			stats, err := s.Stats(ctx)
 			if err == nil {
 				var rows []driver.Row

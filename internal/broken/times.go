@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/altered"
 )
 
 // times are ways to get clocks and time zones wrong.
@@ -17,24 +18,24 @@ var times = []Kind{
 			}
 			return life
 		}
-		return &altered{
+		return &altered.Store{
 			Store: s,
-			create: func(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
+			OnCreate: func(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
 				req.Life = ahead(req.Life)
 				return s.Create(ctx, req)
 			},
-			save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+			OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 				req.Life = ahead(req.Life)
 				return s.Save(ctx, req)
 			},
-			touch: func(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
+			OnTouch: func(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
 				req.Life = ahead(req.Life)
 				return s.Touch(ctx, req)
 			},
 		}
 	}},
 	{"reads by the application's clock", "expiries are compared with the store's clock", func(s driver.Store) driver.Store {
-		return &altered{Store: s, load: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+		return &altered.Store{Store: s, OnLoad: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 			row, err := s.Load(ctx, ref)
 			if err != nil {
 				return row, err
@@ -52,13 +53,13 @@ var times = []Kind{
 			life.Idle = life.Idle.Truncate(time.Minute) + time.Minute
 			return life
 		}
-		return &altered{
+		return &altered.Store{
 			Store: s,
-			create: func(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
+			OnCreate: func(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
 				req.Life = whole(req.Life)
 				return s.Create(ctx, req)
 			},
-			save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+			OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 				req.Life = whole(req.Life)
 				return s.Save(ctx, req)
 			},
@@ -72,7 +73,7 @@ var times = []Kind{
 			}
 			return time.Date(t.In(zone).Year(), t.In(zone).Month(), t.In(zone).Day(), t.In(zone).Hour(), t.In(zone).Minute(), t.In(zone).Second(), 0, time.UTC)
 		}
-		return &altered{Store: s, load: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+		return &altered.Store{Store: s, OnLoad: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 			row, err := s.Load(ctx, ref)
 			row.CreatedAt, row.LastSeenAt, row.AuthenticatedAt = wrong(row.CreatedAt), wrong(row.LastSeenAt), wrong(row.AuthenticatedAt)
 			return row, err

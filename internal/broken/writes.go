@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/altered"
 )
 
 // writes are ways to break Create, Save and Touch.
 var writes = []Kind{
 	{"save makes a row", "Save never makes a row", func(s driver.Store) driver.Store {
-		return &altered{Store: s, save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			result, err := s.Save(ctx, req)
 			if errors.Is(err, driver.ErrNotFound) {
 				made, createErr := s.Create(ctx, driver.CreateRequest{
@@ -29,7 +30,7 @@ var writes = []Kind{
 		}}
 	}},
 	{"touch makes a row", "Touch of a row that is not there is ErrNotFound", func(s driver.Store) driver.Store {
-		return &altered{Store: s, touch: func(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
+		return &altered.Store{Store: s, OnTouch: func(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
 			result, err := s.Touch(ctx, req)
 			if errors.Is(err, driver.ErrNotFound) {
 				_, createErr := s.Create(ctx, driver.CreateRequest{Ref: req.Ref, Data: []byte(`{}`), Life: lasting(req.Life)})
@@ -41,7 +42,7 @@ var writes = []Kind{
 		}}
 	}},
 	{"create overwrites", "Create never changes a row", func(s driver.Store) driver.Store {
-		return &altered{Store: s, create: func(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
+		return &altered.Store{Store: s, OnCreate: func(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
 			result, err := s.Create(ctx, req)
 			if !errors.Is(err, driver.ErrExists) {
 				return result, err
@@ -57,12 +58,12 @@ var writes = []Kind{
 		}}
 	}},
 	{"save without a version", "Save on another version is ErrConflict and changes nothing", func(s driver.Store) driver.Store {
-		return &altered{Store: s, save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			return saveAnyway(ctx, s, req)
 		}}
 	}},
 	{"save of the same data writes nothing", "everything that writes a row but Touch changes its version", func(s driver.Store) driver.Store {
-		return &altered{Store: s, save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			row, err := look(ctx, s, req.From.ID)
 			if err == nil && row.Ref == req.From && row.Version == req.Version && string(row.Data) == string(req.Data) &&
 				row.User == req.User && row.Label == req.Label && req.Verifier == row.Verifier && !req.Authenticated && row.Pending == req.Pending {
@@ -73,13 +74,13 @@ var writes = []Kind{
 		}}
 	}},
 	{"save forgets the absolute limit", "Save keeps the absolute expiry unless it is given one", func(s driver.Store) driver.Store {
-		return &altered{Store: s, save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			req.Life = lasting(req.Life)
 			return s.Save(ctx, req)
 		}}
 	}},
 	{"save keeps the user", "Save replaces the user", func(s driver.Store) driver.Store {
-		return &altered{Store: s, save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			if row, err := look(ctx, s, req.From.ID); err == nil && req.User == "" {
 				req.User = row.User
 			}
@@ -87,19 +88,19 @@ var writes = []Kind{
 		}}
 	}},
 	{"touch moves nothing", "Touch moves the idle expiry: it counts from the last use and not from the creation", func(s driver.Store) driver.Store {
-		return &altered{Store: s, touch: func(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
+		return &altered.Store{Store: s, OnTouch: func(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
 			req.Life.Throttle = math.MaxInt64
 			return s.Touch(ctx, req)
 		}}
 	}},
 	{"touch ignores the throttle", "Touch leaves a row alone that was seen less than Throttle ago", func(s driver.Store) driver.Store {
-		return &altered{Store: s, touch: func(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
+		return &altered.Store{Store: s, OnTouch: func(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
 			req.Life.Throttle = 0
 			return s.Touch(ctx, req)
 		}}
 	}},
 	{"touch changes the version", "Touch leaves the version alone", func(s driver.Store) driver.Store {
-		return &altered{Store: s, touch: func(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
+		return &altered.Store{Store: s, OnTouch: func(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
 			if result, err := s.Touch(ctx, req); err != nil {
 				return result, err
 			}
@@ -122,13 +123,13 @@ var writes = []Kind{
 			data, _ = json.Marshal(parsed) //nolint:errchkjson // it was JSON
 			return data
 		}
-		return &altered{
+		return &altered.Store{
 			Store: s,
-			create: func(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
+			OnCreate: func(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
 				req.Data = again(req.Data)
 				return s.Create(ctx, req)
 			},
-			save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+			OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 				req.Data = again(req.Data)
 				return s.Save(ctx, req)
 			},
@@ -136,19 +137,19 @@ var writes = []Kind{
 	}},
 	{"data is shared with callers", "a store keeps nothing that a request refers to, Data included", func(s driver.Store) driver.Store {
 		var kept sync.Map // Data by version
-		return &altered{
+		return &altered.Store{
 			Store: s,
-			create: func(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
+			OnCreate: func(ctx context.Context, req driver.CreateRequest) (driver.SaveResult, error) {
 				result, err := s.Create(ctx, req)
 				kept.Store(result.Version, req.Data)
 				return result, err
 			},
-			save: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+			OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 				result, err := s.Save(ctx, req)
 				kept.Store(result.Version, req.Data)
 				return result, err
 			},
-			load: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+			OnLoad: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 				row, err := s.Load(ctx, ref)
 				if data, ok := kept.Load(row.Version); ok && err == nil {
 					row.Data = data.([]byte)
