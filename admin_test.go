@@ -1,6 +1,7 @@
 package sessions_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/altered"
 	"github.com/sqlsessions/sessions/memstore"
 )
 
@@ -54,6 +56,32 @@ func TestListAndRevoke(t *testing.T) {
 		t.Errorf("the second Revoke returns %v", err)
 	}
 	wantRows(t, m, 2)
+}
+
+// A user may have more sessions than one call of the store ends.
+func TestRevokeEndsEachPage(t *testing.T) {
+	t.Parallel()
+	store := &altered.Store{Store: memstore.New()}
+	store.OnEndAll = func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
+		req.Limit = 2
+		return store.Store.EndAll(ctx, req)
+	}
+	m := newManager(t, store)
+	revoke := map[string]func() (int, error){
+		"ann": func() (int, error) { return m.RevokeUser(t.Context(), "ann") },
+		"bob": func() (int, error) { return m.RevokeAll(t.Context()) },
+	}
+	for user, f := range revoke {
+		for range 5 {
+			newVisitor(t, m).visit(func(s *sessions.Session) { s.SetUser(user) })
+		}
+		if n, err := f(); n < 5 || err != nil {
+			t.Errorf("%s: ended %d, %v", user, n, err)
+		}
+		for s := range m.SessionsOf(t.Context(), user) {
+			t.Errorf("%s: %s is live", user, s.ID())
+		}
+	}
 }
 
 // A device page shows an ID; the session gets a new token before the button is pressed.

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/altered"
 	"github.com/sqlsessions/sessions/memstore"
 )
 
@@ -218,5 +220,29 @@ func TestDiscardForgetsWhatWasNotSaved(t *testing.T) {
 	fresh.visit(func(s *sessions.Session) { count.Set(s, 1); s.Discard() })
 	if fresh.cookie != "" {
 		t.Error("a new session was made, although its changes were discarded")
+	}
+}
+
+// A driver or a collation that mixes up rows signs no user in as another.
+func TestAnothersRowOpensNothing(t *testing.T) {
+	t.Parallel()
+	for what, mix := range map[string]func(row *driver.Row){
+		"the ID":       func(row *driver.Row) { row.ID = randomRef().ID },
+		"the verifier": func(row *driver.Row) { row.Verifier = randomRef().Verifier },
+		"both":         func(row *driver.Row) { row.Ref = randomRef() },
+	} {
+		store := &altered.Store{Store: memstore.New()}
+		m := newManager(t, store)
+		v := loggedIn(t, m)
+		store.OnLoad = func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+			row, err := store.Store.Load(ctx, ref)
+			mix(&row)
+			return row, err
+		}
+		cookie := v.cookie
+		res := v.visit(func(s *sessions.Session) { t.Errorf("%s: the handler runs with %s", what, s.ID()) })
+		if res.StatusCode != http.StatusServiceUnavailable || v.cookie != cookie {
+			t.Errorf("%s: answered %d", what, res.StatusCode)
+		}
 	}
 }

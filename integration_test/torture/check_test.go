@@ -198,8 +198,10 @@ func partition(h *history, left []*event, faulty bool) map[driver.ID][]*event {
 				known.ret, known.result = max(at, e.call), done
 				e = &known
 			}
-		case e.kind == evRow && (e.reason == string(sessions.ReasonEvicted) || e.reason == string(sessions.ReasonReplay)):
+		case e.kind == evRow && e.reason == string(sessions.ReasonEvicted): // since it is a user's
 			put(&event{kind: evEnd, session: e.session, call: signedIn[e.session], ret: e.ret, reason: e.reason})
+		case e.kind == evRow && e.reason == string(sessions.ReasonReplay):
+			put(&event{kind: evEnd, session: e.session, ret: e.ret, reason: e.reason})
 		case e.kind == evEnd && e.ret == never && !rows[e.session].mayHaveEnded(e.reason):
 			continue // it was not this that ended it
 		}

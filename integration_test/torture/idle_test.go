@@ -48,13 +48,15 @@ func (s *state) mayLive(call int64) bool {
 	return s.idle.mayBeAhead(call) && s.absolute.mayBeAhead(call)
 }
 
-// saved moves the expiry of a session that a commit stored. Signing in restarts the absolute
-// limit.
+// saved moves the expiry of a session that a commit stored, which another request may have moved
+// further already. Signing in restarts the absolute limit.
 func (s *state) saved(e *event) {
 	if !s.expires {
 		return
 	}
-	s.idle = in(e.call, e.ret, idleTimeout)
+	if s.used(e.call, e.ret); e.create {
+		s.idle = in(e.call, e.ret, idleTimeout)
+	}
 	if e.create || e.login != "" {
 		s.absolute = in(e.call, e.ret, absoluteLimit)
 	}

@@ -203,7 +203,7 @@ var mutations = []mutation{
 		"case r.Before != \"\":", "",
 	},
 	{
-		"internal/native/sure.go", "servers: ./faults ./stores -run Lost|Lose|Answers|Sure|Whose", "another's write is taken for one's own",
+		"internal/native/sure.go", "./internal/native", "another's write is taken for one's own",
 		"case lookErr == nil && row.Version == w.NewVersion:",
 		"case lookErr == nil && row.Version != w.Version:", "",
 	},

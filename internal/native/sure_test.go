@@ -85,3 +85,21 @@ func TestAnEndingThatWasLostDoesNotSayNotFound(t *testing.T) {
 		}
 	}
 }
+
+func (l *losing) SaveRow(context.Context, native.Write) (driver.SaveResult, error) {
+	return driver.SaveResult{}, errLost
+}
+
+// After a lost answer the row has another write's version. Whether that came before the lost one
+// or after it is not known.
+func TestAnothersWriteIsNotTakenForOnesOwn(t *testing.T) {
+	t.Parallel()
+	l := &losing{there: []native.Row{{Row: driver.Row{Version: 7}}}}
+	_, err := native.New("anystore", l, l).Save(t.Context(), driver.SaveRequest{
+		From:     driver.Ref{ID: "0123abcd-4567-7890-89ef-0123456789ab", Verifier: driver.Verifier(strings.Repeat("v", 32))},
+		Verifier: driver.Verifier(strings.Repeat("v", 32)), Version: 3, Data: []byte("{}"),
+	})
+	if !errors.Is(err, errLost) || len(l.there) != 0 {
+		t.Errorf("%v with %d looks left, want that the answer was lost", err, len(l.there))
+	}
+}
