@@ -49,6 +49,7 @@ type run struct {
 	ends    []driver.ID
 	others  []driver.ID // that a logout or a sign-in ends too
 	unsure  *event      // the failed save of these changes
+	taken   bool        // a failed save may have stored the new session, whatever was discarded since
 	wrote   bool
 	first   int64 // when the first save began
 }
@@ -163,7 +164,7 @@ func (x *run) replaced(certainly bool) {
 		x.ends = append(x.ends, x.id)
 	}
 	x.ends, x.others = append(x.ends, x.others...), nil
-	x.id, x.stored, x.held, x.changes, x.renew, x.login, x.unsure = id, false, 0, nil, false, "", nil
+	x.id, x.stored, x.held, x.changes, x.renew, x.login, x.unsure, x.taken = id, false, 0, nil, false, "", nil, false
 }
 
 // write sends the first bytes of the answer, and so saves.

@@ -116,6 +116,7 @@ func (x *run) settle(e *event, call int64, saves bool, err error) {
 			x.inDoubt(e)
 		}
 	}
+	x.taken = x.taken || x.unsure != nil && e.create
 	if e.pending && e.result != refused {
 		h.add(&event{kind: evActivate, session: e.session, call: e.call, ret: activated(e), from: x.rec, newToken: e.newToken, result: e.result})
 	}
@@ -144,10 +145,10 @@ func activated(e *event) int64 {
 // the limit, or has ended.
 func (x *run) moved(e *event) *event {
 	id := x.s.ID()
-	if x.unsure == nil || !e.create || id == e.session {
+	if !x.taken || !e.create || id == e.session {
 		return e
 	}
-	if x.rec.moved, x.unsure, x.id = true, nil, id; !x.faults && e.login == "" {
+	if x.rec.moved, x.taken, x.unsure, x.id = true, false, nil, id; !x.faults && e.login == "" {
 		x.h().violationf("#%d (%s) gave a new session another ID, from %v to %s", x.rec.id, x.rec.script, e, id)
 	}
 	other := *e
