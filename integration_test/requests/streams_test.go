@@ -151,9 +151,7 @@ func streamsOfOneNode(t *testing.T, b testbed.Backend, each int64) {
 	st.await(each)
 	start := time.Now()
 	sent := st.await(4 * each)
-	took := time.Since(start)
-	t.Logf("%d statements in %v", sent, took)
-	if took < 4*watchInterval*9/10-watchInterval/10 {
+	if took := time.Since(start); sent > each*int64(took/watchInterval+2) { // one more may begin at either end
 		t.Errorf("%d statements in %v for %d streams", sent, took, streams)
 	}
 

@@ -212,21 +212,23 @@ func (n *node) fail(w http.ResponseWriter, r *http.Request, err error) {
 	sessions.DefaultErrorHandler(w, r, err)
 }
 
-// quiet waits until no request is under way.
+// quiet waits until no request is under way, nor a statement that was cut off from its caller.
 func (w *world) quiet() {
 	w.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-		busy := 0
+	testbed.Await(w, "no request is under way", func() bool {
 		for _, n := range w.nodes {
 			n.mu.Lock()
-			busy += len(n.records)
+			busy := len(n.records)
 			n.mu.Unlock()
+			if busy > 0 {
+				return false
+			}
 		}
-		if busy == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			w.Fatalf("%d requests are still under way\n%s", busy, testbed.Stacks())
+		return true
+	})
+	for _, n := range w.nodes {
+		if n.proxy != nil {
+			n.proxy.Settle()
 		}
 	}
 }
