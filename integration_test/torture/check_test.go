@@ -115,7 +115,7 @@ func (r *round) check() *verdict {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	v := &verdict{problems: slices.Clone(h.wrong), sessions: len(h.sessions), events: len(h.events)}
-	parts := partition(h, left, r.faults)
+	parts := partition(h, r.lasting(h.events, h.kills), left, r.faults)
 	for id, events := range parts {
 		ops := make([]porcupine.Operation, len(events))
 		for i, e := range events {
@@ -135,7 +135,7 @@ func (r *round) check() *verdict {
 
 // partition returns the events of each session by their calls. What was not known and did
 // nothing that shows is left out, and what shows has happened before it showed.
-func partition(h *history, left []*event, faulty bool) map[driver.ID][]*event {
+func partition(h *history, events, left []*event, faulty bool) map[driver.ID][]*event {
 	parts, rows := map[driver.ID][]*event{}, map[driver.ID]*event{}
 	for _, e := range left {
 		rows[e.session] = e
@@ -144,7 +144,7 @@ func partition(h *history, left []*event, faulty bool) map[driver.ID][]*event {
 	put := func(e *event) { parts[e.session] = append(parts[e.session], e) }
 	shown, after, signedIn := map[tag]int64{}, map[tag]*tag{}, map[driver.ID]int64{}
 	var all []*event
-	for _, e := range slices.Concat(h.events, left) {
+	for _, e := range slices.Concat(events, left) {
 		if n, ok := h.alias[e.token]; ok {
 			e.token = n
 		}
@@ -173,7 +173,7 @@ func partition(h *history, left []*event, faulty bool) map[driver.ID][]*event {
 			}
 		}
 	}
-	for _, e := range slices.Concat(h.events, left) {
+	for _, e := range slices.Concat(events, left) {
 		if !slices.ContainsFunc(e.changes, func(m mutation) bool { return m.what == 'c' }) {
 			e.after = after[headTag(e)]
 		}

@@ -195,6 +195,7 @@ type history struct {
 	alias    map[int]int // numbers of a token that a browser sent before its node had noted what it is
 	sessions map[driver.ID]bool
 	byUser   map[string][]driver.ID
+	kills    []kill   // of the server
 	wrong    []string // violations that were seen at once
 	last     int      // token
 }

@@ -229,9 +229,9 @@ func (s *store) End(ctx context.Context, req driver.EndRequest) error {
 	err := s.table.End(ctx, req)
 	if s.unsure(ctx, err) {
 		if err = s.table.End(ctx, req); errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrConflict) {
-			// The first try may have ended it.
+			// The first try may have ended it, unless it ended for another reason.
 			endings, lookErr := s.table.Endings(ctx, []driver.ID{req.ID})
-			if lookErr != nil || len(endings) == 1 {
+			if lookErr != nil || len(endings) == 1 && endings[0].Reason == req.Reason {
 				err = lookErr
 			}
 		}

@@ -48,7 +48,7 @@ func (l *losing) End(context.Context, driver.EndRequest) error {
 func (l *losing) Endings(context.Context, []driver.ID) ([]driver.Ending, error) {
 	err := l.dead[0]
 	l.dead = l.dead[1:]
-	return []driver.Ending{{}}, err
+	return []driver.Ending{{Reason: "logout"}}, err
 }
 
 // Explain makes the contract's error of a driver's.
@@ -72,15 +72,21 @@ func TestACreateThatWasLostDoesNotTakeItsOwnID(t *testing.T) {
 }
 
 // An ending whose answer was lost finds nothing to end. If what it has done can't be looked
-// up, it is not known.
+// up, it is not known; and what ended for another reason was ended by another.
 func TestAnEndingThatWasLostDoesNotSayNotFound(t *testing.T) {
 	t.Parallel()
 	for _, second := range []error{driver.ErrNotFound, driver.ErrConflict} {
-		for _, look := range []error{nil, errLost} {
-			l := &losing{ended: second, dead: []error{look}}
-			err := native.New("anystore", l, l).End(t.Context(), driver.EndRequest{ID: "0123abcd-4567-7890-89ef-0123456789ab"})
-			if !errors.Is(err, look) || look == nil && err != nil || errors.Is(err, second) {
-				t.Errorf("the second try said %v and the look %v: %v", second, look, err)
+		for _, reason := range []string{"logout", "revoked"} {
+			for _, look := range []error{nil, errLost} {
+				l := &losing{ended: second, dead: []error{look}}
+				err := native.New("anystore", l, l).End(t.Context(), driver.EndRequest{ID: "0123abcd-4567-7890-89ef-0123456789ab", Reason: reason})
+				want := look
+				if want == nil && reason != "logout" {
+					want = second
+				}
+				if !errors.Is(err, want) || want == nil && err != nil {
+					t.Errorf("the second try said %v and the look %v, to end with %q: %v", second, look, reason, err)
+				}
 			}
 		}
 	}
