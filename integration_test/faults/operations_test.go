@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"net/http"
 	"strconv"
@@ -45,22 +46,22 @@ func signedIn(c *cell) {
 	}
 }
 
-// signIn signs a user in, who may have been revoked just before. A sign-in compares durations:
-// a pause of the machine may have it refused, and each is if the database's clock was set back
-// to before the revocation, until it has come there again.
+// signIn signs a user in. If there was a revocation just before, a pause of the machine may have a
+// sign-in refused, as it compares durations; and each is if the database's clock was set back to
+// before the revocation, until it has come there again.
 func signIn(t *testing.T, tab *testbed.Table, b *testbed.Browser, user string) {
 	t.Helper()
-	var answer testbed.Response
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if answer = b.Fetch("/login?u=" + user); answer.StatusCode == http.StatusOK {
+	for began := time.Now(); ; time.Sleep(time.Millisecond) {
+		answer := b.Fetch("/login?u=" + user)
+		if answer.StatusCode == http.StatusOK {
 			return
-		} else if answer.StatusCode != http.StatusConflict {
-			break
+		}
+		var mark sql.NullString
+		testbed.Check(t, tab.DB.QueryRow("SELECT max(ended_at) FROM "+tab.Name+" WHERE ended_reason = 'mark'").Scan(&mark))
+		if answer.StatusCode != http.StatusConflict || !mark.Valid || time.Since(began) > time.Minute {
+			t.Fatalf("the sign-in of %s is answered %d at %v; the last revocation was at %q", user, answer.StatusCode, time.Now(), mark.String)
 		}
 	}
-	var now, mark string
-	err := tab.DB.QueryRow("SELECT max(ended_at), max(current_timestamp(6)) FROM "+tab.Name+" WHERE ended_reason = 'mark'").Scan(&mark, &now)
-	t.Fatalf("the sign-in of %s is answered %d; at %s the last mark is of %s, %v", user, answer.StatusCode, now, mark, err)
 }
 
 // stays reports that a read was answered, and that the session is as it was.

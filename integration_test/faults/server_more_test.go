@@ -1,9 +1,11 @@
 package faults_test
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/sqlsessions/sessions/integration_test/testbed"
 	"github.com/sqlsessions/sessions/migrations"
@@ -111,7 +113,11 @@ func signal(code string, times int) func(t *testing.T, w *ownWorld) (end func())
 // answers waits until the server takes connections again.
 func answers(t *testing.T, w *ownWorld) {
 	t.Helper()
-	testbed.Await(t, "the server answers", func() bool { return w.direct.DB.PingContext(t.Context()) == nil })
+	testbed.Await(t, "the server answers", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		return w.direct.DB.PingContext(ctx) == nil
+	})
 }
 
 // directly is the address of the applications without the proxy.

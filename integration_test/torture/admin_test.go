@@ -68,8 +68,16 @@ func (x *run) ended(e *event, call int64, err error) {
 		e.result = missing
 	case err != nil:
 		e.result, e.ret = unknown, never
+		x.failed("a revocation", err)
 	}
 	x.h().add(e)
+}
+
+// failed looks whether a call may fail so: without a cause none does, and with one it says so.
+func (x *run) failed(what string, err error) {
+	if x.r.Context().Err() == nil && !(x.faults && errors.Is(err, sessions.ErrUnavailable)) {
+		x.h().violationf("#%d (%s): %s fails: %v", x.rec.id, x.rec.script, what, err)
+	}
 }
 
 func (x *run) list() {
@@ -80,6 +88,7 @@ func (x *run) list() {
 	e := &event{kind: evList, user: &user, call: call, from: x.rec, result: done}
 	for s, err := range x.manager.SessionsOf(x.r.Context(), user) {
 		if err != nil {
+			x.failed("a list", err)
 			return
 		}
 		if s.User() != user {
@@ -98,6 +107,9 @@ func (x *run) list() {
 func (x *run) why() {
 	call := now()
 	reason, err := x.s.EndedReason(x.r.Context())
+	if err != nil {
+		x.failed("EndedReason", err)
+	}
 	if err != nil || reason == "" || x.rec.token == 0 {
 		return
 	}

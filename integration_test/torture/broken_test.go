@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -24,9 +23,9 @@ var day = driver.Life{Idle: 24 * time.Hour, Absolute: 48 * time.Hour}
 
 func oneIn(n int) bool { return rand.IntN(n) == 0 }
 
-// The promises that can be switched off, each by a store, by options or by a middleware.
-var switches = map[string]setup{
-	"a save makes a row that has ended again": {spoil: func(w *world, _ *node, s driver.Store) driver.Store {
+// The promises that a store switches off.
+var brokenStores = map[string]setup{
+	"a save makes a row that has ended again": {rule: "can be put in an order", spoil: func(w *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			result, err := s.Save(ctx, req)
 			if !errors.Is(err, driver.ErrNotFound) {
@@ -36,7 +35,7 @@ var switches = map[string]setup{
 			return s.Create(ctx, driver.CreateRequest{Ref: driver.Ref{ID: req.From.ID, Verifier: req.Verifier}, User: req.User, Data: req.Data, Life: day})
 		}}
 	}},
-	"a touch makes a row that has ended again": {spoil: func(w *world, _ *node, s driver.Store) driver.Store {
+	"a touch makes a row that has ended again": {rule: "can be put in an order", spoil: func(w *world, _ *node, s driver.Store) driver.Store {
 		var last sync.Map
 		return &altered.Store{
 			Store: s,
@@ -60,7 +59,7 @@ var switches = map[string]setup{
 			},
 		}
 	}},
-	"a save looks at no version": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"a save looks at no version": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			for {
 				result, err := s.Save(ctx, req)
@@ -75,7 +74,7 @@ var switches = map[string]setup{
 			}
 		}}
 	}},
-	"a save that was carried out is said to conflict": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"a save that was carried out is said to conflict": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			result, err := s.Save(ctx, req)
 			if err == nil && req.Verifier == req.From.Verifier && oneIn(50) {
@@ -84,7 +83,7 @@ var switches = map[string]setup{
 			return result, err
 		}}
 	}},
-	"the answer leaves before the save": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"the answer leaves before the save": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			if req.Pending || !oneIn(20) {
 				return s.Save(ctx, req)
@@ -96,7 +95,7 @@ var switches = map[string]setup{
 			return driver.SaveResult{Version: driver.Version(rand.Int64())}, nil
 		}}
 	}},
-	"an ending is forgotten": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"an ending is forgotten": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnEnd: func(ctx context.Context, req driver.EndRequest) error {
 			if oneIn(20) {
 				return nil
@@ -104,7 +103,7 @@ var switches = map[string]setup{
 			return s.End(ctx, req)
 		}}
 	}},
-	"an ending of many misses some": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"an ending of many misses some": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnEndAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
 			if rows, err := s.List(ctx, driver.ListRequest{User: req.User, All: req.All, Limit: 10}); err == nil && len(rows) > 0 && oneIn(10) {
 				req.Except = append(req.Except, rows[0].ID)
@@ -112,13 +111,13 @@ var switches = map[string]setup{
 			return s.EndAll(ctx, req)
 		}}
 	}},
-	"an ending looks at no user": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"an ending looks at no user": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnEnd: func(ctx context.Context, req driver.EndRequest) error {
 			req.User = nil
 			return s.End(ctx, req)
 		}}
 	}},
-	"reads are stale": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"reads are stale": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		type kept struct {
 			row driver.Row
 			at  time.Time
@@ -135,13 +134,13 @@ var switches = map[string]setup{
 			return row, err
 		}}
 	}},
-	"a revocation leaves no mark": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"a revocation leaves no mark": {rule: "was signed in before a revocation", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnEndAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
 			req.Mark.Number = 0
 			return s.EndAll(ctx, req)
 		}}
 	}},
-	"a token that was replaced works on": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"a token that was replaced works on": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnLoad: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 			row, err := s.Load(ctx, ref)
 			if _, replaced := errors.AsType[*driver.ReplacedError](err); !replaced {
@@ -155,13 +154,13 @@ var switches = map[string]setup{
 			return rows[0], nil
 		}}
 	}},
-	"each token that was replaced has a grace": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"each token that was replaced has a grace": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			req.Grace = time.Minute
 			return s.Save(ctx, req)
 		}}
 	}},
-	"sessions are mixed up": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"sessions are mixed up": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		var last sync.Map
 		return &altered.Store{Store: s, OnLoad: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 			row, err := s.Load(ctx, ref)
@@ -174,7 +173,7 @@ var switches = map[string]setup{
 			return row, nil
 		}}
 	}},
-	"the reason of an ending is lost": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"the reason of an ending is lost": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnEndings: func(ctx context.Context, refs []driver.Ref) ([]driver.Ending, error) {
 			endings, err := s.Endings(ctx, refs)
 			for i := range endings {
@@ -185,7 +184,7 @@ var switches = map[string]setup{
 			return endings, err
 		}}
 	}},
-	"a list leaves sessions out": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"a list leaves sessions out": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnList: func(ctx context.Context, req driver.ListRequest) ([]driver.Row, error) {
 			rows, err := s.List(ctx, req)
 			if len(rows) > 1 && !req.Newest && oneIn(10) {
@@ -194,37 +193,13 @@ var switches = map[string]setup{
 			return rows, err
 		}}
 	}},
-	"sessions live longer than they may": {short: true, alter: func(_ *node, o *sessions.Options) {
-		o.IdleTimeout += time.Second / 2
-	}},
-	"the absolute limit is shorter": {short: true, alter: func(_ *node, o *sessions.Options) {
-		o.Lifetime -= 2 * time.Second
-	}},
-	"a touch moves nothing": {short: true, spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"a touch moves nothing": {rule: "can be put in an order", short: true, spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnTouch: func(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
 			req.Life.Throttle = time.Minute
 			return s.Touch(ctx, req)
 		}}
 	}},
-	"one node knows no limit": {limit: 2, alter: func(n *node, o *sessions.Options) {
-		if n.number == 0 {
-			o.MaxPerUser = 0
-		}
-	}},
-	"the limit of one node is lower": {limit: 3, alter: func(n *node, o *sessions.Options) {
-		if n.number == 0 {
-			o.MaxPerUser = 1
-		}
-	}},
-	"of two cookies the first is used": {rule: "was not asked for", wrap: func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if c, err := r.Cookie(cookieName); err == nil {
-				r.Header.Set("Cookie", c.String())
-			}
-			next.ServeHTTP(w, r)
-		})
-	}},
-	"a logout ends none of several sessions that a request presented": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"a logout ends none of several sessions that a request presented": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnEnd: func(ctx context.Context, req driver.EndRequest) error {
 			if rec := recordOf(ctx); rec != nil && len(rec.cookies) == 2 && rec.seen.New && req.User == nil {
 				return nil
@@ -232,12 +207,7 @@ var switches = map[string]setup{
 			return s.End(ctx, req)
 		}}
 	}},
-	"a failure carries a cookie": {rule: "with a cookie", faults: true, timeout: 2 * time.Second, wrap: func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			next.ServeHTTP(&bakery{w}, r)
-		})
-	}},
-	"a write that the server refused is taken for done": {faults: true, timeout: 2 * time.Second, spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"a write that the server refused is taken for done": {rule: "can be put in an order", faults: true, timeout: 2 * time.Second, spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			result, err := s.Save(ctx, req)
 			if err != nil && strings.Contains(err.Error(), "as told") {
@@ -246,28 +216,35 @@ var switches = map[string]setup{
 			return result, err
 		}}
 	}},
-	"a server that is killed has forgotten what it answered": {faults: true, crashes: true, timeout: 2 * time.Second, spoil: func(w *world, _ *node, s driver.Store) driver.Store {
+	"a server that is killed has forgotten what it answered": {rule: "can be put in an order", faults: true, crashes: true, timeout: 2 * time.Second, spoil: func(w *world, _ *node, s driver.Store) driver.Store {
 		_, err := w.admin.DB.ExecContext(w.Context(), "ALTER ROLE CURRENT_USER SET synchronous_commit = off") // for connections to come
 		testbed.Check(w, err)
 		return s
 	}},
-	"failures are answered 200": {faults: true, timeout: 2 * time.Second, alter: func(_ *node, o *sessions.Options) {
-		note := o.ErrorHandler
-		o.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
-			w.WriteHeader(http.StatusOK)
-			note(w, r, err)
-		}
+	"a save that was carried out is said to have found the session ended": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
+			result, err := s.Save(ctx, req)
+			if err == nil && req.Verifier == req.From.Verifier && oneIn(50) {
+				err = driver.ErrNotFound
+			}
+			return result, err
+		}}
 	}},
-}
-
-// A bakery sends a cookie with each failure.
-type bakery struct{ http.ResponseWriter }
-
-func (b *bakery) Unwrap() http.ResponseWriter { return b.ResponseWriter }
-
-func (b *bakery) WriteHeader(status int) {
-	if status >= http.StatusInternalServerError {
-		b.Header().Add("Set-Cookie", cookieName+"=1; Path=/")
-	}
-	b.ResponseWriter.WriteHeader(status)
+	"a revocation of what has ended seems to end it": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+		return &altered.Store{Store: s, OnEnd: func(ctx context.Context, req driver.EndRequest) error {
+			err := s.End(ctx, req)
+			if req.User != nil && errors.Is(err, driver.ErrNotFound) {
+				err = nil
+			}
+			return err
+		}}
+	}},
+	"lists fail": {rule: "a list fails", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+		return &altered.Store{Store: s, OnList: func(ctx context.Context, req driver.ListRequest) ([]driver.Row, error) {
+			if req.User != "" && !req.Newest && oneIn(5) {
+				return nil, errors.New("broken")
+			}
+			return s.List(ctx, req)
+		}}
+	}},
 }

@@ -93,8 +93,9 @@ func (w *world) surely(do func() error) {
 		if err = do(); err == nil {
 			return
 		}
+		time.Sleep(10 * time.Millisecond)
 	}
-	w.Fatal(err)
+	w.Error(err) // not Fatal: the faults have a goroutine of their own
 }
 
 func decode(data []byte) (v values) {
@@ -194,6 +195,9 @@ func partition(h *history, events, left []*event, faulty bool) map[driver.ID][]*
 				continue
 			}
 			if ok {
+				if e.result == refused { // its first try was carried out, and then the session ended, or got another token
+					put(e)
+				}
 				known := *e
 				known.ret, known.result = max(at, e.call), done
 				e = &known

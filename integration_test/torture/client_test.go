@@ -114,12 +114,19 @@ var requests atomic.Uint64
 func (r *round) client(ctx context.Context, number uint64) {
 	random := rand.New(rand.NewPCG(r.seed, number))
 	for ctx.Err() == nil {
-		j := r.jars[random.IntN(len(r.jars))]
+		i := random.IntN(len(r.jars))
+		j := r.jars[i]
 		if random.IntN(60) == 0 {
 			j.set("") // a new browser
 		}
 		n := r.nodes[random.IntN(len(r.nodes))]
-		value := j.cookie(random)
+		value, changes := j.cookie(random), 1 // one of how many requests
+		switch {
+		case r.short && i%2 == 0 && value != "": // some sessions are hardly changed before they expire
+			changes = 300
+		case r.short:
+			changes = 10
+		}
 		patience := time.Minute
 		if random.IntN(25) == 0 {
 			patience = time.Duration(random.IntN(20)) * time.Millisecond
@@ -128,14 +135,14 @@ func (r *round) client(ctx context.Context, number uint64) {
 		if random.IntN(2) == 0 {
 			slices.Reverse(values)
 		}
-		r.send(n, j, newScript(random, r.users, r.short), patience, values...)
+		r.send(n, j, newScript(random, r.users, changes), patience, values...)
 	}
 }
 
 // send sends one request and waits for the answer.
 func (r *round) send(n *node, j *jar, s script, patience time.Duration, values ...string) *record {
 	h := r.history
-	rec := &record{id: requests.Add(1), node: n.number, script: string(s)}
+	rec := &record{id: requests.Add(1), node: n.number, script: string(s), patient: patience == time.Minute}
 	values = slices.DeleteFunc(values, func(v string) bool { return v == "" })
 	for _, value := range slices.Compact(values) {
 		rec.cookies = append(rec.cookies, &cookie{value: value, token: h.token(value), session: idOf(value)})

@@ -2,7 +2,6 @@ package torture_test
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -39,10 +38,16 @@ func killServer(w *world, _ *rand.Rand) (func(), error) {
 	err := w.server.Crash(context.Background())
 	w.now.Load().killed(call, now())
 	start := func() error { return w.server.Start(context.Background()) }
+	w.report(err)
+	return func() { w.report(start()) }, nil
+}
+
+// report fails the test, also from a goroutine that is not the test's.
+func (w *world) report(err error) {
+	w.Helper()
 	if err != nil {
-		return nil, errors.Join(err, start())
+		w.Error(err)
 	}
-	return func() { testbed.Check(w, start()) }, nil
 }
 
 // A kill is when the server was killed.

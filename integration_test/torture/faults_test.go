@@ -59,8 +59,11 @@ func newNemesis(w *world) *nemesis {
 
 // run does faults until ctx ends, and undoes the last one.
 func (n *nemesis) run(ctx context.Context, r *rand.Rand) {
-	for pause(ctx, time.Duration(50+r.IntN(250))*time.Millisecond) && len(n.faults) > 0 {
+	for i := 0; pause(ctx, time.Duration(50+r.IntN(250))*time.Millisecond) && len(n.faults) > 0; i++ {
 		f := n.faults[r.IntN(len(n.faults))]
+		if n.crashes && i == 0 {
+			f = n.faults[len(n.faults)-1] // once in each round, however short
+		}
 		end, err := f.begin(n.world, r)
 		if err != nil {
 			continue // the connection that the administrator has was killed too

@@ -185,6 +185,8 @@ func (x *run) write() {
 	})
 	if value := sentCookie(x.w.Header()); value != "" {
 		x.sent(value)
+	} else if len(x.fresh) > 0 && x.stored && x.rec.finalErr == nil {
+		x.h().violationf("#%d (%s) has a token that its answer does not carry", x.rec.id, x.rec.script)
 	}
 }
 
@@ -221,6 +223,7 @@ func (x *run) reload() {
 		x.h().add(e)
 		return
 	case err != nil:
+		x.failed("Reload", err)
 		return
 	}
 	x.changes, x.renew, x.login, x.unsure = nil, false, "", nil
@@ -231,7 +234,10 @@ func (x *run) touch() {
 	err := x.s.Touch(x.r.Context())
 	e := &event{kind: evTouch, session: x.id, call: call, ret: now(), from: x.rec, token: x.held, result: done}
 	switch {
-	case !x.stored || err != nil && !errors.Is(err, sessions.ErrEnded):
+	case err != nil && !errors.Is(err, sessions.ErrEnded):
+		x.failed("Touch", err)
+		return
+	case !x.stored:
 		return
 	case err != nil:
 		e.result = refused

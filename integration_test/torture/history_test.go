@@ -177,6 +177,7 @@ type record struct {
 	status            int   // 0: no answer
 	setCookie         bool
 	cut               bool   // the answer was incomplete
+	patient           bool   // its client would have waited
 	loadErr, finalErr error  // what the error handler was told
 	seen              *view  // what the handler saw first
 	ran               bool   // the handler ran

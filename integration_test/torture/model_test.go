@@ -124,8 +124,8 @@ func (s *state) step(e *event) bool {
 			return !hits || s.mayHaveExpired(e.ret)
 		case hits:
 			s.end(e.reason, e.ret)
-		case e.result == done:
-			return s.phase == ended // it may have been sent twice
+		case e.result == done: // it was sent twice; or it is a logout, for which it is enough that the session has ended
+			return s.phase == ended && (e.user == nil || s.reason == e.reason)
 		}
 	case evActivate:
 		if s.phase == pending && s.token == e.newToken {

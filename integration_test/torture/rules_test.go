@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
@@ -39,7 +40,7 @@ func (r *round) rules(h *history, parts map[driver.ID][]*event, left []*event, v
 	if v.stalled > 3+v.revoked/10 {
 		fault("%d sign-ins that began after a revocation were refused, and %d that began before it", v.stalled, v.revoked)
 	}
-	if r.limit > 0 && !r.refuse {
+	if r.limit > 0 {
 		r.limits(parts, left, fault)
 	}
 }
@@ -65,8 +66,13 @@ func (r *round) answered(rec *record, fault func(string, ...any)) {
 	if err != nil && !r.faults && want == http.StatusServiceUnavailable {
 		fault("#%d (%s) failed without a fault: %v", rec.id, rec.script, err)
 	}
-	if rec.status == 0 {
-		return
+	if rec.status == 0 || rec.cut {
+		if rec.patient && rec.in > 0 && !strings.Contains(rec.script, "panic") {
+			fault("#%d (%s) got no answer, or not all of it", rec.id, rec.script)
+		}
+		if rec.status == 0 {
+			return
+		}
 	}
 	if rec.status != want {
 		fault("#%d (%s) was answered %d, want %d (%v)", rec.id, rec.script, rec.status, want, err)
@@ -127,7 +133,7 @@ func (r *round) refusal(in *event, others, revocations []*event, v *verdict, fau
 	}
 }
 
-// limits checks that no session was evicted without need.
+// limits checks that no session was evicted without need, and no sign-in refused.
 func (r *round) limits(parts map[driver.ID][]*event, left []*event, fault func(string, ...any)) {
 	lives := map[string][]*life{}
 	var evicted []*life
@@ -138,6 +144,21 @@ func (r *round) limits(parts map[driver.ID][]*event, left []*event, fault func(s
 		}
 		if e.reason == string(sessions.ReasonEvicted) {
 			evicted = append(evicted, l)
+		}
+	}
+	for _, rec := range r.history.records {
+		if _, user, signsIn := strings.Cut(rec.script, "login:"); signsIn && rec.status == http.StatusTooManyRequests {
+			user, _, _ = strings.Cut(user, " ")
+			others := 0
+			for _, o := range lives[user] {
+				own := !slices.ContainsFunc(o.signIns, func(by *record) bool { return by != rec })
+				if o.from <= rec.out && o.to >= rec.in && !own {
+					others++
+				}
+			}
+			if others < r.limit && strings.Count(rec.script, "login:") == 1 {
+				fault("#%d (%s) was refused as one too many, and %s had %d sessions", rec.id, rec.script, user, others)
+			}
 		}
 	}
 	for _, l := range evicted {
@@ -151,6 +172,9 @@ func (r *round) limits(parts map[driver.ID][]*event, left []*event, fault func(s
 			}
 			most = max(most, others)
 		}
+		if r.refuse && l.answered {
+			fault("session %s of %v was evicted, although new ones are refused", l.id, l.users)
+		}
 		if most < r.limit {
 			fault("session %s of %v was evicted, and there were %d others", l.id, l.users, most)
 		}
@@ -162,6 +186,8 @@ type life struct {
 	id       driver.ID
 	users    map[string]bool
 	from, to int64
+	signIns  []*record
+	answered bool // one of them with success
 }
 
 func lifeOf(events []*event, row *event) *life {
@@ -170,6 +196,8 @@ func lifeOf(events []*event, row *event) *life {
 		if e.kind == evCommit && e.login != "" {
 			l.users[e.login] = true
 			l.from = min(l.from, e.call)
+			l.signIns = append(l.signIns, e.from)
+			l.answered = l.answered || e.result == done
 		}
 		if e.kind == evEnd && e.result == done && e.user == nil {
 			l.to = min(l.to, e.ret)

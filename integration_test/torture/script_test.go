@@ -85,9 +85,10 @@ var (
 )
 
 // newScript makes up what a request does. Revoking everybody is rare. Where sessions expire soon,
-// most requests only look, so that touches keep sessions alive and few end before their time.
-func newScript(r *rand.Rand, users []string, short bool) script {
-	if short && r.IntN(10) != 0 {
+// most requests only look, so that touches keep sessions alive and few end before their time: one
+// of so many changes something.
+func newScript(r *rand.Rand, users []string, changes int) script {
+	if r.IntN(changes) != 0 {
 		return ""
 	}
 	n, steps := r.IntN(total), ""

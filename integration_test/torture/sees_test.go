@@ -12,6 +12,8 @@ import (
 
 // The checker sees each promise that is broken, within a minute.
 func TestCheckerSees(t *testing.T) {
+	switches := maps.Clone(brokenStores)
+	maps.Copy(switches, brokenNodes)
 	for _, name := range slices.Sorted(maps.Keys(switches)) {
 		t.Run(name, func(t *testing.T) {
 			s := switches[name]

@@ -182,7 +182,10 @@ func (n *node) outside(next http.Handler) http.Handler {
 		}
 		whole := false
 		defer func() {
-			rec.out = now()
+			p := recover()
+			if rec.out = now(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
+				n.h().violationf("#%d (%s) panics: %v", rec.id, rec.script, p)
+			}
 			if rec.touched = rec.out; !whole || rec.finalErr != nil {
 				rec.touched += underWay // it may not have reached the server yet
 			}
@@ -195,6 +198,9 @@ func (n *node) outside(next http.Handler) http.Handler {
 			n.mu.Lock()
 			delete(n.records, number)
 			n.mu.Unlock()
+			if p != nil {
+				panic(p)
+			}
 		}()
 		next.ServeHTTP(w, withRecord(r, rec))
 		whole = true
@@ -268,6 +274,7 @@ func (w *world) recover() {
 			if time.Since(began) > 30*time.Second {
 				w.Fatalf("node %d does not recover: %v", n.number, *failed.Load())
 			}
+			time.Sleep(10 * time.Millisecond)
 		}
 	}
 }
