@@ -62,8 +62,8 @@ func (h *history) killed(call, ret int64) {
 // flush is more than a server needs to write a commit to the disk.
 const flush = int64(time.Second)
 
-// lasting returns the events that hold although the server was killed. MariaDB, and MySQL
-// without a binary log, show a commit to others before it is on the disk: what they saw shortly
+// lasting returns the events that hold although the server was killed. MariaDB shows a commit
+// to others before it is on the disk: what they saw shortly
 // before the server was killed need not be so afterwards.
 func (r *round) lasting(events []*event, kills []kill) (last []*event) {
 	if r.admin.Dialect != migrations.MySQL {
