@@ -43,7 +43,7 @@ type Proxy struct {
 	target, addr string
 	closed       chan struct{}
 	all          sync.WaitGroup
-	settled      *sync.Cond // when it becomes 0, with mu: how many turns ResetAfter has left under way
+	settled      *sync.Cond // when it becomes 0, with mu: how many turns have hooks to run, or were left under way by ResetAfter
 	running      int
 
 	mu       sync.Mutex
@@ -140,7 +140,8 @@ func (p *Proxy) Reset() {
 	p.resetAll()
 }
 
-// Settle returns when the server is done with the turns that ResetAfter has left under way.
+// Settle returns when the hooks have returned, and the server is done with the turns that
+// ResetAfter has left under way.
 func (p *Proxy) Settle() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -252,7 +253,9 @@ func (p *Proxy) turn() Fault {
 			f, hooks = p.next, p.hooks
 		}
 	}
+	p.running++ // until the hooks have returned
 	p.mu.Unlock()
+	defer p.underWay(-1)
 	for _, hook := range hooks {
 		hook()
 	}

@@ -226,3 +226,28 @@ func TestReset(t *testing.T) {
 		t.Errorf("a new one: %q, %v", got, err)
 	}
 }
+
+// What a hook uses must not be gone before it has returned.
+func TestSettleWaitsForHooks(t *testing.T) {
+	s := newServer(t)
+	p := faultproxy.New(t, s.Addr().String())
+	begun, release, returned := make(chan struct{}), make(chan struct{}), false
+	p.Next(1, faultproxy.None, func() {
+		close(begun)
+		<-release
+		returned = true
+	})
+	c := dial(t, p)
+	go func() { _, _ = c.ask("first", time.Minute) }()
+	<-begun
+	var settled sync.WaitGroup
+	settled.Go(func() {
+		p.Settle()
+		if !returned {
+			t.Error("a hook still runs")
+		}
+	})
+	time.Sleep(10 * time.Millisecond) // it must not return in this time; if it has not begun, it need not
+	close(release)
+	settled.Wait()
+}
