@@ -23,9 +23,16 @@ var day = driver.Life{Idle: 24 * time.Hour, Absolute: 48 * time.Hour}
 
 func oneIn(n int) bool { return rand.IntN(n) == 0 }
 
+// hasty makes the database one that answers before a commit is on the disk, on connections to come.
+func hasty(w *world, _ *node, s driver.Store) driver.Store {
+	_, err := w.admin.DB.ExecContext(w.Context(), "ALTER ROLE CURRENT_USER SET synchronous_commit = off")
+	testbed.Check(w, err)
+	return s
+}
+
 // The promises that a store switches off.
 var brokenStores = map[string]setup{
-	"a save makes a row that has ended again": {rule: "can be put in an order", spoil: func(w *world, _ *node, s driver.Store) driver.Store {
+	"a save makes a row that has ended again": {spoil: func(w *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			result, err := s.Save(ctx, req)
 			if !errors.Is(err, driver.ErrNotFound) {
@@ -35,7 +42,7 @@ var brokenStores = map[string]setup{
 			return s.Create(ctx, driver.CreateRequest{Ref: driver.Ref{ID: req.From.ID, Verifier: req.Verifier}, User: req.User, Data: req.Data, Life: day})
 		}}
 	}},
-	"a touch makes a row that has ended again": {rule: "can be put in an order", spoil: func(w *world, _ *node, s driver.Store) driver.Store {
+	"a touch makes a row that has ended again": {spoil: func(w *world, _ *node, s driver.Store) driver.Store {
 		var last sync.Map
 		return &altered.Store{
 			Store: s,
@@ -59,7 +66,7 @@ var brokenStores = map[string]setup{
 			},
 		}
 	}},
-	"a save looks at no version": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"a save looks at no version": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			for {
 				result, err := s.Save(ctx, req)
@@ -74,7 +81,7 @@ var brokenStores = map[string]setup{
 			}
 		}}
 	}},
-	"a save that was carried out is said to conflict": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"a save that was carried out is said to conflict": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			result, err := s.Save(ctx, req)
 			if err == nil && req.Verifier == req.From.Verifier && oneIn(50) {
@@ -83,7 +90,7 @@ var brokenStores = map[string]setup{
 			return result, err
 		}}
 	}},
-	"the answer leaves before the save": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"the answer leaves before the save": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			if req.Pending || !oneIn(20) {
 				return s.Save(ctx, req)
@@ -95,7 +102,7 @@ var brokenStores = map[string]setup{
 			return driver.SaveResult{Version: driver.Version(rand.Int64())}, nil
 		}}
 	}},
-	"an ending is forgotten": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"an ending is forgotten": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnEnd: func(ctx context.Context, req driver.EndRequest) error {
 			if oneIn(20) {
 				return nil
@@ -103,7 +110,7 @@ var brokenStores = map[string]setup{
 			return s.End(ctx, req)
 		}}
 	}},
-	"an ending of many misses some": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"an ending of many misses some": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnEndAll: func(ctx context.Context, req driver.EndAllRequest) (driver.EndAllResult, error) {
 			if rows, err := s.List(ctx, driver.ListRequest{User: req.User, All: req.All, Limit: 10}); err == nil && len(rows) > 0 && oneIn(10) {
 				req.Except = append(req.Except, rows[0].ID)
@@ -111,13 +118,13 @@ var brokenStores = map[string]setup{
 			return s.EndAll(ctx, req)
 		}}
 	}},
-	"an ending looks at no user": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"an ending looks at no user": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnEnd: func(ctx context.Context, req driver.EndRequest) error {
 			req.User = nil
 			return s.End(ctx, req)
 		}}
 	}},
-	"reads are stale": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"reads are stale": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		type kept struct {
 			row driver.Row
 			at  time.Time
@@ -140,7 +147,7 @@ var brokenStores = map[string]setup{
 			return s.EndAll(ctx, req)
 		}}
 	}},
-	"a token that was replaced works on": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"a token that was replaced works on": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnLoad: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 			row, err := s.Load(ctx, ref)
 			if _, replaced := errors.AsType[*driver.ReplacedError](err); !replaced {
@@ -154,13 +161,13 @@ var brokenStores = map[string]setup{
 			return rows[0], nil
 		}}
 	}},
-	"each token that was replaced has a grace": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"each token that was replaced has a grace": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			req.Grace = time.Minute
 			return s.Save(ctx, req)
 		}}
 	}},
-	"sessions are mixed up": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"sessions are mixed up": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		var last sync.Map
 		return &altered.Store{Store: s, OnLoad: func(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 			row, err := s.Load(ctx, ref)
@@ -173,7 +180,7 @@ var brokenStores = map[string]setup{
 			return row, nil
 		}}
 	}},
-	"the reason of an ending is lost": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"the reason of an ending is lost": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnEndings: func(ctx context.Context, refs []driver.Ref) ([]driver.Ending, error) {
 			endings, err := s.Endings(ctx, refs)
 			for i := range endings {
@@ -184,7 +191,7 @@ var brokenStores = map[string]setup{
 			return endings, err
 		}}
 	}},
-	"a list leaves sessions out": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"a list leaves sessions out": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnList: func(ctx context.Context, req driver.ListRequest) ([]driver.Row, error) {
 			rows, err := s.List(ctx, req)
 			if len(rows) > 1 && !req.Newest && oneIn(10) {
@@ -193,13 +200,13 @@ var brokenStores = map[string]setup{
 			return rows, err
 		}}
 	}},
-	"a touch moves nothing": {rule: "can be put in an order", short: true, spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"a touch moves nothing": {short: true, spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnTouch: func(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
 			req.Life.Throttle = time.Minute
 			return s.Touch(ctx, req)
 		}}
 	}},
-	"a logout ends none of several sessions that a request presented": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"a logout ends none of several sessions that a request presented": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnEnd: func(ctx context.Context, req driver.EndRequest) error {
 			if rec := recordOf(ctx); rec != nil && len(rec.cookies) == 2 && rec.seen.New && req.User == nil {
 				return nil
@@ -207,7 +214,7 @@ var brokenStores = map[string]setup{
 			return s.End(ctx, req)
 		}}
 	}},
-	"a write that the server refused is taken for done": {rule: "can be put in an order", faults: true, timeout: 2 * time.Second, spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"a write that the server refused is taken for done": {faults: true, timeout: 2 * time.Second, spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			result, err := s.Save(ctx, req)
 			if err != nil && strings.Contains(err.Error(), "as told") {
@@ -216,12 +223,8 @@ var brokenStores = map[string]setup{
 			return result, err
 		}}
 	}},
-	"a server that is killed has forgotten what it answered": {rule: "can be put in an order", faults: true, crashes: true, timeout: 2 * time.Second, spoil: func(w *world, _ *node, s driver.Store) driver.Store {
-		_, err := w.admin.DB.ExecContext(w.Context(), "ALTER ROLE CURRENT_USER SET synchronous_commit = off") // for connections to come
-		testbed.Check(w, err)
-		return s
-	}},
-	"a save that was carried out is said to have found the session ended": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"a server that is killed forgets what it answered": {faults: true, crashes: true, timeout: 2 * time.Second, spoil: hasty},
+	"a save that was carried out is said to have found the session ended": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnSave: func(ctx context.Context, req driver.SaveRequest) (driver.SaveResult, error) {
 			result, err := s.Save(ctx, req)
 			if err == nil && req.Verifier == req.From.Verifier && oneIn(50) {
@@ -230,7 +233,7 @@ var brokenStores = map[string]setup{
 			return result, err
 		}}
 	}},
-	"a revocation of what has ended seems to end it": {rule: "can be put in an order", spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
+	"a revocation of what has ended seems to end it": {spoil: func(_ *world, _ *node, s driver.Store) driver.Store {
 		return &altered.Store{Store: s, OnEnd: func(ctx context.Context, req driver.EndRequest) error {
 			err := s.End(ctx, req)
 			if req.User != nil && errors.Is(err, driver.ErrNotFound) {

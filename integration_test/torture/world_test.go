@@ -40,7 +40,7 @@ type setup struct {
 	spoil func(w *world, n *node, s driver.Store) driver.Store // breaks a promise of a node's store
 	wrap  func(http.Handler) http.Handler                      // or of its answers
 	alter func(n *node, o *sessions.Options)
-	rule  string // that is to see it, if others may see it too
+	rule  string // that is to see it, if it is not that there has to be an order
 }
 
 // A world is a database and the nodes on it.
