@@ -16,7 +16,7 @@ import (
 
 // checkTime bounds the search for an order of one session's events. It is far more than one
 // takes, because the heads tell the order.
-const checkTime = 2 * time.Second
+const checkTime = 5 * time.Second
 
 // A verdict is what came of checking a round.
 type verdict struct {

@@ -63,8 +63,8 @@ func (h *history) killed(call, ret int64) {
 const flush = int64(time.Second)
 
 // lasting returns the events that hold although the server was killed. MariaDB shows a commit
-// to others before it is on the disk: what they saw shortly
-// before the server was killed need not be so afterwards.
+// to others before it is on the disk: what they saw shortly before the server was killed need
+// not be so afterwards.
 func (r *round) lasting(events []*event, kills []kill) (last []*event) {
 	if r.admin.Dialect != migrations.MySQL {
 		return events

@@ -219,7 +219,7 @@ func torture(t *testing.T, s setup, seed uint64, length time.Duration) {
 		}
 	}
 	t.Logf("%s: %v", time.Since(began).Round(time.Second), total)
-	if total.undecided > 1+total.sessions/100 {
+	if total.undecided > total.sessions/100 {
 		t.Errorf("%d of %d sessions are undecided", total.undecided, total.sessions)
 	}
 	if t.Failed() {
