@@ -32,9 +32,9 @@ type state struct {
 	late           bool   // it may have expired before it was ended
 }
 
-// anyToken is the token of a session of which a save with an unknown outcome may have
-// replaced the token.
-const anyToken = -1
+// lostToken is one that nobody has: a save with an unknown outcome made it, for the age of the
+// one before it.
+const lostToken = -1
 
 // The grace of a token that was replaced for its age, and how far apart two clocks may be
 // that measure it.
@@ -57,12 +57,12 @@ func (s *state) apply(changes []mutation) {
 
 // opens reports whether a token may open the session at some moment of an interval.
 func (s *state) opens(token int, call int64) bool {
-	return s.phase == live && s.mayLive(call) && (s.token == anyToken || token == s.token || token != 0 && token == s.before && call < s.until)
+	return s.phase == live && s.mayLive(call) && (token == s.token || token != 0 && token == s.before && call < s.until)
 }
 
 // closed reports whether a token may fail to open it.
 func (s *state) closed(token int, ret int64) bool {
-	return s.phase != live || s.mayHaveExpired(ret) || s.token == anyToken || token != s.token && (token != s.before || ret > s.sure)
+	return s.phase != live || s.mayHaveExpired(ret) || token != s.token && (token != s.before || ret > s.sure)
 }
 
 func (s *state) shows(v *view) bool {
@@ -94,7 +94,7 @@ func (s *state) step(e *event) bool {
 		return (s.phase == live || s.phase == pending) && s.shows(e.seen)
 	case evTouch:
 		if e.result == refused { // also by a token that was replaced for its age
-			return s.phase != live || s.mayHaveExpired(e.ret) || s.token == anyToken || e.token != s.token
+			return s.phase != live || s.mayHaveExpired(e.ret) || e.token != s.token
 		}
 		switch {
 		case !s.opens(e.token, e.call):
@@ -109,8 +109,8 @@ func (s *state) step(e *event) bool {
 	case evRotate:
 		switch {
 		case e.result == unknown:
-			if s.phase == live {
-				s.token = anyToken
+			if s.phase == live && e.token == s.token {
+				s.before, s.token, s.until, s.sure = s.token, lostToken, never, e.call+grace-slack
 			}
 		case !s.opens(e.token, e.call):
 			return false
