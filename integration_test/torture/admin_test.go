@@ -74,7 +74,11 @@ func (x *run) ended(e *event, call int64, err error) {
 }
 
 // failed looks whether a call may fail so: without a cause none does, and with one it says so.
+// After the error handler has answered, the session can't be used any more.
 func (x *run) failed(what string, err error) {
+	if x.rec.finalErr != nil && errors.Is(err, sessions.ErrTooLate) {
+		return
+	}
 	if x.r.Context().Err() == nil && (!x.faults || !errors.Is(err, sessions.ErrUnavailable)) {
 		x.h().violationf("#%d (%s): %s fails: %v", x.rec.id, x.rec.script, what, err)
 	}
