@@ -3,6 +3,8 @@
 // and keeps every byte as it is.
 package jsontext
 
+import "slices"
+
 // maxDepth is that of encoding/json.
 const maxDepth = 10_000
 
@@ -73,6 +75,9 @@ func object(b []byte, p, depth int, members []Member, want bool) (int, []Member)
 			return -1, members
 		}
 		if want {
+			if len(members) == cap(members) { // as many again for each such part of the text
+				members = slices.Grow(members, 1+len(members)*(len(b)-p)/p)
+			}
 			members = append(members, Member{b[name:nameEnd:nameEnd], b[from:p:p]})
 		}
 		var last bool
