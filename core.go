@@ -68,6 +68,9 @@ func (c *core) load(ctx context.Context, ref driver.Ref) (state, error) {
 	if row.ID != ref.ID || !row.Previous && !hmac.Equal([]byte(row.Verifier), []byte(ref.Verifier)) { // a driver or a collation mixed up two users
 		return state{}, fmt.Errorf("sessions: the store returned another session's row")
 	}
+	if limit := 2 * c.options.MaxBytes; len(row.Data) > limit { // a JSON column adds spaces
+		return state{}, fmt.Errorf("%w: %d bytes of JSON, more than twice MaxBytes, are not read; raise MaxBytes to keep them", ErrTooLarge, len(row.Data))
+	}
 	st, err := c.decode(row)
 	if err != nil {
 		c.damaged.Log(ctx, c.options.Logger, slog.LevelError, "sessions: a stored session is damaged and was ignored",

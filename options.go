@@ -74,8 +74,8 @@ type Options struct {
 	// From 100 milliseconds. Defaults to 5 seconds.
 	WatchInterval time.Duration
 
-	// MaxBytes bounds a session's JSON, in bytes. At most 1 MiB.
-	// Defaults to 64 KiB.
+	// MaxBytes bounds a session's JSON, in bytes. At most 1 MiB. Defaults to 64 KiB.
+	// A stored session of more than twice as many is not loaded ([ErrTooLarge]).
 	MaxBytes int
 
 	// TrustedProxies are the proxies whose X-Forwarded-Proto and Forwarded headers

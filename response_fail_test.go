@@ -223,6 +223,28 @@ func TestTooLargeKeepsTheOldRow(t *testing.T) {
 	wantRows(t, m, 1)
 }
 
+// A session that another program filled can't make each of its requests expensive.
+func TestMuchMoreThanMaxBytesIsNotLoaded(t *testing.T) {
+	t.Parallel()
+	const limit = 100
+	store := memstore.New()
+	large := newManager(t, store)
+	small := newManager(t, store, func(o *sessions.Options) { o.MaxBytes = limit })
+	v := newVisitor(t, large)
+	for bytes, want := range map[int]int{2 * limit: http.StatusOK, 2*limit + 1: http.StatusInternalServerError} {
+		text := strings.Repeat("x", bytes-len(`{"name":""}`))
+		wantStatus(t, v.visit(func(s *sessions.Session) { name.Set(s, text) }), http.StatusOK)
+		v.manager = small
+		wantStatus(t, v.visit(func(*sessions.Session) {}), want)
+		if _, err := small.Load(t.Context(), v.cookie); (want == http.StatusOK) != (err == nil) || err != nil && !errors.Is(err, sessions.ErrTooLarge) {
+			t.Errorf("%d bytes are loaded with %v", bytes, err)
+		}
+		if v.manager = large; value(v, name) != text {
+			t.Errorf("%d bytes are lost", bytes)
+		}
+	}
+}
+
 // An error handler that only logs leaves the answer to the default one.
 func TestAFailedSaveIsNever200(t *testing.T) {
 	t.Parallel()
