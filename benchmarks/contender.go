@@ -21,6 +21,7 @@ type contender struct {
 	without      string // a workload that it can't do
 	migrate      bool   // it uses this library's table
 	open         opener
+	elsewhere    bool // its sessions are not in the database
 	// apart: it runs in a process of its own, whose memory and statements can't be seen.
 	apart bool
 }
@@ -39,6 +40,10 @@ func contenders() []contender {
 		{name: "scs", measure: "hand", open: openSCS(0), without: "rolling"},
 		{name: "scs-idle", measure: "hand", open: openSCS(idle)},
 		{name: "gorilla", measure: "hand", open: openGorilla},
+		{name: "redis-hand", measure: "hand", open: openRedis("everysec", handOnRedis), elsewhere: true},
+		{name: "redis-hand-always", measure: "hand", open: openRedis("always", handOnRedis), elsewhere: true},
+		{name: "redis-scs", measure: "hand", open: openRedis("everysec", scsOnRedis), without: "rolling", elsewhere: true},
+		{name: "redis-scs-always", measure: "hand", open: openRedis("always", scsOnRedis), without: "rolling", elsewhere: true},
 		{name: "http-hand", measure: "http-hand", open: openChild("hand"), migrate: true, postgresOnly: true, apart: true},
 		{name: "http-sessions", measure: "http-hand", open: openChild("sessions"), migrate: true, postgresOnly: true, apart: true},
 		{name: "http-express", measure: "http-hand", open: openNode, postgresOnly: true, apart: true},
@@ -69,7 +74,7 @@ var workloads = []workload{
 
 // compared are the contenders that are measured with a database far away; what runs in a process
 // of its own can't be.
-var compared = []string{"hand", "sessions", "sessions-one-by-one", "scs"}
+var compared = []string{"hand", "sessions", "sessions-one-by-one", "scs", "redis-hand", "redis-scs"}
 
 func (w workload) measures(e *entry) bool {
 	return e.without != w.name && (w.away == 0 || slices.Contains(compared, e.name))

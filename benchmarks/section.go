@@ -113,9 +113,12 @@ func (s *section) record(e *entry, w workload, callers int) []string {
 		s.server, w.name, strconv.Itoa(callers), e.name, number(ratio.Median, 3), number(slowest.Median, 3),
 		median(0, (*turn).perSecond), micros(0.5), micros(0.99),
 	}
-	if e.apart {
+	switch {
+	case e.apart:
 		record = append(record, "", "", "")
-	} else {
+	case e.elsewhere:
+		record = append(record, "", each(1, func(t *turn) int64 { return t.used.allocations }), each(0, func(t *turn) int64 { return t.used.bytes }))
+	default:
 		record = append(record, each(3, func(t *turn) int64 { return t.used.statements }),
 			each(1, func(t *turn) int64 { return t.used.allocations }), each(0, func(t *turn) int64 { return t.used.bytes }))
 	}

@@ -14,6 +14,7 @@ import (
 // the answers, as if the database were far away.
 type wire struct {
 	postgres   bool
+	other      bool // a protocol in which nothing is counted
 	statements atomic.Int64
 	away       atomic.Int64 // nanoseconds
 }
@@ -42,7 +43,9 @@ func (c *wireConn) SyscallConn() (syscall.RawConn, error) {
 }
 
 func (c *wireConn) Write(b []byte) (int, error) {
-	c.count(b)
+	if !c.wire.other {
+		c.count(b)
+	}
 	if c.wire.away.Load() > 0 {
 		c.sent = time.Now()
 	}

@@ -1,11 +1,14 @@
 package pgstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/sqlsessions/sessions/internal/pgerr"
@@ -16,7 +19,7 @@ import (
 // db is what the store asks of a pool, whichever kind it is.
 type db interface {
 	exec(ctx context.Context, query string, args ...any) (affected int64, err error)
-	query(ctx context.Context, query string, args ...any) (rows, error)
+	query(ctx context.Context, take func(rows) error, query string, args ...any) error
 	json(data []byte) any // as a parameter
 	size() int            // how many connections there may be, 0 for any number
 }
@@ -33,6 +36,17 @@ type rows interface {
 	Close() error
 }
 
+// all has take see each row.
+func all(found rows, take func(rows) error) (err error) {
+	defer func() { err = cmp.Or(err, found.Close()) }()
+	for found.Next() {
+		if err := take(found); err != nil {
+			return err
+		}
+	}
+	return found.Err()
+}
+
 // sqlDB leaves preparing to the driver: pgx keeps statements prepared, and users of a
 // pooler must be able to forbid that in the DSN.
 type sqlDB struct{ *sql.DB }
@@ -45,9 +59,34 @@ func (d sqlDB) exec(ctx context.Context, query string, args ...any) (int64, erro
 	return result.RowsAffected()
 }
 
-func (d sqlDB) query(ctx context.Context, query string, args ...any) (rows, error) {
-	found, err := d.QueryContext(ctx, query, args...) //nolint:rowserrcheck // read to the end and checked by the caller, which closes them
-	return sqlRows{found}, err
+// query goes past database/sql if the driver is pgx: that would convert each column twice.
+func (d sqlDB) query(ctx context.Context, take func(rows) error, query string, args ...any) error {
+	conn, err := d.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	other := false // another driver, or a connection that was lost before anything was sent
+	err = conn.Raw(func(conn any) error {
+		c, ok := conn.(interface{ Conn() *pgx.Conn })
+		if other = !ok; other {
+			return nil
+		}
+		found, err := c.Conn().Query(ctx, query, plain(slices.Clone(args))...)
+		if err != nil {
+			other = pgconn.SafeToRetry(err)
+			return err
+		}
+		return all(poolRows{found}, take)
+	})
+	closed := conn.Close()
+	if !other {
+		return cmp.Or(err, closed)
+	}
+	found, err := d.QueryContext(ctx, query, args...) //nolint:rowserrcheck // all does
+	if err != nil {
+		return err
+	}
+	return all(sqlRows{found}, take)
 }
 
 // json returns a string, because some drivers and modes send bytes as a bytea.
@@ -66,9 +105,12 @@ func (p pool) exec(ctx context.Context, query string, args ...any) (int64, error
 	return tag.RowsAffected(), err
 }
 
-func (p pool) query(ctx context.Context, query string, args ...any) (rows, error) {
+func (p pool) query(ctx context.Context, take func(rows) error, query string, args ...any) error {
 	found, err := p.Query(ctx, query, plain(args)...)
-	return poolRows{found}, err
+	if err != nil {
+		return err
+	}
+	return all(poolRows{found}, take)
 }
 
 func (p pool) json(data []byte) any { return json.RawMessage(data) }
@@ -104,16 +146,6 @@ func (t *table) exec(ctx context.Context, query stmt.ID, args ...any) (n int64, 
 func (t *table) each(ctx context.Context, tries int, query stmt.ID, reset func(), take func(rows) error, args ...any) error {
 	return retry.Do(ctx, tries, pgerr.Transient, func() error {
 		reset()
-		found, err := t.db.query(ctx, t.sql[query], args...)
-		if err != nil {
-			return err
-		}
-		defer found.Close()
-		for found.Next() {
-			if err := take(found); err != nil {
-				return err
-			}
-		}
-		return found.Err()
+		return t.db.query(ctx, take, t.sql[query], args...)
 	})
 }
