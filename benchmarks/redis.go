@@ -99,7 +99,10 @@ func (h redisHand) load(r *http.Request) (id string, d handData, err error) {
 }
 
 func (h redisHand) save(ctx context.Context, id string, d *handData) error {
-	text, _ := json.Marshal(*d) // strings and a number
+	text, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
 	return h.client.Set(ctx, redisPrefix+id, text, idle).Err()
 }
 
