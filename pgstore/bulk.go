@@ -70,14 +70,22 @@ func (t *table) PutMark(ctx context.Context, m native.Mark) error {
 }
 
 func (t *table) Marks(ctx context.Context, ids []driver.ID) (found []native.Mark, err error) {
-	err = t.each(ctx, retry.Many, marks, func() { found = nil }, func(r rows) error {
+	query, args := marks[0], make([]any, 3)
+	if len(ids) > len(args) {
+		query, args = marks[1], []any{uuidsOf(ids)}
+	} else {
+		for i := range args {
+			args[i] = string(ids[min(i, len(ids)-1)])
+		}
+	}
+	err = t.each(ctx, retry.Many, query, func() { found = nil }, func(r rows) error {
 		var m native.Mark
 		var set, now instant
 		err := r.Scan(&m.ID, &m.Data, &set, &now)
 		m.Age = now.Sub(set.Time)
 		found = append(found, m)
 		return err
-	}, uuidsOf(ids))
+	}, args...)
 	return found, err
 }
 
