@@ -20,10 +20,11 @@ type badRow struct {
 	sid  string // of its own, "" for any
 	only servers.Engine
 
-	node  int      // what Node answers to a request that only reads; 0 is nothing at all
-	data  string   // what Go reads, "" for a new session in its place
-	write int      // what Go answers to a request that changes something
-	taken []string // names that Node takes out
+	refused bool     // Go answers 500 to all requests
+	node    int      // what Node answers to a request that only reads; 0 is nothing at all
+	data    string   // what Go reads, "" for a new session in its place
+	write   int      // what Go answers to a request that changes something
+	taken   []string // names that Node takes out
 }
 
 const plainCookie = `"cookie":{"originalMaxAge":null,"expires":null,"httpOnly":true,"path":"/"}`
@@ -61,9 +62,10 @@ func badRows(postgres bool) []badRow {
 		},
 		{name: "white space", text: " {\n \"a\" : [ 1 , 2 ] ,\t" + plainCookie + " }\n", node: ok, data: `{"a":[ 1 , 2 ]}`, write: ok},
 		{
-			name: "2 MB", text: `{` + plainCookie + `,"a":"` + strings.Repeat("é", 1<<20) + `"}`, node: ok,
-			data: `{"a":"` + strings.Repeat("é", 1<<20) + `"}`, write: broken,
+			name: "100 KB", text: `{` + plainCookie + `,"a":"` + strings.Repeat("é", 50_000) + `"}`, node: ok,
+			data: `{"a":"` + strings.Repeat("é", 50_000) + `"}`, write: broken,
 		},
+		{name: "2 MB", text: `{` + plainCookie + `,"a":"` + strings.Repeat("é", 1<<20) + `"}`, node: ok, refused: true},
 		{name: "long id", text: `{` + plainCookie + `,"a":1}`, sid: strings.Repeat("i", 255), only: servers.PostgreSQL, node: ok, data: `{"a":1}`, write: ok},
 		{name: "strange id", text: `{` + plainCookie + `,"a":1}`, sid: "%foo bar/é.x; \"", node: ok, data: `{"a":1}`, write: ok},
 	}
@@ -89,6 +91,21 @@ func TestBadRows(t *testing.T) {
 	})
 }
 
+// refuses looks whether Go answers 500 to each request, and leaves the row to Node.
+func (r *run) refuses(bad badRow, sid, header string) {
+	r.Helper()
+	before := r.live.rows(r.T)[sid].text
+	for _, ops := range [][]op{nil, {set("b", "2")}} {
+		answer, err := r.goApp.send(r.Context(), "live", request{cookie: header, ops: ops})
+		testbed.Check(r.T, err)
+		if answer.status != http.StatusInternalServerError {
+			r.Errorf("Go answers %d to %d changes: %s", answer.status, len(ops), answer.body)
+		}
+	}
+	r.unchanged(sid, before)
+	r.nodeReads(bad, sid, header, nil)
+}
+
 func (r *run) tryRow(bad badRow, sid string) {
 	r.Helper()
 	header := r.cookieName() + "=" + sign(sid, r.secrets[0])
@@ -100,6 +117,10 @@ func (r *run) tryRow(bad badRow, sid string) {
 		testbed.Check(r.T, json.Unmarshal([]byte(bad.data), &want))
 	}
 
+	if bad.refused {
+		r.refuses(bad, sid, header)
+		return
+	}
 	got := r.goApp.must(r.T, "live", request{cookie: header})
 	if what := values(got.End.Data).differs(want); what != "" {
 		r.Errorf("Go reads that %.200s", what)
