@@ -100,23 +100,27 @@ func (e *entry) check(ctx context.Context) error {
 // refresh makes what is measured next independent of what came before: the table has no free room,
 // and no session is due for a touch, which the first read would make otherwise.
 func (e *entry) refresh(ctx context.Context) error {
-	rewrite := "ALTER TABLE sessions ENGINE=InnoDB"
-	if e.Postgres() && !e.elsewhere {
-		const tables = "SELECT 'VACUUM (FULL, ANALYZE) ' || string_agg(quote_ident(relname), ', ') FROM pg_stat_user_tables"
-		if err := e.DB.QueryRowContext(ctx, tables).Scan(&rewrite); err != nil {
-			return err
+	if !e.elsewhere {
+		if err := e.rewrite(ctx); err != nil {
+			return fmt.Errorf("benchmarks: %s: rewrite the table: %w", e.name, err)
 		}
-	}
-	if e.elsewhere {
-		rewrite = "SELECT 1"
-	}
-	if _, err := e.DB.ExecContext(ctx, rewrite); err != nil {
-		return fmt.Errorf("benchmarks: %s: rewrite the table: %w", e.name, err)
 	}
 	return bench.Parallel(ctx, len(e.all), func(_, i int) error {
 		_, _, err := e.all[i].ask(ctx, e.handler, "/read")
 		return err
 	})
+}
+
+func (e *entry) rewrite(ctx context.Context) error {
+	rewrite := "ALTER TABLE sessions ENGINE=InnoDB"
+	if e.Postgres() {
+		const tables = "SELECT 'VACUUM (FULL, ANALYZE) ' || string_agg(quote_ident(relname), ', ') FROM pg_stat_user_tables"
+		if err := e.DB.QueryRowContext(ctx, tables).Scan(&rewrite); err != nil {
+			return err
+		}
+	}
+	_, err := e.DB.ExecContext(ctx, rewrite)
+	return err
 }
 
 // rounds measures all contenders in turn, again and again, so that what happens to the machine in

@@ -65,15 +65,11 @@ func startRedis(ctx context.Context, d *bench.Database, sync string) (address st
 	}
 	cmd := exec.CommandContext(ctx, program, "--port", port, "--bind", "127.0.0.1", "--dir", directory,
 		"--save", "", "--appendonly", "yes", "--appendfsync", sync)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 10 * time.Second
 	if err := cmd.Start(); err != nil {
 		return "", err
 	}
 	d.AtEnd(func() error {
-		err := cmd.Process.Signal(os.Interrupt)
-		_, waited := cmd.Process.Wait()
-		return errors.Join(err, waited)
+		return errors.Join(cmd.Process.Signal(os.Interrupt), cmd.Wait())
 	})
 	return address, nil
 }

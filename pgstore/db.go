@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/sqlsessions/sessions/internal/pgerr"
 	"github.com/sqlsessions/sessions/internal/retry"
@@ -59,7 +60,8 @@ func (d sqlDB) exec(ctx context.Context, query string, args ...any) (int64, erro
 	return result.RowsAffected()
 }
 
-// query goes past database/sql if the driver is pgx: that would convert each column twice.
+// query asks pgx directly, because database/sql would convert each column twice. It does not
+// with what wraps pgx's connections, which wants to see the statements.
 func (d sqlDB) query(ctx context.Context, take func(rows) error, query string, args ...any) error {
 	conn, err := d.Conn(ctx)
 	if err != nil {
@@ -67,7 +69,7 @@ func (d sqlDB) query(ctx context.Context, take func(rows) error, query string, a
 	}
 	other := false // another driver, or a connection that was lost before anything was sent
 	err = conn.Raw(func(conn any) error {
-		c, ok := conn.(interface{ Conn() *pgx.Conn })
+		c, ok := conn.(*stdlib.Conn)
 		if other = !ok; other {
 			return nil
 		}
@@ -78,8 +80,7 @@ func (d sqlDB) query(ctx context.Context, take func(rows) error, query string, a
 		}
 		return all(poolRows{found}, take)
 	})
-	closed := conn.Close()
-	if !other {
+	if closed := conn.Close(); !other {
 		return cmp.Or(err, closed)
 	}
 	found, err := d.QueryContext(ctx, query, args...) //nolint:rowserrcheck // all does

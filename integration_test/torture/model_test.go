@@ -32,8 +32,8 @@ type state struct {
 	late           bool   // it may have expired before it was ended
 }
 
-// lostToken is one that nobody has: a save with an unknown outcome made it, for the age of the
-// one before it.
+// lostToken is a token that no browser holds. A save of unknown outcome may have made it, to
+// replace one because of its age.
 const lostToken = -1
 
 // The grace of a token that was replaced for its age, and how far apart two clocks may be
