@@ -126,16 +126,13 @@ func (c *cell) direct(f func(ctx context.Context) error) outcome {
 // judge compares an outcome, and what has become of the session, with what is documented.
 func (c *cell) judge(o outcome, want verdict) {
 	c.Helper()
-	if o.err == nil && (want == refused || want == unknown) || o.err != nil && want == done {
-		c.Errorf("answered %d, %v", o.status, o.err)
-		return
-	}
 	if o.err != nil && !c.dead {
 		c.refusal(o)
 	}
 	applied := c.op.applied(c, o.err == nil)
-	if o.err == nil && applied != 1 || want == refused && applied != 0 || applied < 0 || applied > 1 {
-		c.Errorf("answered %d, %v, and carried out %d times", o.status, o.err, applied)
+	if unexpected := o.err == nil && (want == refused || want == unknown) || o.err != nil && want == done; unexpected ||
+		o.err == nil && applied != 1 || want == refused && applied != 0 || applied < 0 || applied > 1 {
+		c.Errorf("answered %d, %v, with a cookie: %t, and carried out %d times; the log:\n%s", o.status, o.err, o.cookie, applied, c.app.Log)
 	}
 	c.invariants()
 }

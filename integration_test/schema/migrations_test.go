@@ -171,6 +171,33 @@ func TestMigrationFails(t *testing.T) {
 	})
 }
 
+// A version that can't be noted, as on a server that has become read-only, leaves no transaction
+// in the application's connection: all that it saved later would be lost.
+func TestVersionIsNotNoted(t *testing.T) {
+	refuse := map[migrations.Dialect]string{
+		migrations.PostgreSQL: "ALTER TABLE $V ADD CHECK (version >= %d)",
+		migrations.MySQL:      "ALTER TABLE $V ADD CHECK (version >= %d)",
+		migrations.SQLite:     "CREATE TRIGGER $V_refuses BEFORE INSERT ON $V WHEN NEW.version < %d BEGIN SELECT RAISE(ABORT, 'refused'); END",
+	}
+	testbed.Each(t, func(t *testing.T, b testbed.Backend) {
+		c := b.Connect(t)
+		name := fresh(t, c)
+		m := c.Migrator(t, name)
+		_, err := m.Up(t.Context())
+		testbed.Check(t, err)
+		_, err = c.DB.ExecContext(t.Context(), strings.ReplaceAll(fmt.Sprintf(refuse[b.Dialect], steps), "$V", name+"_schema_migrations"))
+		testbed.Check(t, err)
+		one := b.ConnectSized(t, c.URL, 1)
+		if n, err := one.Migrator(t, name).Down(t.Context(), 1); n != 0 || err == nil {
+			t.Errorf("down: %d steps, %v", n, err)
+		}
+		testbed.Insert(t, one.OpenStore(t, name), testbed.NewRow("{}"))
+		if n := (&testbed.Table{Conns: c, Name: name}).Rows(t); n != 1 {
+			t.Errorf("%d rows are there after an insert", n)
+		}
+	})
+}
+
 // Express's table has the name of ours, on MySQL.
 func TestMigrateWhereAnotherTableIs(t *testing.T) {
 	testbed.Each(t, func(t *testing.T, b testbed.Backend) {

@@ -81,8 +81,19 @@ func (d *driver) SetVersion(version int, dirty bool) error {
 	if d.engine.transactional {
 		return d.exec(queries...)
 	}
-	// A crash between the two must not leave a database without a version.
-	return d.exec(append(append([]string{"START TRANSACTION"}, queries...), "COMMIT")...)
+	// A crash between the two must not leave a database without a version, nor a refusal a
+	// transaction in a connection of the application's.
+	tx, err := d.conn.BeginTx(d.ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // no-op after Commit
+	for _, query := range queries {
+		if _, err := tx.ExecContext(d.ctx, query); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
 }
 
 // Version is also read before the lock is taken.
