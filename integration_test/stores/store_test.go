@@ -89,3 +89,10 @@ func TestStoreInEveryMode(t *testing.T) {
 		})
 	}
 }
+
+// TestStoreOnWrappedConnections runs the suite where the store can't ask pgx directly.
+func TestStoreOnWrappedConnections(t *testing.T) {
+	if !testing.Short() { // to a PostgreSQL of another version it makes no difference
+		testbed.RunSuiteInMode(t, testbed.Wrapped.Connect(t), (*testbed.Table).OfTomorrow)
+	}
+}

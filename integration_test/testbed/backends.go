@@ -1,6 +1,7 @@
 package testbed
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/lib/pq"
@@ -131,14 +133,35 @@ func Check(t testing.TB, err error) {
 	}
 }
 
+// openPostgres has connections that are pgx's own, as stores ask these directly.
 func openPostgres(t testing.TB, c *Conns) {
 	if c.URL == "" {
 		c.URL = PostgresURL
 	}
 	config, err := pgx.ParseConfig(PostgresPooler.ForPgx(c.URL))
 	Check(t, err)
-	c.openDB(stdlib.GetConnector(*config))
+	config.Tracer = tracer{&c.Statements}
+	c.limit(stdlib.OpenDB(*config, stdlib.OptionBeforeConnect(func(_ context.Context, config *pgx.ConnConfig) error {
+		born := c.renewed.Load() // before the server is asked
+		config.AfterConnect = func(_ context.Context, conn *pgconn.PgConn) error {
+			conn.CustomData()["born"] = born
+			return nil
+		}
+		return nil
+	}), stdlib.OptionResetSession(func(_ context.Context, conn *pgx.Conn) error {
+		if conn.PgConn().CustomData()["born"] != c.renewed.Load() {
+			return driver.ErrBadConn // and the pool takes another
+		}
+		return nil
+	})))
 }
+
+// Wrapped has what wraps pgx's connections, as programs do that observe statements.
+var Wrapped = Backend{"postgres wrapped", migrations.PostgreSQL, func(t testing.TB, c *Conns) {
+	config, err := pgx.ParseConfig(cmp.Or(c.URL, PostgresURL))
+	Check(t, err)
+	c.openDB(stdlib.GetConnector(*config))
+}}
 
 func openLibPQ(t testing.TB, c *Conns) {
 	if c.URL == "" {
@@ -151,7 +174,11 @@ func openLibPQ(t testing.TB, c *Conns) {
 
 // openDB opens a pool of database/sql and counts its statements.
 func (c *Conns) openDB(connector driver.Connector) {
-	c.DB = sql.OpenDB(counting{connector, &c.Statements, &c.renewed})
+	c.limit(sql.OpenDB(counting{connector, &c.Statements, &c.renewed}))
+}
+
+func (c *Conns) limit(db *sql.DB) {
+	c.DB = db
 	c.DB.SetMaxOpenConns(c.size)
 	c.DB.SetMaxIdleConns(c.size)
 }
