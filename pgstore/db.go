@@ -63,11 +63,14 @@ func (d sqlDB) exec(ctx context.Context, query string, args ...any) (int64, erro
 // query asks pgx directly, because database/sql would convert each column twice. It does not
 // with what wraps pgx's connections, which wants to see the statements.
 func (d sqlDB) query(ctx context.Context, take func(rows) error, query string, args ...any) error {
+	if _, ok := d.Driver().(*stdlib.Driver); !ok {
+		return d.convert(ctx, take, query, args)
+	}
 	conn, err := d.Conn(ctx)
 	if err != nil {
 		return err
 	}
-	other := false // another driver, or a connection that was lost before anything was sent
+	other := false // what wraps pgx, or a connection that was lost before anything was sent
 	err = conn.Raw(func(conn any) error {
 		c, ok := conn.(*stdlib.Conn)
 		if other = !ok; other {
@@ -83,6 +86,11 @@ func (d sqlDB) query(ctx context.Context, take func(rows) error, query string, a
 	if closed := conn.Close(); !other {
 		return cmp.Or(err, closed)
 	}
+	return d.convert(ctx, take, query, args)
+}
+
+// convert is query by way of database/sql.
+func (d sqlDB) convert(ctx context.Context, take func(rows) error, query string, args []any) error {
 	found, err := d.QueryContext(ctx, query, args...) //nolint:rowserrcheck // all does
 	if err != nil {
 		return err

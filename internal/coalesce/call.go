@@ -17,6 +17,7 @@ type Call[In, Out any] struct {
 	RunAlone bool
 
 	ctx  context.Context
+	size int           // in bytes
 	done chan struct{} // receives when Out and Err are there; has room for that
 
 	panicked bool // Err is what its caller is to panic with
@@ -33,7 +34,9 @@ func (g *Group[In, Out]) call(ctx context.Context, in In) *Call[In, Out] {
 	if !ok {
 		c = &Call[In, Out]{done: make(chan struct{}, 1)}
 	}
-	c.In, c.ctx = in, ctx
+	if c.In, c.ctx = in, ctx; g.Size != nil {
+		c.size = g.Size(in)
+	}
 	return c
 }
 

@@ -56,7 +56,7 @@ func (l *Limiter) width() int {
 type Group[In, Out any] struct {
 	Limiter *Limiter
 	// Senders is how many statements run at once when calls go together. The fewer there
-	// are, the more calls go in each.
+	// are, the more calls go in each; so a batch that is full waits for none of them.
 	Senders int
 	// Limit is how many calls go together at most, and MaxWaiting how many wait.
 	Limit, MaxWaiting int
@@ -136,11 +136,18 @@ func (g *Group[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 // wake starts a worker if there is something to send and room. A statement of a single
 // caller takes no worker's place, because it may be held up. The caller holds the lock.
 func (g *Group[In, Out]) wake() {
-	width := g.Limiter.width()
-	if g.ready.first != nil && g.workers.size() < g.Senders && g.single.size()+g.workers.size() < width &&
+	if g.ready.first != nil && g.workers.size() < g.senders() && g.single.size()+g.workers.size() < g.Limiter.width() &&
 		g.single.all()+g.workers.all() < g.Limiter.most {
 		go g.work(g.workers.join())
 	}
+}
+
+// senders returns how many workers there may be at the moment. The caller holds the lock.
+func (g *Group[In, Out]) senders() int {
+	if g.ready.calls >= g.Limit || g.MaxBytes > 0 && g.ready.bytes >= g.MaxBytes {
+		return g.Limiter.width()
+	}
+	return g.Senders
 }
 
 // withdraw takes a call back, and returns false if it has been sent already.
@@ -181,21 +188,21 @@ func (g *Group[In, Out]) take(era int) ([]*Call[In, Out], int) {
 	defer g.mu.Unlock()
 	g.workers.leave(era)
 	g.look(time.Now())
-	if g.ready.first == nil || g.workers.size() >= g.Senders { // one that was late came back
+	if g.ready.first == nil || g.workers.size() >= g.senders() { // one that was late came back
 		return nil, 0 // what waits behind keys that were sent is ready, and wakes a worker, when those are done
 	}
 	var batch []*Call[In, Out]
 	size := 0
 	g.batches++
 	for c := g.ready.first; c != nil && len(batch) < g.Limit; c = g.ready.first {
-		if g.Size != nil {
-			if size += g.Size(c.In); len(batch) > 0 && size > g.MaxBytes {
-				break
-			}
+		if size += c.size; len(batch) > 0 && size > g.MaxBytes && g.Size != nil {
+			break
 		}
 		g.dequeue(c)
 		c.batch = g.batches
 		batch = append(batch, c)
 	}
-	return batch, g.workers.join()
+	era = g.workers.join()
+	g.wake() // another may be full
+	return batch, era
 }

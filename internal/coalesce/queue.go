@@ -3,10 +3,12 @@ package coalesce
 // A queue holds calls in the order in which they came. One can leave from anywhere in it,
 // at the same cost however long it is.
 type queue[In, Out any] struct {
-	first, last *Call[In, Out]
+	first, last  *Call[In, Out]
+	calls, bytes int
 }
 
 func (q *queue[In, Out]) push(c *Call[In, Out]) {
+	q.calls, q.bytes = q.calls+1, q.bytes+c.size
 	c.queue, c.before = q, q.last
 	if q.last == nil {
 		q.first = c
@@ -17,6 +19,7 @@ func (q *queue[In, Out]) push(c *Call[In, Out]) {
 }
 
 func (q *queue[In, Out]) remove(c *Call[In, Out]) {
+	q.calls, q.bytes = q.calls-1, q.bytes-c.size
 	if c.before == nil {
 		q.first = c.after
 	} else {
