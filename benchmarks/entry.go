@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/sqlsessions/sessions/benchmarks/internal/bench"
 )
@@ -127,7 +128,12 @@ func (e *entry) rewrite(ctx context.Context) error {
 // a minute happens to all of them. Each round begins with another contender.
 func (s *section) rounds(ctx context.Context, work workload, callers int) error {
 	doing := slices.DeleteFunc(slices.Clone(s.entries), func(e *entry) bool { return !work.measures(e) })
+	warm := s.plan.span / 4
+	if work.away != s.away { // the database did not move away from under a program just now
+		s.away, warm = work.away, 5*time.Second
+	}
 	for _, e := range doing {
+		e.wire.away.Store(int64(work.away))
 		if err := e.refresh(ctx); err != nil {
 			return err
 		}
@@ -136,8 +142,8 @@ func (s *section) rounds(ctx context.Context, work workload, callers int) error 
 		for i := range doing {
 			e := doing[(i+max(round, 0))%len(doing)]
 			span := s.plan.span
-			if round < 0 { // to warm up
-				span /= 4
+			if round < 0 {
+				span = warm
 			}
 			result, err := e.turn(ctx, work, callers, span)
 			if err != nil {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sqlsessions/sessions/benchmarks/internal/bench"
 )
@@ -20,6 +21,7 @@ type section struct {
 	product  string
 	settings []string
 	plan     *plan
+	away     time.Duration // of the database in the last rounds
 	entries  []*entry
 	work     []workload
 	turns    map[cell][]*turn // one a round

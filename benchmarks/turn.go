@@ -69,8 +69,6 @@ func (e *entry) turn(ctx context.Context, work workload, callers int, span time.
 		lanes[i] = lane{path: work.path, handler: e.handler, times: make([]time.Duration, 0, 1<<20/len(lanes)), reply: reply{head: http.Header{}}}
 	}
 	runtime.GC() // of what others left
-	e.wire.away.Store(int64(work.away))
-	defer e.wire.away.Store(0)
 	before, err := e.counters(ctx)
 	if err != nil {
 		return nil, err

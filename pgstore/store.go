@@ -24,9 +24,9 @@ import (
 )
 
 // A Store is a [driver.Store] on one table. It holds no connection between calls,
-// needs no closing, and is safe for concurrent use. While more than 16 calls run, or
-// more than there are connections, it sends loads, saves, touches and creates of many
-// sessions as one statement; see [Options].OneByOne.
+// needs no closing, and is safe for concurrent use. While more calls run than there are
+// connections, than 16, or than 4 if the server is busy, it sends loads, saves, touches and
+// creates of many sessions as one statement; see [Options].OneByOne.
 type Store struct {
 	driver.Store
 	db db

@@ -46,10 +46,14 @@ type Table interface {
 }
 
 const (
-	// width is how many callers have a statement of their own. More at once are slower
+	// width is how many callers at most have a statement of their own. More at once are slower
 	// than a few that carry many calls, however many connections there are.
 	width = 16
-	// senders is how many statements run at once when calls go together.
+	// crowdedRead and crowdedWrite are how many times its shortest time a statement may take
+	// before calls go together. Writes share the server's disk better than reads share its
+	// processors: what several commit at the same time reaches the disk together.
+	crowdedRead, crowdedWrite = 2.25, 4.5
+	// senders is how many statements of a kind run at once when calls go together.
 	senders = 2
 	// patience is when others may go in the place of a statement that takes long.
 	patience = 50 * time.Millisecond
@@ -84,7 +88,8 @@ func New(t Table) native.Rows {
 func setUp[In, Out any](g *coalesce.Group[In, Out], l *coalesce.Limiter,
 	one func(context.Context, In) (Out, error), many func(context.Context, []*coalesce.Call[In, Out]),
 ) {
-	g.Limiter, g.Senders, g.Limit, g.MaxWaiting, g.Alone, g.Together = l, senders, limit, maxWaiting, one, many
+	g.Limiter, g.Limit, g.MaxWaiting, g.Alone, g.Together = l, limit, maxWaiting, one, many
+	g.Senders, g.Crowded = senders, crowdedRead
 }
 
 func setUpWrites(g *coalesce.Group[native.Write, driver.SaveResult], l *coalesce.Limiter,
@@ -94,6 +99,7 @@ func setUpWrites(g *coalesce.Group[native.Write, driver.SaveResult], l *coalesce
 		slices.SortFunc(calls, func(a, b *WriteCall) int { return strings.Compare(key(a.In), key(b.In)) })
 		many(ctx, calls)
 	})
+	g.Commits, g.Crowded = true, crowdedWrite
 	g.Key, g.Size, g.MaxBytes = key, size, maxBytes
 }
 

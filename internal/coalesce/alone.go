@@ -28,11 +28,15 @@ func (g *Group[In, Out]) finish(in In) {
 }
 
 // finishAlone is called when a call that was in no batch is done.
-func (g *Group[In, Out]) finishAlone(in In, era int, began time.Time) {
+func (g *Group[In, Out]) finishAlone(in In, era, callers int, began time.Time, err *error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.single.leave(era)
-	g.watch.ended(time.Since(began))
+	now := time.Now()
+	g.watch.ended(now.Sub(began))
+	if *err == nil { // a refusal may be quick
+		g.limit.tookAlone(now.Sub(began), g.Crowded, callers, now)
+	}
 	g.release(in)
 	g.wake()
 }

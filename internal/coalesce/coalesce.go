@@ -1,7 +1,7 @@
 // Package coalesce sends what many callers want at the same moment as one statement.
 // While there are few callers, each call goes alone and at once; a call never waits for
-// others to join it. When there are more than Width callers, calls go together, a few
-// statements at a time, and later ones wait for one of these to end.
+// others to join it. When there are more, calls go together, a few statements at a time, and
+// later ones wait for one of these to end. How many are few is found out, see [limit].
 package coalesce
 
 import (
@@ -20,9 +20,8 @@ var ErrFull = errors.New("too many calls wait for the database already")
 // A Limiter counts the callers of all groups that share connections. Its fields are set
 // before the first call. It is safe for concurrent use.
 type Limiter struct {
-	// Width is how many callers may each have a statement of their own. When there
-	// are more, calls go together. No more statements of a group run at once, but for
-	// those that are late.
+	// Width is how many callers at most may each have a statement of their own. No more
+	// statements of a group run at once, but for those that are late.
 	Width int
 	// Connections is called once and returns how many statements can run at the same
 	// time, 0 for any number. Nil is any number.
@@ -55,8 +54,14 @@ func (l *Limiter) width() int {
 // safe for concurrent use and has no goroutine while no call runs.
 type Group[In, Out any] struct {
 	Limiter *Limiter
-	// Senders is how many statements run at once when calls go together. The fewer there
-	// are, the more calls go in each; so a batch that is full waits for none of them.
+	// Crowded is how many times the shortest time a single caller's statement may take
+	// before fewer callers have their own; 0 for any number of times.
+	Crowded float64
+	// Commits says that a statement has a commit for all its calls. Where more of them run at
+	// once they carry fewer each, and one at a time is faster unless they mostly wait.
+	Commits bool
+	// Senders is how many statements run at once when calls go together. The fewer
+	// there are, the more calls go in each; so a batch that is full waits for none of them.
 	Senders int
 	// Limit is how many calls go together at most, and MaxWaiting how many wait.
 	Limit, MaxWaiting int
@@ -79,6 +84,7 @@ type Group[In, Out any] struct {
 	Together func(context.Context, []*Call[In, Out])
 
 	mu      sync.Mutex
+	limit   limit
 	single  crew                       // statements of a single caller
 	workers crew                       // goroutines that send what waits
 	watch   watch                      // for statements that take long
@@ -91,22 +97,24 @@ type Group[In, Out any] struct {
 
 // Do returns the result of Alone or Together for in. It returns early if ctx ends. If that
 // is before the call was sent, nothing has happened; after that the outcome is unknown.
-func (g *Group[In, Out]) Do(ctx context.Context, in In) (Out, error) {
+func (g *Group[In, Out]) Do(ctx context.Context, in In) (out Out, err error) {
 	callers := int(g.Limiter.callers.Add(1))
 	defer g.Limiter.callers.Add(-1)
 	width, began := g.Limiter.width(), time.Now()
 	g.mu.Lock()
 	g.look(began)
-	if callers <= width && g.single.size()+g.workers.size() < width && g.ready.first == nil && g.claim(in) {
+	if g.limit.most == 0 {
+		g.limit.most, g.limit.own = width, float64(width)
+	}
+	if g.mayGoAlone(callers) && g.claim(in) {
 		era := g.single.join()
 		g.mu.Unlock()
-		defer g.finishAlone(in, era, began)
+		defer g.finishAlone(in, era, callers, began, &err)
 		return g.Alone(ctx, in)
 	}
 	if g.MaxWaiting > 0 && g.waiting >= g.MaxWaiting {
 		defer g.mu.Unlock()
-		var none Out
-		return none, fmt.Errorf("%w: %d", ErrFull, g.waiting)
+		return out, fmt.Errorf("%w: %d", ErrFull, g.waiting)
 	}
 	c := g.call(ctx, in)
 	g.enqueue(c)
@@ -114,14 +122,14 @@ func (g *Group[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 	g.keepWatch()
 	g.mu.Unlock()
 	if err := c.wait(ctx); err != nil {
-		var none Out
 		if g.withdraw(c) {
 			g.recycle(c)
-			return none, fmt.Errorf("waiting to be sent: %w", err)
+			return out, fmt.Errorf("waiting to be sent: %w", err)
 		}
-		return none, fmt.Errorf("waiting for an answer, which may still come: %w", err)
+		return out, fmt.Errorf("waiting for an answer, which may still come: %w", err)
 	}
-	out, err, runAlone, panicked := c.Out, c.Err, c.RunAlone, c.panicked
+	var runAlone, panicked bool
+	out, err, runAlone, panicked = c.Out, c.Err, c.RunAlone, c.panicked
 	g.recycle(c)
 	if panicked {
 		panic(err)
@@ -131,6 +139,18 @@ func (g *Group[In, Out]) Do(ctx context.Context, in In) (Out, error) {
 		return g.runAlone(ctx, in)
 	}
 	return out, err
+}
+
+// mayGoAlone reports whether a call may have a statement of its own. The caller holds the lock.
+func (g *Group[In, Out]) mayGoAlone(callers int) bool {
+	allowed := g.limit.allows(callers)
+	if g.single.size()+g.workers.size() >= g.Limiter.width() {
+		return false
+	}
+	if allowed {
+		return g.ready.first == nil
+	}
+	return g.limit.due(callers)
 }
 
 // wake starts a worker if there is something to send and room. A statement of a single
@@ -146,6 +166,9 @@ func (g *Group[In, Out]) wake() {
 func (g *Group[In, Out]) senders() int {
 	if g.ready.calls >= g.Limit || g.MaxBytes > 0 && g.ready.bytes >= g.MaxBytes {
 		return g.Limiter.width()
+	}
+	if g.Commits && g.limit.works() {
+		return 1
 	}
 	return g.Senders
 }

@@ -55,7 +55,11 @@ func (g *Group[In, Out]) answer(batch []*Call[In, Out], began time.Time) {
 func (g *Group[In, Out]) settle(batch []*Call[In, Out], began time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.watch.ended(time.Since(began))
+	took := time.Since(began)
+	g.watch.ended(took)
+	if batch[0].Err == nil {
+		g.limit.tookTogether(took)
+	}
 	for _, c := range batch {
 		if c.answered = true; g.Key == nil {
 			continue

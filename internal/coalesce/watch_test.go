@@ -12,12 +12,14 @@ import (
 	"github.com/sqlsessions/sessions/internal/coalesce"
 )
 
-// A host is the model of a server: a statement takes its round trip, and then one of the
-// processors for a while, longer for each call in it. Time is that of synctest, so what the
-// model gives depends on no machine.
+// A host is the model of a server: a statement takes its round trip, one of the processors for a
+// while, longer for each call in it, and the disk. Time is that of synctest, so what the model
+// gives depends on no machine.
 type host struct {
-	away  time.Duration // the round trip
-	hangs bool
+	away   time.Duration // the round trip
+	jitter time.Duration // longer on average
+	disk   time.Duration // which several statements share
+	hangs  bool
 }
 
 const (
@@ -26,7 +28,12 @@ const (
 	perCall        = 6 * time.Microsecond
 )
 
-var near = host{away: 10 * time.Microsecond}
+var (
+	near  = host{away: 10 * time.Microsecond}
+	far   = host{away: time.Millisecond}
+	jumpy = host{away: 300 * time.Microsecond, jitter: 400 * time.Microsecond}
+	disk  = host{away: 10 * time.Microsecond, disk: time.Millisecond}
+)
 
 // A client is a group before such a server, with a pool of connections.
 type client struct {
@@ -40,7 +47,7 @@ func newClient(h host) *client {
 	c := &client{processors: make(chan struct{}, hostProcessors), connections: make(chan struct{}, 16)}
 	c.host.Store(&h)
 	c.Limiter = &coalesce.Limiter{Width: 16, Patience: 50 * time.Millisecond}
-	c.Senders, c.Limit = 2, 128
+	c.Crowded, c.Senders, c.Limit = 2.25, 2, 128
 	c.Alone = func(ctx context.Context, in int) (int, error) { return in, c.send(ctx, 1) }
 	c.Together = func(ctx context.Context, calls []*coalesce.Call[int, int]) {
 		err := c.send(ctx, len(calls))
@@ -63,11 +70,12 @@ func (c *client) send(ctx context.Context, calls int) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	time.Sleep(h.away)
+	time.Sleep(h.away + time.Duration(float64(h.jitter)*rand.ExpFloat64()))
 	c.processors <- struct{}{}
-	defer func() { <-c.processors }()
 	work := perStatement + time.Duration(calls)*perCall
 	time.Sleep(time.Duration(float64(work) * (1 + rand.ExpFloat64()) / 2))
+	<-c.processors
+	time.Sleep(h.disk)
 	return nil
 }
 
