@@ -110,12 +110,13 @@ func signal(code string, times int) func(t *testing.T, w *ownWorld) (end func())
 	}
 }
 
-// answers waits until the server takes connections again.
+// answers waits until the server takes new connections again.
 func answers(t *testing.T, w *ownWorld) {
 	t.Helper()
 	testbed.Await(t, "the server answers", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
+		w.direct.Renew()
 		return w.direct.DB.PingContext(ctx) == nil
 	})
 }

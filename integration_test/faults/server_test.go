@@ -151,8 +151,13 @@ var faultsOf = map[migrations.Dialect][]serverFault{
 		{name: "F8 a backend is killed with SIGKILL", verdicts: all(either), begin: func(t *testing.T, w *ownWorld) func() {
 			var pid int
 			testbed.Check(t, w.direct.DB.QueryRowContext(t.Context(), "SELECT pid FROM pg_stat_activity WHERE usename = 'app' LIMIT 1").Scan(&pid))
+			another := w.direct.Connection(t)
 			testbed.Check(t, syscall.Kill(pid, syscall.SIGKILL)) // whereupon the server ends all the others, and recovers
-			return func() { answers(t, w) }
+			return func() {
+				testbed.Await(t, "the server has noticed", func() bool { return another.PingContext(t.Context()) != nil })
+				_ = another.Close()
+				answers(t, w)
+			}
 		}},
 		{name: "F9 all connections are terminated", verdicts: all(either), begin: func(t *testing.T, w *ownWorld) func() {
 			w.execute(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'")
