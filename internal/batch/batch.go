@@ -52,7 +52,7 @@ const (
 	// crowdedRead and crowdedWrite are how many times its shortest time a statement may take
 	// before calls go together. Writes share the server's disk better than reads share its
 	// processors: what several commit at the same time reaches the disk together.
-	crowdedRead, crowdedWrite = 2.25, 4.5
+	crowdedRead, crowdedWrite = 2.25, 4
 	// senders is how many statements of a kind run at once when calls go together.
 	senders = 2
 	// patience is when others may go in the place of a statement that takes long.

@@ -17,6 +17,8 @@ import (
 // ErrFull is wrapped by the error of a call that came when [Group].MaxWaiting others waited.
 var ErrFull = errors.New("too many calls wait for the database already")
 
+var errPanics = errors.New("it panics")
+
 // A Limiter counts the callers of all groups that share connections. Its fields are set
 // before the first call. It is safe for concurrent use.
 type Limiter struct {
@@ -109,6 +111,7 @@ func (g *Group[In, Out]) Do(ctx context.Context, in In) (out Out, err error) {
 	if g.mayGoAlone(callers) && g.claim(in) {
 		era := g.single.join()
 		g.mu.Unlock()
+		err = errPanics // unless it returns
 		defer g.finishAlone(in, era, callers, began, &err)
 		return g.Alone(ctx, in)
 	}

@@ -15,13 +15,13 @@ import "time"
 type limit struct {
 	most     int
 	own      float64 // callers with a statement of their own
-	together float64 // what a statement for many took of late, in shortest times; 0 if not known
+	together float64 // what the statements took that are not for a caller of their own, in shortest times; 0 if not known
 	peak     float64 // callers that there were of late
 	skipped  int     // calls since one went alone to be measured
 
 	spent  float64 // by the statements of this round, in shortest times
 	count  int     // of these statements
-	needed bool    // when one of them began, as many callers had their own as may have
+	needed bool    // when one of them began, there were as many callers as may have their own
 
 	shortest [2]time.Duration // in this window and the one before; 0 if not known
 	since    time.Time        // when the window began
@@ -32,9 +32,8 @@ type limit struct {
 const (
 	fewest = 4               // callers always have their own
 	round  = 64              // statements are measured for one decision
-	longer = 16              // shortest times are the most that one of them counts for, as the machine may have paused
 	mean   = 4               // statements make a shortest time, as a single one may have been lucky
-	window = 2 * time.Second // after two of them a server that is further away now is found out
+	window = 2 * time.Second // two of them, and what was the shortest time is forgotten
 	oneIn  = 512
 )
 
@@ -66,6 +65,9 @@ func (l *limit) due(callers int) bool {
 func (l *limit) tookAlone(took time.Duration, crowded float64, callers int, now time.Time) {
 	l.compare(took, now)
 	times := l.times(took)
+	if crowded > 0 { // some are slow for reasons of their own, and the machine may have paused
+		times = min(times, 2*crowded)
+	}
 	if times == 0 || 2*callers < int(l.own) { // which they are too few to have crowded
 		return
 	}
@@ -82,14 +84,14 @@ func (l *limit) tookAlone(took time.Duration, crowded float64, callers int, now 
 }
 
 // tookTogether takes note of what a statement for many took.
-func (l *limit) tookTogether(took time.Duration) {
-	times := l.times(took)
-	if times == 0 || l.together == 0 {
+func (l *limit) tookTogether(took time.Duration, now time.Time) {
+	l.age(now)
+	if times := l.times(took); times == 0 || l.together == 0 {
 		l.together = times
-		return
+	} else {
+		l.together += (times - l.together) / 16
 	}
-	l.together += (times - l.together) / 16
-	if l.together < 1.5 {
+	if l.together < 1.5 { // also if too few went alone to tell
 		l.own = float64(l.most)
 	}
 }
@@ -107,18 +109,25 @@ func (l *limit) times(took time.Duration) float64 {
 	if shortest == 0 {
 		return 0
 	}
-	return min(float64(took)/float64(shortest), longer)
+	return float64(took) / float64(shortest)
+}
+
+// age forgets the shortest time of two windows ago.
+func (l *limit) age(now time.Time) {
+	age := now.Sub(l.since)
+	if age <= window {
+		return
+	}
+	l.shortest = [2]time.Duration{0, l.shortest[0]}
+	if age > 2*window {
+		l.shortest[1] = 0
+	}
+	l.since, l.sum, l.few = now, 0, 0
 }
 
 // compare keeps the shortest time.
 func (l *limit) compare(took time.Duration, now time.Time) {
-	if age := now.Sub(l.since); age > window {
-		l.shortest = [2]time.Duration{0, l.shortest[0]}
-		if age > 2*window {
-			l.shortest[1] = 0
-		}
-		l.since, l.sum, l.few = now, 0, 0
-	}
+	l.age(now)
 	l.sum += took
 	if l.few++; l.few < mean {
 		return

@@ -55,10 +55,10 @@ func (g *Group[In, Out]) answer(batch []*Call[In, Out], began time.Time) {
 func (g *Group[In, Out]) settle(batch []*Call[In, Out], began time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	took := time.Since(began)
-	g.watch.ended(took)
-	if batch[0].Err == nil {
-		g.limit.tookTogether(took)
+	now := time.Now()
+	g.watch.ended(now.Sub(began))
+	if c := batch[0]; c.Err == nil && !c.RunAlone { // a refusal may be quick
+		g.limit.tookTogether(now.Sub(began), now)
 	}
 	for _, c := range batch {
 		if c.answered = true; g.Key == nil {
