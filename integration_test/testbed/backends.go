@@ -184,7 +184,8 @@ func (c *Conns) limit(db *sql.DB) {
 }
 
 // Renew closes the idle connections, as they are dead, or others are wanted. Those in use are
-// closed when they come back, or are taken next: a caller may have its answer shortly before the pool has its connection.
+// closed when they come back, or are taken next: a caller may have its answer shortly before the
+// pool has its connection.
 func (c *Conns) Renew() {
 	c.renewed.Add(1)
 	c.DB.SetMaxIdleConns(0)

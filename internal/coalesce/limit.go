@@ -64,10 +64,8 @@ func (l *limit) due(callers int) bool {
 // tookAlone takes note of what the statement of one call took, of so many callers.
 func (l *limit) tookAlone(took time.Duration, crowded float64, callers int, now time.Time) {
 	l.compare(took, now)
-	times := l.times(took)
-	if crowded > 0 { // some are slow for reasons of their own, and the machine may have paused
-		times = min(times, 2*crowded)
-	}
+	// Some are slow for reasons of their own, and the machine may have paused.
+	times := min(l.times(took), 2*crowded)
 	if times == 0 || 2*callers < int(l.own) { // which they are too few to have crowded
 		return
 	}
@@ -75,7 +73,7 @@ func (l *limit) tookAlone(took time.Duration, crowded float64, callers int, now 
 	if l.count < round {
 		return
 	}
-	if times := l.spent / round; crowded > 0 && times > crowded {
+	if times := l.spent / round; times > crowded {
 		l.own = max(l.own*crowded/times, min(fewest, float64(l.most)))
 	} else if l.needed {
 		l.own = min(l.own+1, float64(l.most))

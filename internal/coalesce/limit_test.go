@@ -252,3 +252,34 @@ func TestCommitsAreShared(t *testing.T) {
 		})
 	}
 }
+
+// While there were too many callers of late, those who come while few wait have their own,
+// whatever the limit is.
+func TestAfterACrowdAFewHaveTheirOwn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(near)
+		c.rate(t.Context(), time.Second, 16, c.Do)
+		together := func(callers int) {
+			var wait sync.WaitGroup
+			for i := range callers {
+				wait.Go(func() { _, _ = c.Do(t.Context(), i) })
+			}
+			wait.Wait()
+		}
+		one := c.Alone
+		var alone atomic.Int32
+		c.Alone = func(ctx context.Context, in int) (int, error) {
+			alone.Add(1)
+			return one(ctx, in)
+		}
+		together(64)
+		if own := c.Own(); own >= 12 {
+			t.Fatalf("%d callers may have their own anyway", own)
+		}
+		alone.Store(0)
+		if together(12); alone.Load() != 12 {
+			t.Errorf("%d of 12 had their own after a crowd", alone.Load())
+		}
+	})
+}
