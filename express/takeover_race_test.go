@@ -167,6 +167,29 @@ func TestATakeOverBesideAnImport(t *testing.T) {
 	})
 }
 
+// A take-over stops at each step, and its user comes only when the old table is not read any more.
+func TestATakeOverThatStopsBeforeTheLastImport(t *testing.T) {
+	t.Parallel()
+	for name, mishap := range mishaps {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			each(t, func(t *testing.T, v *move, b *browser, at int) int {
+				m, s := v.process(t, at, mishap)
+				cookie := b.cookies["connect.sid"]
+				b.tab(m).visit(func(*sessions.Session) {})
+				if !v.from.ImportedOnly {
+					v.imports(t)
+				}
+				v.from.ImportedOnly = true
+				if !b.tab(v.manager(t)).onlyOld(cookie).loggedIn() {
+					t.Error("the user is logged out")
+				}
+				return s.n
+			})
+		})
+	}
+}
+
 // An import that stops at each step has lost nothing, and goes on where it was.
 func TestAnImportThatStops(t *testing.T) {
 	t.Parallel()

@@ -22,10 +22,12 @@ FROM $TABLE
 WHERE id = ? AND (? OR user_id <=> ?) AND expires_at > $NOW`)
 
 // The first rows of those that EndAll selects; then they are ended.
+// Rows that have just expired are among them, because a save that began before and was not yet
+// committed may bring one back. The statement that ends them waits for it.
 var endAllFind = statements.AddEach(`
 SELECT id
 FROM $TABLE
-WHERE $SELECTED AND id > ? AND expires_at > $NOW
+WHERE $SELECTED AND id > ? AND expires_at > $NOW - INTERVAL 1 MINUTE
 ORDER BY id
 LIMIT ?`, "$SELECTED", selections[:native.ByID]...)
 

@@ -19,42 +19,59 @@ func (t *table) End(ctx context.Context, req driver.EndRequest) error {
 	if req.Version != 0 {
 		version = int64(req.Version)
 	}
-	n, err := t.exec(ctx, end, string(req.ID), int64(native.NewVersion()), req.Reason, req.Keep.Microseconds(), user, version)
-	if err != nil || n > 0 {
-		return err
+	const tries = 3 // it may live only since a save has ended that the first one did not wait for
+	for range tries {
+		n, err := t.exec(ctx, end, string(req.ID), int64(native.NewVersion()), req.Reason, req.Keep.Microseconds(), user, version)
+		if err != nil || n > 0 {
+			return err
+		}
+		var now driver.Version
+		var live bool
+		err = t.each(ctx, retry.Many, standing, func() { live = false }, func(r rows) error { return r.Scan(&now, &live) }, string(req.ID), user)
+		switch {
+		case err != nil:
+			return err
+		case !live:
+			return driver.ErrNotFound
+		case version != nil && now != req.Version:
+			return driver.ErrConflict
+		}
 	}
-	missing := driver.ErrNotFound
-	if version != nil {
-		err = t.each(ctx, retry.Many, standing, func() { missing = driver.ErrNotFound }, func(rows) error {
-			missing = driver.ErrConflict
-			return nil
-		}, string(req.ID), user)
-	}
-	return cmp.Or(err, missing)
+	return t.kept(1)
+}
+
+// kept returns the error for rows that stay as they are, whatever a statement says.
+func (t *table) kept(rows int) error {
+	return fmt.Errorf("%d rows can't be ended; a trigger or policy of table %s keeps them", rows, t.name)
 }
 
 func (t *table) EndAll(ctx context.Context, req driver.EndAllRequest) (result driver.EndAllResult, err error) {
 	which, _ := native.Selection(req.User, req.Label)
-	name := cmp.Or(req.User, req.Label)
+	name, after := cmp.Or(req.User, req.Label), req.After
 	except := uuidsOf(req.Except)
 	for {
-		var found, ended int
+		var found, live, ended int
 		var last string
+		limit := req.Limit - result.Ended
 		err := t.each(ctx, retry.Many, endAll[which], func() {}, func(r rows) error {
-			return r.Scan(&found, &ended, &last)
-		}, name, int64(native.NewVersion()), req.Reason, req.Keep.Microseconds(),
-			from(req.After), string(req.After), except, req.Limit-result.Ended)
+			return r.Scan(&found, &live, &ended, &last)
+		}, name, int64(native.NewVersion()), req.Reason, req.Keep.Microseconds(), from(after), string(after), except, limit)
 		if err != nil {
 			return result, err
 		}
 		result.Ended += ended
 		result.Last = max(result.Last, driver.ID(last))
-		switch ended {
-		case found: // all there were, or as many as may be
-			result.More = result.Ended == req.Limit
+		switch {
+		case ended < live && ended == 0:
+			return result, t.kept(live)
+		case ended < live: // once more
+		case found < limit: // all there were
 			return result, nil
-		case 0:
-			return result, fmt.Errorf("%d rows can't be ended; a trigger or policy of table %s keeps them", found, t.name)
+		case result.Ended == req.Limit:
+			result.More = true
+			return result, nil
+		default: // some of them had expired
+			after = result.Last
 		}
 	}
 }

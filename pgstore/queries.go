@@ -40,6 +40,11 @@ var statements = stmt.NewList(
 	// clock.
 	"$IS_MARKED", `reap_after <= now() - interval '1 minute'`,
 	"$IS_DEAD", `greatest(expires_at, keep_until) <= now() - interval '1 minute'`,
+
+	// What ends rows looks at those that have just expired too: a save that began before may
+	// have the row locked, or wait for it, and bring it back. The lock waits for that save, and
+	// then the row is read again. A row that has ended is in the distant past.
+	"$MAY_LIVE", `expires_at > now() - interval '1 minute'`,
 	"$LATER_MARK", `date_bin('2 hours', greatest(expires_at, keep_until), '2000-01-01 00:00:00Z') + interval '2 hours'`,
 
 	// What an ending does to a row. Parameters 2 to 4 are its version from then on, why it

@@ -14,11 +14,12 @@ SET $ENDED
 WHERE id = $1::uuid AND expires_at > now()
 	AND ($5::text IS NULL OR coalesce(user_id, '') = $5::text) AND ($6::bigint IS NULL OR version = $6::bigint)`)
 
-// Whether a row that was not ended is there, with another version.
+// What became of a row that was not ended.
 var standing = statements.Add(`
-SELECT version
+SELECT version, expires_at > now()
 FROM $TABLE
-WHERE id = $1::uuid AND expires_at > now() AND ($2::text IS NULL OR coalesce(user_id, '') = $2::text)`)
+WHERE id = $1::uuid AND $MAY_LIVE AND ($2::text IS NULL OR coalesce(user_id, '') = $2::text)
+FOR NO KEY UPDATE`)
 
 // The rows are locked in the order of their IDs before the first is changed, so that two
 // of these wait for each other but do not deadlock. A lock is on the newest state of a
@@ -26,19 +27,20 @@ WHERE id = $1::uuid AND expires_at > now() AND ($2::text IS NULL OR coalesce(use
 // ended stays in the table, so each call begins after the last row of the one before.
 var endAll = statements.AddEach(`
 WITH found AS (
-	SELECT id
+	SELECT id, expires_at > now() AS live
 	FROM $TABLE
-	WHERE $SELECTED AND id >= $5::uuid AND id::text <> $6 AND expires_at > now() AND id <> ALL ($7::uuid[])
+	WHERE $SELECTED AND id >= $5::uuid AND id::text <> $6 AND $MAY_LIVE AND id <> ALL ($7::uuid[])
 	ORDER BY id
 	LIMIT $8::bigint
 	FOR NO KEY UPDATE
 ), ended AS (
 	UPDATE $TABLE
 	SET $ENDED
-	WHERE id = ANY (ARRAY(SELECT id FROM found))
+	WHERE id = ANY (ARRAY(SELECT id FROM found WHERE live))
 	RETURNING id
 )
-SELECT (SELECT count(*) FROM found), (SELECT count(*) FROM ended), coalesce((SELECT id::text FROM found ORDER BY id DESC LIMIT 1), '')`,
+SELECT (SELECT count(*) FROM found), (SELECT count(*) FROM found WHERE live), (SELECT count(*) FROM ended),
+	coalesce((SELECT id::text FROM found ORDER BY id DESC LIMIT 1), '')`,
 	"$SELECTED", selections[:]...)
 
 // A mark that another statement sets at the same time is waited for, and kept after this one

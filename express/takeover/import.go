@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/sqlsessions/sessions"
@@ -85,9 +84,7 @@ func (i *importer) copyAll(ctx context.Context, from wire.Pager) error {
 			return reported(err)
 		}
 		for _, row := range rows {
-			if after = row.Verifier; strings.HasPrefix(string(row.Verifier), asidePrefix) {
-				continue // a request has taken it
-			}
+			after = row.Verifier
 			if err := i.copy(ctx, row); err != nil {
 				return err
 			}
@@ -101,7 +98,7 @@ func (i *importer) copyAll(ctx context.Context, from wire.Pager) error {
 
 func (i *importer) copy(ctx context.Context, row driver.Row) error {
 	i.Read++
-	s := i.successor(row.Ref)
+	s := i.successorOf(row.Ref)
 	next, err := i.translate(row)
 	if err != nil {
 		i.skip("it can't be kept here", row.ID, err)
@@ -213,7 +210,7 @@ func (i *importer) removeEnded(ctx context.Context) error {
 // remove ends a copy, unless a request is taking it over: that one finds the original set
 // aside. If it has deleted that by now, the copy has changed since it was listed.
 func (i *importer) remove(ctx context.Context, row driver.Row) error {
-	switch _, err := i.old.Store.Load(ctx, i.aside(row.ID)); {
+	switch _, err := i.old.Store.Load(ctx, i.aside(row.Ref)); {
 	case err == nil:
 		return nil
 	case !errors.Is(err, sessions.ErrNotFound):

@@ -3,8 +3,10 @@ package takeover
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
@@ -44,16 +46,30 @@ func (p *predecessor) successor(old driver.Ref) *successor {
 	s := &successor{predecessor: p, was: old}
 	s.token = p.here.Token(id, sha256.Sum256([]byte("sessions/import/v1\x00"+old.Verifier)))
 	s.ref = p.here.Protocol.Ref(s.token)
-	s.aside = p.aside(s.ref.ID)
+	s.aside = p.aside(s.ref)
 	return s
 }
 
 const asidePrefix = "taken-over-"
 
 // aside returns how the old table knows a row that is being taken over. No cookie
-// leads there, because none is ever signed.
-func (p *predecessor) aside(id driver.ID) driver.Ref {
-	return p.old.Protocol.Ref(asidePrefix + string(id))
+// leads there, because none is ever signed. It has all that an import needs to go on with a
+// take-over that stopped.
+func (p *predecessor) aside(successor driver.Ref) driver.Ref {
+	return p.old.Protocol.Ref(asidePrefix + string(successor.ID) + "-" + hex.EncodeToString([]byte(successor.Verifier)))
+}
+
+// successorOf is successor for a row that may have been set aside.
+func (p *predecessor) successorOf(old driver.Ref) *successor {
+	name, isAside := strings.CutPrefix(string(old.Verifier), asidePrefix)
+	if at := strings.LastIndexByte(name, '-'); isAside && at > 0 {
+		verifier, err := hex.DecodeString(name[at+1:])
+		ref := driver.Ref{ID: driver.ID(name[:at]), Verifier: driver.Verifier(verifier)}
+		if err == nil && ref.ID.Valid() && len(verifier) == sha256.Size {
+			return &successor{predecessor: p, was: old, aside: old, ref: ref}
+		}
+	}
+	return p.successor(old)
 }
 
 // What can be at the place of a successor.
