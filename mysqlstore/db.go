@@ -30,7 +30,7 @@ func withKeys(query string, keys []any) (string, []any) {
 		places *= 2
 	}
 	keys = slices.Concat(keys, slices.Repeat(keys[len(keys)-1:], places-len(keys)))
-	return strings.Replace(query, "$KEYS", "?"+strings.Repeat(", ?", places-1), 1), keys
+	return strings.ReplaceAll(query, "$KEYS", "?"+strings.Repeat(", ?", places-1)), keys
 }
 
 // queryKeys is query for a statement with $KEYS.

@@ -38,26 +38,92 @@ func (t *table) LoadRows(ctx context.Context, calls []*batch.LoadCall, byKey map
 }
 
 func (t *table) CreateRows(ctx context.Context, calls []*batch.WriteCall) {
-	for _, c := range calls {
-		c.In.Version = c.In.NewVersion
-	}
-	t.changeAll(ctx, createMany, calls, (*array).row, 0)
+	n, err := t.execMany(ctx, createMany, calls, (*array).row)
+	changed(t, calls, n, err)
 }
 
 // SaveRows saves the rows whose version is that of their call.
 func (t *table) SaveRows(ctx context.Context, calls []*batch.WriteCall) {
-	free := t.free(ctx, calls, true)
-	mask := int64(native.NewVersion())
-	if slices.ContainsFunc(free, renews) {
-		t.changeAll(ctx, renewMany, free, (*array).row, mask)
-	} else {
-		t.changeAll(ctx, saveMany, free, (*array).save, mask)
+	if calls = t.free(ctx, calls, true); len(calls) > 0 {
+		n, err := t.saveRows(ctx, calls)
+		changed(t, calls, n, err)
 	}
 }
 
-// renews reports whether a save changes what most saves leave alone.
-func renews(c *batch.WriteCall) bool {
-	return c.In.Verifier != c.In.From.Verifier || c.In.Life.Absolute > 0 || c.In.Authenticated || c.In.Pending
+// What saves usually have in common.
+var common = []func(w *native.Write) any{
+	pending, authenticated, idleOf, absolute, renews, grace,
+}
+
+func pending(w *native.Write) any       { return w.Pending }
+func authenticated(w *native.Write) any { return w.Authenticated }
+func idleOf(w *native.Write) any        { return idle(w.Life) }
+func absolute(w *native.Write) any      { return span(w.Life.Absolute) }
+func renews(w *native.Write) any        { return w.Verifier != w.From.Verifier }
+func grace(w *native.Write) any         { return span(w.Grace) }
+
+func (t *table) saveRows(ctx context.Context, calls []*batch.WriteCall) (n int, err error) {
+	first := &calls[0].In
+	mixed := slices.ContainsFunc(calls, func(c *batch.WriteCall) bool {
+		return slices.ContainsFunc(common, func(value func(w *native.Write) any) bool { return value(&c.In) != value(first) })
+	})
+	renewed := first.Verifier != first.From.Verifier
+	query := saveMany[0]
+	switch {
+	case mixed:
+		query = saveMixed
+	case renewed:
+		query = saveMany[1]
+	}
+	text, keys := withKeys(t.sql[query], each(calls, len(calls), func(w *native.Write) any { return w.Key[:] }))
+	var args []any
+	pick := func(values ...func(w *native.Write) any) {
+		for _, value := range values {
+			args = append(append(args, keys...), each(calls, len(keys), value)...)
+		}
+	}
+	verifier := func(w *native.Write) any {
+		if w.Verifier == w.From.Verifier {
+			return nil
+		}
+		return []byte(w.Verifier)
+	}
+	switch {
+	case mixed:
+		pick(verifier, renews, renews, previous, renews, grace)
+	case renewed:
+		pick(verifier, previous)
+		args = append(args, grace(first))
+	}
+	pick(
+		func(w *native.Write) any { return null(w.User) },
+		func(w *native.Write) any { return null(w.Label) },
+		func(w *native.Write) any { return w.Data },
+		func(w *native.Write) any { return int64(w.NewVersion) },
+	)
+	if shared := []func(w *native.Write) any{pending, authenticated, idleOf, idleOf, absolute, absolute}; mixed {
+		pick(shared...)
+	} else {
+		for _, value := range shared {
+			args = append(args, value(first))
+		}
+	}
+	args = append(args, keys...)
+	pick(func(w *native.Write) any { return int64(w.Version) })
+	err = retry.Do(ctx, retry.Few, myerr.Transient, func() error {
+		n, err = mysqldb.Affected(mysqldb.Once(ctx, t.db, text, args...))
+		return err
+	})
+	return n, err
+}
+
+// each returns a value of each call, with NULLs up to a number of places.
+func each(calls []*batch.WriteCall, places int, value func(w *native.Write) any) []any {
+	values := make([]any, places)
+	for i, c := range calls {
+		values[i] = value(&c.In)
+	}
+	return values
 }
 
 func (t *table) TouchRows(ctx context.Context, calls []*batch.WriteCall) {
@@ -107,17 +173,9 @@ func (t *table) free(ctx context.Context, calls []*batch.WriteCall, versions boo
 	return free
 }
 
-// changeAll runs a statement that writes the rows of all calls or, with an error,
-// none. Their versions change by the mask.
-func (t *table) changeAll(ctx context.Context, query stmt.ID, calls []*batch.WriteCall, put func(*array, *native.Write), mask int64) {
-	if len(calls) == 0 {
-		return
-	}
-	var masks []any
-	if mask != 0 {
-		masks = []any{mask}
-	}
-	n, err := t.execMany(ctx, query, calls, put, masks...)
+// changed gives the calls the result of a statement that wrote all their rows. Where a row was
+// missing it is not known which.
+func changed(t *table, calls []*batch.WriteCall, n int, err error) {
 	if err == nil && n != len(calls) {
 		err = fmt.Errorf("the server changed %d rows instead of %d", n, len(calls))
 	}
@@ -126,12 +184,12 @@ func (t *table) changeAll(ctx context.Context, query stmt.ID, calls []*batch.Wri
 		return
 	}
 	for _, c := range calls {
-		c.Out.Version = c.In.Version ^ driver.Version(mask)
+		c.Out.Version = c.In.NewVersion
 	}
 }
 
 // execMany runs a statement on the rows of all calls, which put adds to its array.
-func (t *table) execMany(ctx context.Context, query stmt.ID, calls []*batch.WriteCall, put func(*array, *native.Write), args ...any) (int, error) {
+func (t *table) execMany(ctx context.Context, query stmt.ID, calls []*batch.WriteCall, put func(*array, *native.Write)) (int, error) {
 	size := 0
 	for _, c := range calls {
 		size += 256 + len(c.In.Data)*5/4
@@ -146,7 +204,7 @@ func (t *table) execMany(ctx context.Context, query stmt.ID, calls []*batch.Writ
 	}
 	var result sql.Result
 	err = retry.Do(ctx, retry.Few, myerr.Transient, func() error {
-		result, err = mysqldb.Once(ctx, t.db, t.sql[query], append([]any{rows}, args...)...)
+		result, err = mysqldb.Once(ctx, t.db, t.sql[query], rows)
 		return err
 	})
 	return mysqldb.Affected(result, err)

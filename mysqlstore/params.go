@@ -59,35 +59,19 @@ func (a *array) done() ([]byte, error) {
 	return append(a.json, ']'), nil
 }
 
-// save adds a row of $SAVES.
-func (a *array) save(w *native.Write) {
-	a.open(w)
-	a.number(int64(w.Version))
-	a.number(idle(w.Life))
-	a.content(w)
-	a.close()
-}
-
 // row adds a row of $ROWS.
 func (a *array) row(w *native.Write) {
 	a.open(w)
-	a.number(int64(w.Version))
+	a.number(int64(w.NewVersion))
 	a.number(idle(w.Life))
 	a.span(w.Life.Absolute)
 	a.flag(w.Authenticated)
 	a.flag(w.Pending)
-	if w.Verifier != w.From.Verifier {
-		a.hex([]byte(w.Verifier))
-	} else {
-		a.null()
-	}
-	if proof, ok := previous(w).([]byte); ok {
-		a.hex(proof)
-	} else {
-		a.null()
-	}
-	a.span(max(w.Keep, w.Grace)) // a create has no grace, and a save keeps nothing
-	a.content(w)
+	a.hex([]byte(w.Verifier))
+	a.span(w.Keep)
+	a.name(w.User)
+	a.name(w.Label)
+	a.text(w.Data)
 	a.close()
 }
 
@@ -109,13 +93,6 @@ func (a *array) open(w *native.Write) {
 
 // close ends a row, with a bracket instead of the last comma.
 func (a *array) close() { a.json[len(a.json)-1] = ']' }
-
-// content adds the user, the label and the data.
-func (a *array) content(w *native.Write) {
-	a.name(w.User)
-	a.name(w.Label)
-	a.text(w.Data)
-}
 
 func (a *array) number(n int64) { a.json = append(strconv.AppendInt(a.json, n, 10), ',') }
 

@@ -32,18 +32,10 @@ var statements = stmt.NewList(
 	"$EXPIRY", `LEAST($NOW + INTERVAL ? MICROSECOND, absolute_expires_at)`,
 	"$SAVED", `LEAST($NOW + INTERVAL ? MICROSECOND, COALESCE($NOW + INTERVAL ? MICROSECOND, absolute_expires_at))`,
 	"$KEPT", `LEAST($NOW + INTERVAL j.idle MICROSECOND, s.absolute_expires_at)`,
-	"$RENEWED", `LEAST($NOW + INTERVAL j.idle MICROSECOND, COALESCE($NOW + INTERVAL j.absolute MICROSECOND, s.absolute_expires_at))`,
 
 	// The rows of a statement for many, from one JSON array of arrays. They are sorted by
 	// ID and locked in that order, so two of these statements may wait for each other but
 	// do not deadlock. Each column costs time, and more if it comes after a long one.
-	"$SAVES", `JSON_TABLE($TEXT, '$[*]' COLUMNS (
-		id VARBINARY(32) PATH '$[0]' ERROR ON ERROR,
-		version BIGINT PATH '$[1]' ERROR ON ERROR,
-		idle BIGINT PATH '$[2]' ERROR ON ERROR,
-		user_id VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[3]' ERROR ON ERROR,
-		label VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[4]' ERROR ON ERROR,
-		data MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$[5]' ERROR ON ERROR)) AS j`,
 	"$ROWS", `JSON_TABLE($TEXT, '$[*]' COLUMNS (
 		id VARBINARY(32) PATH '$[0]' ERROR ON ERROR,
 		version BIGINT PATH '$[1]' ERROR ON ERROR,
@@ -52,11 +44,10 @@ var statements = stmt.NewList(
 		authenticated TINYINT PATH '$[4]' ERROR ON ERROR,
 		pending TINYINT PATH '$[5]' ERROR ON ERROR,
 		verifier VARBINARY(64) PATH '$[6]' ERROR ON ERROR,
-		previous VARBINARY(64) PATH '$[7]' ERROR ON ERROR,
-		span BIGINT PATH '$[8]' ERROR ON ERROR,
-		user_id VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[9]' ERROR ON ERROR,
-		label VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[10]' ERROR ON ERROR,
-		data MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$[11]' ERROR ON ERROR)) AS j`,
+		span BIGINT PATH '$[7]' ERROR ON ERROR,
+		user_id VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[8]' ERROR ON ERROR,
+		label VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[9]' ERROR ON ERROR,
+		data MEDIUMTEXT CHARACTER SET utf8mb4 PATH '$[10]' ERROR ON ERROR)) AS j`,
 	"$IDS", `JSON_TABLE($TEXT, '$[*]' COLUMNS (
 		id VARBINARY(32) PATH '$' ERROR ON ERROR)) AS j`,
 	"$TOUCHES", `JSON_TABLE($TEXT, '$[*]' COLUMNS (
@@ -64,6 +55,13 @@ var statements = stmt.NewList(
 		proof VARBINARY(64) PATH '$[1]' ERROR ON ERROR,
 		idle BIGINT PATH '$[2]' ERROR ON ERROR,
 		throttle BIGINT PATH '$[3]' ERROR ON ERROR)) AS j`,
+
+	"$AS_READ", `id IN ($KEYS) AND IF(version = $NUMBERS AND expires_at > $NOW, 1, ABS(version) + 1 + 9223372036854775807)`,
+
+	// What is meant for a row, of as many values as there are keys.
+	"$TEXTS", `CONVERT(CAST($PICK AS BINARY) USING utf8mb4)`,
+	"$NUMBERS", `CAST($PICK AS SIGNED)`,
+	"$PICK", `ELT(FIELD(id, $KEYS), $KEYS)`,
 
 	// Text is UTF-8, whatever character set the connection has. Otherwise the server
 	// would convert it: an emoji would come back as "?" through a connection of utf8mb3.
@@ -175,41 +173,37 @@ WHERE id IN ($KEYS) AND expires_at > $NOW
 LIMIT 1000
 FOR UPDATE SKIP LOCKED`)
 
-// All or none: for a row that is not there, or has another version, the sum overflows,
-// which is an error in every sql_mode and undoes the statement. The number of changed rows
-// would not tell which were changed, and a query afterwards could meet a later change.
-// The version stands for the verifier too: freeMany returned both, and no other
-// state of a row has this version. One random number makes all the new versions.
-var saveMany = statements.Add(`
-UPDATE $SAVES
-LEFT JOIN $TABLE AS s ON s.id = UNHEX(j.id)
-SET s.user_id = j.user_id, s.label = j.label, s.data = j.data,
-	s.version = CAST(s.version ^ ? AS SIGNED),
-	s.pending = FALSE,
-	s.seen_at = $NOW,
-	s.reap_after = LEAST(s.reap_after, $NOW + INTERVAL j.idle MICROSECOND + INTERVAL 1 HOUR),
-	s.expires_at = $KEPT
-WHERE IF(s.version = j.version AND s.expires_at > $NOW, 1, ABS(j.version) + 1 + 9223372036854775807)`)
+// Saves that differ in nothing but what is picked for each row, in two forms as above. A row
+// that is not there is left out. For one that has another version the sum overflows, which is
+// an error in every sql_mode and undoes the statement. The version stands for the verifier too:
+// freeMany returned both, and no other state of a row has this version.
+//
+// It is no join, because MariaDB would write what the rows get to a file first, and make and
+// remove that file took it as long as the rest.
+var saveMany = statements.AddEach(`
+UPDATE $TABLE AS s FORCE INDEX (PRIMARY)
+SET $VERIFIERS
+	user_id = $TEXTS, label = $TEXTS, data = $TEXTS, version = $NUMBERS, pending = ?, seen_at = $NOW,
+	authenticated_at = IF(?, $NOW, authenticated_at),
+	reap_after = LEAST(reap_after, $NOW + INTERVAL ? MICROSECOND + INTERVAL 1 HOUR),
+	expires_at = $SAVED,
+	absolute_expires_at = COALESCE($NOW + INTERVAL ? MICROSECOND, absolute_expires_at)
+WHERE $AS_READ`,
+	"$VERIFIERS", "", "verifier = $PICK, verifier_at = $NOW, previous_verifier = $PICK, previous_until = $NOW + INTERVAL ? MICROSECOND,")
 
-// The same for rows of which some get a new verifier, limit or time of authentication, or
-// stay pending, which takes longer for all of them. The verifier before comes along because
-// the row's own may be the new one by then.
-var renewMany = statements.Add(`
-UPDATE $ROWS
-LEFT JOIN $TABLE AS s ON s.id = UNHEX(j.id)
-SET s.user_id = j.user_id, s.label = j.label, s.data = j.data,
-	s.version = CAST(s.version ^ ? AS SIGNED),
-	s.pending = j.pending,
-	s.seen_at = $NOW,
-	s.verifier = COALESCE(UNHEX(j.verifier), s.verifier),
-	s.verifier_at = IF(j.verifier IS NULL, s.verifier_at, $NOW),
-	s.previous_verifier = IF(j.verifier IS NULL, s.previous_verifier, UNHEX(j.previous)),
-	s.previous_until = IF(j.verifier IS NULL, s.previous_until, $NOW + INTERVAL j.span MICROSECOND),
-	s.authenticated_at = IF(j.authenticated, $NOW, s.authenticated_at),
-	s.reap_after = LEAST(s.reap_after, $NOW + INTERVAL j.idle MICROSECOND + INTERVAL 1 HOUR),
-	s.expires_at = $RENEWED,
-	s.absolute_expires_at = COALESCE($NOW + INTERVAL j.absolute MICROSECOND, s.absolute_expires_at)
-WHERE IF(s.version = j.version AND s.expires_at > $NOW, 1, ABS(j.version) + 1 + 9223372036854775807)`)
+// The same for any saves, which takes longer.
+var saveMixed = statements.Add(`
+UPDATE $TABLE AS s FORCE INDEX (PRIMARY)
+SET verifier = COALESCE($PICK, verifier),
+	verifier_at = IF($NUMBERS, $NOW, verifier_at),
+	previous_verifier = IF($NUMBERS, $PICK, previous_verifier),
+	previous_until = IF($NUMBERS, $NOW + INTERVAL $NUMBERS MICROSECOND, previous_until),
+	user_id = $TEXTS, label = $TEXTS, data = $TEXTS, version = $NUMBERS, pending = $NUMBERS, seen_at = $NOW,
+	authenticated_at = IF($NUMBERS, $NOW, authenticated_at),
+	reap_after = LEAST(reap_after, $NOW + INTERVAL $NUMBERS MICROSECOND + INTERVAL 1 HOUR),
+	expires_at = LEAST($NOW + INTERVAL $NUMBERS MICROSECOND, COALESCE($NOW + INTERVAL $NUMBERS MICROSECOND, absolute_expires_at)),
+	absolute_expires_at = COALESCE($NOW + INTERVAL $NUMBERS MICROSECOND, absolute_expires_at)
+WHERE $AS_READ`)
 
 var touchMany = statements.Add(`
 UPDATE $TOUCHES
