@@ -13,6 +13,17 @@ import (
 // marker begins a cookie value that is signed.
 const marker = "s:"
 
+const (
+	// maxValue is how many bytes of a cookie's value are checked. Browsers keep no cookie
+	// that is longer (RFC 6265bis), and each secret has to go over all of it.
+	maxValue = 4096
+	// maxValues bounds how many of a request's cookies are checked. No browser keeps so
+	// many of a site.
+	maxValues = 256
+	// signatureLength is that of an HMAC-SHA-256 in base64.
+	signatureLength = 43
+)
+
 // readID returns the id that a cookie's value carries, and which secret signed
 // it, as getcookie of express-session does. An empty id is none, however well
 // it is signed: express-session makes a new session for it.
@@ -35,13 +46,21 @@ func cookieValue(lines []string, name string) (value string, present bool) {
 	return "", false
 }
 
-// cookieValues yields those of all cookies of that name.
+// cookieValues yields those of all cookies of that name, up to maxValues of them, and ""
+// for one that is too long.
 func cookieValues(lines []string, name string) iter.Seq[string] {
 	return func(yield func(string) bool) {
+		values := 0
 		for _, line := range lines {
 			for pair := range strings.SplitSeq(line, ";") {
 				key, value, found := strings.Cut(pair, "=")
-				if found && trim(key) == name && !yield(decodeComponent(unquote(trim(value)))) {
+				if !found || trim(key) != name {
+					continue
+				}
+				if value = trim(value); len(value) > maxValue {
+					value = ""
+				}
+				if values++; values > maxValues || !yield(decodeComponent(unquote(value))) {
 					return
 				}
 			}
@@ -103,7 +122,7 @@ func sign(id string, secret []byte) string {
 // sign writes is good. As unsign of cookie-signature does, over all secrets.
 func unsign(value string, secrets [][]byte) (id string, which int, ok bool) {
 	dot := strings.LastIndexByte(value, '.')
-	if dot < 0 {
+	if dot < 0 || len(value)-dot-1 != signatureLength {
 		return "", 0, false
 	}
 	id = value[:dot]

@@ -48,18 +48,26 @@ func (p *protocol) Read(r *http.Request) (tokens []wire.Token, presented bool) {
 }
 
 // Every returns the tokens of all cookies of the name. Where a browser keeps several, the
-// first one depends on the path.
+// first one depends on the path. There are at most maxTokens.
 func (p *protocol) Every(r *http.Request) (tokens []wire.Token) {
 	for value := range cookieValues(r.Header["Cookie"], p.Options.Name) {
 		if token, ok := p.verify(value); ok && !slices.Contains(tokens, token) {
-			tokens = append(tokens, token)
+			if tokens = append(tokens, token); len(tokens) == maxTokens {
+				break
+			}
 		}
 	}
 	return tokens
 }
 
+// maxTokens bounds how many sessions of Express one request can end.
+const maxTokens = 16
+
 // Verify takes the value as it stands in the header.
 func (p *protocol) Verify(value string) (wire.Token, bool) {
+	if len(value) > maxValue {
+		return wire.Token{}, false
+	}
 	return p.verify(decodeComponent(value))
 }
 

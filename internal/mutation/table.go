@@ -175,6 +175,11 @@ var mutations = []mutation{
 		"if changed, rebaseErr := save.Rebase(ctx); rebaseErr != nil || !changed {",
 		"if changed, rebaseErr := save.Rebase(ctx); rebaseErr != nil || changed {", "",
 	},
+	{
+		"internal/token/token.go", units, "one request has thousands of signatures checked",
+		"signatures > maxSignatures",
+		"signatures > maxCookies", "",
+	},
 	// Signing in.
 	{
 		"internal/signin/signin.go", root, "a sign-in beats a revocation that runs beside it",

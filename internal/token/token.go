@@ -136,20 +136,26 @@ func decodeExactly(dst []byte, text string) bool {
 	return err == nil && n == len(dst)
 }
 
-// maxCandidates bounds how many different, correctly signed tokens one request
-// may ask the store about.
-const maxCandidates = 4
+const (
+	// maxCandidates bounds how many different, correctly signed tokens one request
+	// may ask the store about.
+	maxCandidates = 4
+
+	// maxSignatures bounds how many of a request's cookies are checked, each with every
+	// secret. No browser keeps so many cookies of a site.
+	maxSignatures = 256
+)
 
 // Read returns the different tokens in the correctly signed cookies of a name, and
 // whether there is any cookie of that name. Their order means nothing, because a server
 // that can set a cookie for a parent domain or a longer path controls it (RFC 6265bis,
-// section 8.6).
+// section 8.6). In a request with too many there is none.
 func (s *Signer) Read(h http.Header, name string) (found []wire.Token, presented bool) {
+	signatures := 0
 next:
 	for value := range cookieValues(h, name) {
 		presented = true
-		_, old, ok := s.Decode(value)
-		if !ok {
+		if len(value) != valueLength {
 			continue
 		}
 		text := value[:tokenLength]
@@ -157,6 +163,13 @@ next:
 			if f.Text == text {
 				continue next
 			}
+		}
+		if signatures++; signatures > maxSignatures {
+			return nil, true
+		}
+		_, old, ok := s.Decode(value)
+		if !ok {
+			continue
 		}
 		if found = append(found, wire.Token{Text: text, Old: old}); len(found) > maxCandidates {
 			return nil, true
