@@ -135,9 +135,4 @@ func (r *Reaper) batch(ctx context.Context) (driver.ReapResult, error) {
 	return r.Store.Reap(ctx, driver.ReapRequest{Limit: cmp.Or(r.BatchSize, 50)})
 }
 
-func (r *Reaper) logger() *slog.Logger {
-	if r.Logger != nil {
-		return r.Logger
-	}
-	return slog.Default()
-}
+func (r *Reaper) logger() *slog.Logger { return cmp.Or(r.Logger, slog.Default()) }

@@ -60,6 +60,7 @@ import (
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/deadline"
 	"github.com/sqlsessions/sessions/internal/fate"
+	"github.com/sqlsessions/sessions/internal/reply"
 	"github.com/sqlsessions/sessions/internal/wire"
 	"github.com/sqlsessions/sessions/observe"
 )
@@ -155,7 +156,9 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 		s.outer, s.parent = outer, context.WithValue(r.Context(), contextKey{}, s)
 		rw := newResponseWriter(w, r, s)
 		defer s.sealUp(false) // also after a panic
-		next.ServeHTTP(rw, r.WithContext(s.parent))
+		inner := r.WithContext(s.parent)
+		defer reply.Return(inner, r)
+		next.ServeHTTP(rw, inner)
 		rw.finish()
 	})
 }

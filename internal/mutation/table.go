@@ -180,6 +180,11 @@ var mutations = []mutation{
 		"signatures > maxSignatures",
 		"signatures > maxCookies", "",
 	},
+	{
+		"sessions.go", root, "uploads fill the disk with temporary files",
+		"defer reply.Return(inner, r)",
+		"_ = reply.Return", "",
+	},
 	// Signing in.
 	{
 		"internal/signin/signin.go", root, "a sign-in beats a revocation that runs beside it",
