@@ -52,7 +52,8 @@ func (m *Manager) inside() wire.Manager {
 		},
 		End: func(ctx context.Context, ref driver.Ref) error {
 			return c.end(ctx, ref, c.options.KeepEnded, ReasonRevoked)
-		}, CheckUser: checkUser, Error: storeError,
+		},
+		Error: storeError,
 		Token: func(id [uuid.Size]byte, secret [sha256.Size]byte) string {
 			t := token.Token(slices.Concat(id[:], secret[:]))
 			return t.Text()

@@ -6,16 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/sqlsessions/sessions/internal/document"
+	"github.com/sqlsessions/sessions/internal/names"
 	"github.com/sqlsessions/sessions/internal/ops"
 )
-
-// maxNameLength bounds a key's name, in bytes.
-const maxNameLength = 128
 
 // A Key names one value of type T in a session. Make it once, as a package
 // variable, and use it from any goroutine:
@@ -33,22 +28,10 @@ type Key[T any] struct {
 // control characters, not beginning with "$", which this package reserves.
 // It panics on any other name, because a key is part of the program's text.
 func NewKey[T any](name string) Key[T] {
-	if err := checkName(name); err != nil {
+	if err := names.CheckKey(name); err != nil {
 		panic(err)
 	}
 	return Key[T]{name: name, numbers: document.HoldsInterface(reflect.TypeFor[T]())}
-}
-
-func checkName(name string) error {
-	switch {
-	case name == "" || len(name) > maxNameLength:
-		return fmt.Errorf("sessions: key name %.40q has %d bytes; use 1 to %d", name, len(name), maxNameLength)
-	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
-		return fmt.Errorf("sessions: key name %q holds control characters or is not UTF-8", name)
-	case name[0] == '$':
-		return fmt.Errorf("sessions: key name %q begins with $, which is reserved", name)
-	}
-	return nil
 }
 
 // checkedName returns the name, and panics if there is none.

@@ -4,13 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
-	"unicode/utf8"
-)
 
-// maxUserLength bounds a user's name in bytes: what a MySQL index holds.
-const maxUserLength = 255
+	"github.com/sqlsessions/sessions/internal/names"
+)
 
 // User returns whose session it is, or "" for a visitor's.
 func (s *Session) User() string {
@@ -47,7 +44,7 @@ func (s *Session) SetUserSince(user string, began time.Time) {
 	if !s.mayChangeLocked("SetUser") {
 		return
 	}
-	if err := checkUser(user); err != nil {
+	if err := names.CheckUser(user); err != nil {
 		s.err = cmp.Or(s.err, fmt.Errorf("sessions: set user: %w", err))
 		return
 	}
@@ -64,13 +61,6 @@ func (s *Session) SetUserSince(user string, began time.Time) {
 		s.pending.since = began
 	}
 	s.regenerateLocked(renewLogin)
-}
-
-func checkUser(user string) error {
-	if len(user) > maxUserLength || !utf8.ValidString(user) || strings.ContainsRune(user, 0) {
-		return fmt.Errorf("%w: use at most %d bytes of UTF-8 without NUL", ErrValue, maxUserLength)
-	}
-	return nil
 }
 
 // AuthenticatedAt returns when SetUser was last called with a user, by the store's clock,

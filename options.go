@@ -1,9 +1,7 @@
 package sessions
 
 import (
-	"bytes"
 	"cmp"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions/internal/forwarded"
+	"github.com/sqlsessions/sessions/internal/token"
 	"github.com/sqlsessions/sessions/observe"
 )
 
@@ -116,10 +115,7 @@ func (o Options) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "%+v", p)
 }
 
-const (
-	minSecret   = sha256.Size // RFC 2104, section 3: a shorter key weakens the HMAC
-	maxMaxBytes = 1 << 20
-)
+const maxMaxBytes = 1 << 20
 
 func (o Options) withDefaults() Options {
 	o.Lifetime = cmp.Or(o.Lifetime, 30*24*time.Hour)
@@ -178,11 +174,7 @@ func (o Options) validate(own bool) error {
 }
 
 func (o Options) validateOwn(check func(bool, string, ...any)) {
-	check(len(o.Secrets) == 0, "Secrets is empty; give at least one secret of %d random bytes, for example from `openssl rand -base64 32`", minSecret)
-	for i, secret := range o.Secrets {
-		check(len(secret) < minSecret, "Secrets[%d] has %d bytes; use at least %d random bytes", i, len(secret), minSecret)
-		check(len(secret) >= minSecret && bytes.Count(secret, secret[:1]) == len(secret), "Secrets[%d] is one byte repeated; use %d random bytes", i, minSecret)
-	}
+	token.CheckSecrets(o.Secrets, check)
 	check(o.Lifetime < time.Second, "Lifetime is %v; use at least a second", o.Lifetime)
 	check(o.Lifetime > maxLifetime, "Lifetime is %v; browsers keep no cookie longer than 400 days (%v)", o.Lifetime, maxLifetime)
 	o.Cookie.validate(check)

@@ -13,6 +13,7 @@ import (
 	"github.com/sqlsessions/sessions/internal/fate"
 	"github.com/sqlsessions/sessions/internal/gate"
 	"github.com/sqlsessions/sessions/internal/ops"
+	"github.com/sqlsessions/sessions/internal/rows"
 	"github.com/sqlsessions/sessions/internal/watch"
 	"github.com/sqlsessions/sessions/internal/wire"
 )
@@ -195,19 +196,10 @@ func (s *Session) LastSeenAt() time.Time {
 	s.lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	row := s.state.rowAt(now)
-	switch {
-	case !s.state.stored():
+	if !s.state.stored() {
 		return now.Round(0)
-	case !row.LastSeenAt.IsZero():
-		return row.LastSeenAt
 	}
-	// The store does not note it, but has counted the idle timeout from then.
-	seen := now.Add(-max(s.state.base.Cookie.Idle()-row.ExpiresIn, 0)).Round(0)
-	if seen.Before(row.CreatedAt) {
-		return row.CreatedAt
-	}
-	return seen
+	return rows.LastSeen(s.state.rowAt(now), s.state.base.Cookie.Idle(), now)
 }
 
 // Context returns a context for streams, websockets and jobs. It ends with the request's,

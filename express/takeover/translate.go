@@ -8,6 +8,7 @@ import (
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/document"
+	"github.com/sqlsessions/sessions/internal/names"
 )
 
 // translate makes a row of this manager from an old one.
@@ -41,17 +42,17 @@ func (p *predecessor) translate(row driver.Row) (driver.Row, error) {
 }
 
 // leftBehind returns the names in an old session that mean something else here.
-func (p *predecessor) leftBehind(row driver.Row) (names []string) {
+func (p *predecessor) leftBehind(row driver.Row) (found []string) {
 	old, _, err := p.old.Decode(row)
 	if err != nil {
 		return nil
 	}
 	for m := range old.All() {
 		if m.Reserved() && string(m.Name) != document.Cookie {
-			names = append(names, m.Text())
+			found = append(found, m.Text())
 		}
 	}
-	return names
+	return found
 }
 
 // logLeftBehind tells an operator what does not come along.
@@ -69,7 +70,7 @@ func (p *predecessor) user(row driver.Row, old document.Document) string {
 		return row.User
 	}
 	user, found := userAt(old, p.UserKey)
-	if found && (user == "" || p.here.CheckUser(user) != nil) {
+	if found && (user == "" || names.CheckUser(user) != nil) {
 		p.noUser.Do(func() {
 			p.here.Logger.Warn("sessions: an old session became a visitor's, because what UserKey leads to is no string or number of 1 to 255 bytes; "+
 				"this is logged once", "userKey", p.UserKey, "id", row.ID)

@@ -26,6 +26,19 @@ func Used(row *driver.Row, now time.Time, life driver.Life) {
 	row.LastSeenAt, row.LastSeenAge = now.Round(0), 0
 }
 
+// LastSeen returns when a row was last used, by its expiry if the store does not note it: that
+// has been counted from then, for idle.
+func LastSeen(row driver.Row, idle time.Duration, now time.Time) time.Time {
+	if !row.LastSeenAt.IsZero() {
+		return row.LastSeenAt
+	}
+	seen := now.Add(-max(idle-row.ExpiresIn, 0)).Round(0)
+	if seen.Before(row.CreatedAt) {
+		return row.CreatedAt
+	}
+	return seen
+}
+
 // CreateAgain saves over the row of an earlier create whose answer was lost, and returns
 // taken if there is none. Its token was never sent, so no other request can have changed it.
 func CreateAgain(ctx context.Context, store driver.Store, req driver.CreateRequest, taken error) (driver.SaveResult, error) {

@@ -2,6 +2,7 @@
 package token
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -73,6 +74,19 @@ const (
 
 // canonical refuses the spellings that differ in unused trailing bits.
 var canonical = base64.RawURLEncoding.Strict()
+
+// minSecret: a shorter key weakens the HMAC (RFC 2104, section 3).
+const minSecret = sha256.Size
+
+// CheckSecrets reports what is wrong with the option Secrets.
+func CheckSecrets(secrets [][]byte, check func(bad bool, format string, args ...any)) {
+	check(len(secrets) == 0, "Secrets is empty; give at least one secret of %d random bytes, for example from `openssl rand -base64 32`", minSecret)
+	for i, secret := range secrets {
+		short := len(secret) < minSecret
+		check(short, "Secrets[%d] has %d bytes; use at least %d random bytes", i, len(secret), minSecret)
+		check(!short && bytes.Count(secret, secret[:1]) == len(secret), "Secrets[%d] is one byte repeated; use %d random bytes", i, minSecret)
+	}
+}
 
 func NewSigner(name string, secrets [][]byte) *Signer {
 	s := &Signer{info: []byte("sessions/v1\x00" + name + "\x00")}

@@ -46,8 +46,6 @@ type Manager struct {
 	End func(ctx context.Context, ref driver.Ref) error
 	// Token returns the token of the session with this ID and secret.
 	Token func(id [16]byte, secret [32]byte) string
-	// CheckUser returns why a session can't have this user.
-	CheckUser func(user string) error
 	// Error makes an error of package sessions from one of a store.
 	Error func(doing string, err error) error
 }
