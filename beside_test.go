@@ -5,11 +5,13 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/memstore"
 )
 
@@ -158,5 +160,43 @@ func TestSavesThatWaitForOneThatHangs(t *testing.T) {
 			}
 			time.Sleep(time.Minute)
 		})
+	})
+}
+
+// loadsNothing does not answer a Load while hang is set.
+type loadsNothing struct {
+	sessions.Store
+	hang atomic.Bool
+}
+
+func (s *loadsNothing) Load(ctx context.Context, ref driver.Ref) (driver.Row, error) {
+	if s.hang.Load() {
+		<-ctx.Done()
+		return driver.Row{}, context.Cause(ctx)
+	}
+	return s.Store.Load(ctx, ref)
+}
+
+// A Reload holds up the saves of its session, so it does not take longer than they may.
+func TestAReloadEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hanging := &loadsNothing{Store: memstore.New()}
+		v := loggedIn(t, newManager(t, hanging))
+		began := time.Now()
+		v.visit(func(s *sessions.Session) {
+			hanging.hang.Store(true)
+			if err := s.Reload(t.Context()); err == nil {
+				t.Error("Reload returns nil")
+			}
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("Reload took %v", took)
+			}
+			hanging.hang.Store(false)
+			count.Set(s, 2)
+		})
+		if n := value(v, count); n != 2 {
+			t.Errorf("count is %d", n)
+		}
 	})
 }

@@ -38,7 +38,9 @@ type core struct {
 	watch        *watch.Watch
 	warnWithheld sync.Once
 
-	several, damaged, refused seldom.Line // what clients can have logged as often as they like
+	// What clients can have logged as often as they like.
+	several, damaged, refused seldom.Line
+	unfit, lost, panicked     seldom.Line
 }
 
 func newWatch(store driver.Store, o *Options) *watch.Watch {
@@ -46,7 +48,7 @@ func newWatch(store driver.Store, o *Options) *watch.Watch {
 		Endings: store.Endings, Interval: o.WatchInterval, Timeout: o.Timeout,
 		Cause: func(e driver.Ending) error { return &EndedError{reasonOf(e)} },
 		Failed: func(err error) {
-			o.Logger.Warn("sessions: endings can't be found out; Session.Context ends late until they can", "error", err)
+			o.logger().Warn("sessions: endings can't be found out; Session.Context ends late until they can", "error", err)
 		},
 	})
 }
@@ -73,7 +75,7 @@ func (c *core) load(ctx context.Context, ref driver.Ref) (state, error) {
 	}
 	st, err := c.decode(row)
 	if err != nil {
-		c.damaged.Log(ctx, c.options.Logger, slog.LevelError, "sessions: a stored session is damaged and was ignored",
+		c.damaged.Log(ctx, c.options.logger(), slog.LevelError, "sessions: a stored session is damaged and was ignored",
 			"id", row.ID, "bytes", len(row.Data), "error", err)
 		return state{}, ErrNotFound
 	}
@@ -213,10 +215,14 @@ func (c *core) endAll(ctx context.Context, req driver.EndAllRequest) (total int,
 // is not told.
 func (c *core) fail(w http.ResponseWriter, r *http.Request, err error) {
 	const text = "sessions: a request was answered by the error handler"
-	if errors.Is(err, ErrEnded) || errors.Is(err, ErrLimit) || r.Context().Err() != nil { // a logout won, or the client left
-		c.refused.Log(r.Context(), c.options.Logger, slog.LevelInfo, text, "error", err)
-	} else {
-		c.options.Logger.ErrorContext(r.Context(), text, "error", err)
+	ctx, log := r.Context(), c.options.logger()
+	switch {
+	case errors.Is(err, ErrEnded), errors.Is(err, ErrLimit), ctx.Err() != nil: // a logout won, or the client left
+		c.refused.Log(ctx, log, slog.LevelInfo, text, "error", err)
+	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrSchema):
+		log.ErrorContext(ctx, text, "error", err)
+	default: // what a client sent may be too large, or no value
+		c.unfit.Log(ctx, log, slog.LevelError, text, "error", err)
 	}
 	answer := &reply.Answer{ResponseWriter: w}
 	c.options.ErrorHandler(answer, r, err)
@@ -228,7 +234,7 @@ func (c *core) fail(w http.ResponseWriter, r *http.Request, err error) {
 // logWithheld spares a developer the search for the cookie that never comes.
 func (c *core) logWithheld() {
 	c.warnWithheld.Do(func() {
-		c.options.Logger.Warn("sessions: a session was not kept, because its Secure cookie is not sent over plain HTTP. " +
+		c.options.logger().Warn("sessions: a session was not kept, because its Secure cookie is not sent over plain HTTP. " +
 			withheldAdvice + " This is logged once.")
 	})
 }

@@ -12,7 +12,7 @@ func TestDefaults(t *testing.T) {
 	o := Options{}.withDefaults()
 	if o.IdleTimeout != 24*time.Hour || o.Lifetime != 30*24*time.Hour || o.TouchInterval != time.Minute ||
 		o.MaxBytes != 65536 || o.Timeout != 5*time.Second || o.TrustedProxies != nil || o.Skip != nil ||
-		o.ErrorHandler == nil || o.Logger != slog.Default() || o.Secrets != nil {
+		o.ErrorHandler == nil || o.logger() != slog.Default() || o.Secrets != nil {
 		t.Errorf("defaults %+v", o)
 	}
 	want := CookieOptions{Name: "__Host-session", Path: "/", SameSite: http.SameSiteLaxMode, Secure: SecureAlways}

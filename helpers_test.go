@@ -229,3 +229,5 @@ func has[T any](k sessions.Key[T], s *sessions.Session) bool {
 	_, ok := k.Get(s)
 	return ok
 }
+
+func signIn(s *sessions.Session) { s.SetUser("ann") }

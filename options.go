@@ -102,10 +102,12 @@ type Options struct {
 	Observer *observe.Observer
 
 	// Logger gets what an operator must know; never a token, a secret or a value. What
-	// clients can bring about at will is logged once a minute.
-	// Defaults to slog.Default() when the manager is made.
+	// clients can bring about at will is logged at most ten times a minute.
+	// Defaults to slog.Default() at the time of use.
 	Logger *slog.Logger
 }
+
+func (o *Options) logger() *slog.Logger { return cmp.Or(o.Logger, slog.Default()) }
 
 // Format prints everything but the secrets, for every verb.
 func (o Options) Format(f fmt.State, _ rune) {
@@ -127,9 +129,6 @@ func (o Options) withDefaults() Options {
 	o.WatchInterval = cmp.Or(o.WatchInterval, 5*time.Second)
 	if o.ErrorHandler == nil {
 		o.ErrorHandler = DefaultErrorHandler
-	}
-	if o.Logger == nil {
-		o.Logger = slog.Default()
 	}
 	c := &o.Cookie
 	c.Path = cmp.Or(c.Path, "/")

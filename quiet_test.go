@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,7 +16,7 @@ import (
 )
 
 // What a client can bring about again and again is logged once a minute, and what the
-// operator has to mend each time.
+// operator has to mend each time. For errors see TestAClientCannotFillTheLogWithErrors.
 func TestAClientCannotFillTheLog(t *testing.T) {
 	t.Parallel()
 	for what, c := range map[string]struct {
@@ -61,6 +62,75 @@ func TestAClientCannotFillTheLog(t *testing.T) {
 			}
 			if c.want == 3 && lines[2]["left_out"] != 9.0 {
 				t.Errorf("%s: the last line does not say that 9 were left out: %v", what, lines[2])
+			}
+		})
+	}
+}
+
+// What clients can bring about, and may be a fault of the program's all the same, is logged ten
+// times a minute.
+func TestAClientCannotFillTheLogWithErrors(t *testing.T) {
+	t.Parallel()
+	late := func(v *visitor, change func(*sessions.Session)) {
+		v.serve(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusOK)
+			change(sessions.FromContext(r.Context()))
+		})
+	}
+	for what, again := range map[string]func(testing.TB, *sessions.Manager){
+		"more than MaxBytes": func(tb testing.TB, m *sessions.Manager) {
+			newVisitor(tb, m).visit(func(s *sessions.Session) { name.Set(s, strings.Repeat("x", 1<<17)) })
+		},
+		"no UTF-8": func(tb testing.TB, m *sessions.Manager) {
+			newVisitor(tb, m).visit(func(s *sessions.Session) { name.Set(s, "\xff") })
+		},
+		"a sign-in over plain HTTP": func(tb testing.TB, m *sessions.Manager) { newVisitor(tb, m).visit(signIn) },
+		"a late change beside a logout": func(tb testing.TB, m *sessions.Manager) {
+			v := loggedIn(tb, m)
+			late(v, func(s *sessions.Session) {
+				v.twin().visit((*sessions.Session).Destroy)
+				count.Set(s, 2)
+			})
+		},
+		"a change after the request": func(tb testing.TB, m *sessions.Manager) {
+			var after *sessions.Session
+			loggedIn(tb, m).visit(func(s *sessions.Session) { after = s })
+			count.Set(after, 2)
+		},
+		"a late update that panics": func(tb testing.TB, m *sessions.Manager) {
+			v := loggedIn(tb, m)
+			late(v, func(s *sessions.Session) {
+				count.Update(s, panicsOnce())
+				v.twin().visit(func(s *sessions.Session) { count.Set(s, 10) })
+			})
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			log := new(logBook)
+			m := newManager(t, memstore.New(), func(o *sessions.Options) {
+				o.Logger = log.logger()
+				if strings.Contains(what, "plain HTTP") {
+					o.Cookie.Secure = sessions.SecureAlways
+				}
+			})
+			for range 130 {
+				again(t, m)
+				time.Sleep(time.Second)
+			}
+			lines, leftOut := map[string]int{}, map[string]float64{}
+			for _, line := range log.lines(t, "ERROR") {
+				text := line["msg"].(string)
+				lines[text]++
+				n, _ := line["left_out"].(float64)
+				leftOut[text] += n
+			}
+			for text, n := range lines {
+				if n != 30 || leftOut[text] != 100 {
+					t.Errorf("%s: %d lines %q, which leave out %v", what, n, text, leftOut[text])
+				}
+			}
+			if len(lines) == 0 {
+				t.Errorf("%s: no line", what)
 			}
 		})
 	}

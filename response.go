@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -116,8 +117,9 @@ func (w *responseWriter) finish() {
 	if err == nil || w.session.saveErrorReported() {
 		return
 	}
-	w.session.core.options.Logger.Error("sessions: a change made after the response had begun was lost; make it earlier, or call Save and answer its error",
-		"id", w.session.ID(), "error", err)
+	c := w.session.core
+	c.lost.Log(w.request.Context(), c.options.logger(), slog.LevelError, "sessions: a change made after the response had begun was lost; "+
+		"make it earlier, or call Save and answer its error", "id", w.session.ID(), "error", err)
 	if w.request.Context().Value(http.ServerContextKey) != nil {
 		panic(http.ErrAbortHandler) // the client must not take the response for complete
 	}
@@ -134,7 +136,8 @@ func (s *Session) saveLast(ctx context.Context, begun bool) (err error) {
 	defer s.saving.Unlock()
 	defer func() {
 		if p := recover(); p != nil { // there is no handler any more whose panic it could be
-			s.core.options.Logger.Error("sessions: a save panicked", "panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
+			s.core.panicked.Log(ctx, s.core.options.logger(), slog.LevelError, "sessions: a save panicked",
+				"panic", fmt.Sprintf("%T", p), "stack", string(debug.Stack()))
 			err = fmt.Errorf("sessions: save: %w: %w", ErrInvalid, errPanicked)
 		}
 		s.mu.Lock()

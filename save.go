@@ -69,7 +69,7 @@ func (s *Session) Save(ctx context.Context) error {
 
 // Reload forgets unsaved changes and reads the session again. The error wraps
 // [ErrEnded] when it has ended; then nothing is forgotten. A new session becomes
-// empty, and a Destroy stands. It takes as long as ctx allows.
+// empty, and a Destroy stands.
 func (s *Session) Reload(ctx context.Context) error {
 	if err := s.mayBegin("Reload"); err != nil {
 		return err
@@ -78,6 +78,8 @@ func (s *Session) Reload(ctx context.Context) error {
 		return storeError("reload", err)
 	}
 	defer s.saving.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, s.core.options.Timeout) // others wait for the lock
+	defer cancel()
 	s.mu.Lock()
 	old := s.state
 	s.mu.Unlock()

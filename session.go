@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -87,7 +88,8 @@ func (s *Session) mayChangeLocked(what string) bool {
 		s.err = cmp.Or(s.err, err)
 	}
 	if s.seal.toLog(what) {
-		s.core.options.Logger.Error("sessions: a change was refused and is lost", "change", what, "id", s.state.id, "error", err)
+		s.core.lost.Log(s.parent, s.core.options.logger(), slog.LevelError, "sessions: a change was refused and is lost",
+			"change", what, "id", s.state.id, "error", err)
 	}
 	return false
 }

@@ -61,6 +61,7 @@ import (
 	"github.com/sqlsessions/sessions/internal/deadline"
 	"github.com/sqlsessions/sessions/internal/fate"
 	"github.com/sqlsessions/sessions/internal/reply"
+	"github.com/sqlsessions/sessions/internal/seldom"
 	"github.com/sqlsessions/sessions/internal/wire"
 	"github.com/sqlsessions/sessions/observe"
 )
@@ -101,9 +102,11 @@ func newManager(store Store, options Options, p wire.Protocol, from wire.Predece
 	} else {
 		p = newNative(&options)
 	}
+	const some = 10 // lines a minute
 	return &Manager{core{
 		store: store, options: options, protocol: p, predecessor: from,
 		policy: p.Policy(), timeout: deadline.New(options.Timeout), watch: newWatch(store, &options),
+		unfit: seldom.Line{Most: some}, lost: seldom.Line{Most: some}, panicked: seldom.Line{Most: some},
 	}}, nil
 }
 
@@ -213,7 +216,7 @@ func (m *Manager) open(r *http.Request) (*Session, error) {
 		s.state, s.fate.Again, s.fate.Outdated = st, token.Old, st.row.Previous
 	}
 	if live > 1 {
-		c.several.Log(ctx, c.options.Logger, slog.LevelWarn, "sessions: a request carried the cookies of several live sessions and was given none of them",
+		c.several.Log(ctx, c.options.logger(), slog.LevelWarn, "sessions: a request carried the cookies of several live sessions and was given none of them",
 			"id", s.state.id, "other", s.others.live[0].ID)
 		s.others.live = append(s.others.live, s.state.row)
 		s.state, s.fate.Again, s.fate.Outdated = state{now: s.freshLocked()}, false, false

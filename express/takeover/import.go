@@ -104,7 +104,9 @@ func (i *importer) copy(ctx context.Context, row driver.Row) error {
 		i.skip("it can't be kept here", row.ID, err)
 		return nil
 	}
-	i.logLeftBehind(row, s.ref.ID)
+	if names := i.leftBehind(row); len(names) > 0 {
+		i.here.Logger().Warn(leftBehindText, "id", s.ref.ID, "names", names)
+	}
 	i.seen[short(s.ref.ID)] = struct{}{}
 
 	c := i.newCopy(row, next)
@@ -125,7 +127,7 @@ func (i *importer) copy(ctx context.Context, row driver.Row) error {
 
 func (i *importer) skip(why string, id driver.ID, err error) {
 	i.Skipped++
-	i.here.Logger.Warn("sessions: a session was not imported: "+why, "id", id, "error", err)
+	i.here.Logger().Warn("sessions: a session was not imported: "+why, "id", id, "error", err)
 }
 
 // unlessRevoked keeps a new copy, unless its user was revoked: it could not be activated.

@@ -3,6 +3,7 @@ package takeover
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/sqlsessions/sessions"
@@ -78,9 +79,11 @@ func (s *successor) move(ctx context.Context, there driver.Row) (nowhere bool, e
 	}
 	next, err := s.translate(row)
 	if err != nil {
-		return false, s.unfit(row, err)
+		return false, s.unfit(ctx, row, err)
 	}
-	s.logLeftBehind(row, s.ref.ID)
+	if names := s.leftBehind(row); len(names) > 0 {
+		s.behind.Log(ctx, s.here.Logger(), slog.LevelWarn, leftBehindText, "id", s.ref.ID, "names", names)
+	}
 	life := s.life(row)
 	if there.ID == "" {
 		_, err = s.here.Store.Create(ctx, driver.CreateRequest{
@@ -101,7 +104,7 @@ func (s *successor) setAside(ctx context.Context) (driver.Row, error) {
 			return row, err
 		}
 		if _, err := s.translate(row); err != nil {
-			return row, s.unfit(row, err)
+			return row, s.unfit(ctx, row, err)
 		}
 		_, err = s.old.Store.Save(ctx, driver.SaveRequest{
 			From: s.was, Version: row.Version, Verifier: s.aside.Verifier,
@@ -121,8 +124,8 @@ func (s *successor) setAside(ctx context.Context) (driver.Row, error) {
 var errUnfit = errors.New("it can't be kept here")
 
 // unfit returns that the old session does not exist, as far as the client is concerned.
-func (s *successor) unfit(row driver.Row, why error) error {
-	s.here.Logger.Error("sessions: an old session can't be taken over and was left in its table", "id", row.ID, "error", why)
+func (s *successor) unfit(ctx context.Context, row driver.Row, why error) error {
+	s.unfitted.Log(ctx, s.here.Logger(), slog.LevelError, "sessions: an old session can't be taken over and was left in its table", "id", row.ID, "error", why)
 	return errors.Join(sessions.ErrNotFound, errUnfit)
 }
 
@@ -153,7 +156,7 @@ func (s *successor) activate(ctx context.Context, row driver.Row, doc document.D
 func (s *successor) deleteOld(ctx context.Context, ref driver.Ref) {
 	err := s.old.Store.End(ctx, driver.EndRequest{ID: ref.ID, Verifier: ref.Verifier, Reason: string(Reason), Keep: time.Second})
 	if err != nil && !errors.Is(err, sessions.ErrNotFound) {
-		s.here.Logger.Warn("sessions: an old row was taken over and could not be deleted", "id", ref.ID, "error", err)
+		s.here.Logger().Warn("sessions: an old row was taken over and could not be deleted", "id", ref.ID, "error", err)
 	}
 }
 

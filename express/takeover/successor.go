@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"github.com/sqlsessions/sessions"
@@ -121,7 +122,7 @@ func (s *successor) look(ctx context.Context) (place, driver.Row, document.Docum
 			continue // it ended since
 		}
 		if doc, _, err = s.here.Decode(rows[0]); err != nil {
-			s.here.Logger.Error("sessions: a session that was taken over can't be read", "id", s.ref.ID, "error", err)
+			s.damaged.Log(ctx, s.here.Logger(), slog.LevelError, "sessions: a session that was taken over can't be read", "id", s.ref.ID, "error", err)
 			return over, row, none, nil
 		}
 		switch {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/seldom"
 	"github.com/sqlsessions/sessions/internal/wire"
 )
 
@@ -100,6 +101,8 @@ type predecessor struct {
 	From
 	old, here wire.Manager
 	noUser    sync.Once
+
+	damaged, unfitted, behind seldom.Line // what clients can have logged as often as they like
 }
 
 var _ wire.Predecessor = (*predecessor)(nil)

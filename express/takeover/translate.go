@@ -55,13 +55,8 @@ func (p *predecessor) leftBehind(row driver.Row) (found []string) {
 	return found
 }
 
-// logLeftBehind tells an operator what does not come along.
-func (p *predecessor) logLeftBehind(row driver.Row, id driver.ID) {
-	if names := p.leftBehind(row); len(names) > 0 {
-		p.here.Logger.Warn("sessions: values of an old session were left behind, because names that begin with $ are this package's own",
-			"id", id, "names", names)
-	}
-}
+// leftBehindText tells an operator what does not come along.
+const leftBehindText = "sessions: values of an old session were left behind, because names that begin with $ are this package's own"
 
 // user returns whose an old session is. With UserKey it is what the Express application
 // says: who logs out there leaves a user of [sessions.Session.SetUser] behind.
@@ -72,7 +67,7 @@ func (p *predecessor) user(row driver.Row, old document.Document) string {
 	user, found := userAt(old, p.UserKey)
 	if found && (user == "" || names.CheckUser(user) != nil) {
 		p.noUser.Do(func() {
-			p.here.Logger.Warn("sessions: an old session became a visitor's, because what UserKey leads to is no string or number of 1 to 255 bytes; "+
+			p.here.Logger().Warn("sessions: an old session became a visitor's, because what UserKey leads to is no string or number of 1 to 255 bytes; "+
 				"this is logged once", "userKey", p.UserKey, "id", row.ID)
 		})
 		return ""

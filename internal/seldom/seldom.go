@@ -8,14 +8,17 @@ import (
 	"time"
 )
 
-// pause is the time between two lines.
+// pause is how long a Line counts.
 const pause = time.Minute
 
-// A Line is a line of a log that is written once a minute, for what a client can bring about
-// as often as it likes. The zero value is ready.
+// A Line is a line of a log that is written seldom, for what a client can bring about as
+// often as it likes. The zero value is ready.
 type Line struct {
+	Most int // times a minute; 0 is once
+
 	mu      sync.Mutex
-	next    time.Time
+	next    time.Time // when a minute is over
+	written int       // in this minute
 	leftOut int
 }
 
@@ -34,12 +37,14 @@ func (l *Line) Log(ctx context.Context, to *slog.Logger, level slog.Level, text 
 func (l *Line) due() (leftOut int, due bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
-	if now.Before(l.next) {
+	if now := time.Now(); !now.Before(l.next) {
+		l.next, l.written = now.Add(pause), 0
+	}
+	if l.written >= max(l.Most, 1) {
 		l.leftOut++
 		return 0, false
 	}
-	l.next = now.Add(pause)
+	l.written++
 	leftOut, l.leftOut = l.leftOut, 0
 	return leftOut, true
 }

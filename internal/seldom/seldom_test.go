@@ -30,3 +30,23 @@ func TestALineAMinute(t *testing.T) {
 		}
 	})
 }
+
+func TestTenLinesAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		to := slog.New(slog.NewTextHandler(&log, nil))
+		line := seldom.Line{Most: 10}
+		for range 150 { // five minutes
+			line.Log(t.Context(), to, slog.LevelWarn, "again")
+			time.Sleep(2 * time.Second)
+		}
+		text := log.String()
+		if n := strings.Count(text, "msg=again"); n != 50 {
+			t.Errorf("%d lines, want 50:\n%s", n, text)
+		}
+		if n := strings.Count(text, "left_out=20\n"); n != 4 || strings.Count(text, "left_out") != 4 {
+			t.Errorf("%d lines say that 20 were left out, want 4:\n%s", n, text)
+		}
+	})
+}

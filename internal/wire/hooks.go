@@ -35,7 +35,7 @@ type Manager struct {
 	// The options, with their defaults.
 	Lifetime, TouchInterval, Timeout time.Duration
 	MaxBytes                         int
-	Logger                           *slog.Logger
+	Logger                           func() *slog.Logger // the one to use now
 
 	// Load returns the live row that ref proves. A row that can't be read is logged
 	// and counts as not there.
