@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	visits = sessions.NewKey[int]("visits")
+	clicks = sessions.NewKey[int]("clicks")
 	theme  = sessions.NewKey[string]("theme")
 )
 
@@ -32,28 +32,33 @@ func newExampleManager() *sessions.Manager {
 
 // send plays a browser: it makes a request with these cookies, and returns the
 // cookies that it has afterwards.
-func send(h http.Handler, path string, cookies ...*http.Cookie) []*http.Cookie {
-	r := httptest.NewRequest(http.MethodGet, "https://example.com"+path, http.NoBody)
+func send(h http.Handler, request string, cookies ...*http.Cookie) []*http.Cookie {
+	method, path, _ := strings.Cut(request, " ")
+	r := httptest.NewRequest(method, "https://example.com"+path, http.NoBody)
 	for _, c := range cookies {
 		r.AddCookie(c)
 	}
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, r)
-	fmt.Println(strings.TrimSpace(fmt.Sprint("GET ", path, ": ", rec.Code, " ", rec.Body)))
-	if sent := rec.Result().Cookies(); len(sent) > 0 {
-		return sent
+	fmt.Println(strings.TrimSpace(fmt.Sprint(request, ": ", rec.Code, " ", rec.Body)))
+	sent := rec.Result().Cookies()
+	switch {
+	case len(sent) == 0:
+		return cookies
+	case method == http.MethodGet: // no example shows a row for each visitor who looks
+		fmt.Println("a session for a GET")
 	}
-	return cookies
+	return sent
 }
 
 func ExampleManager() {
 	manager := newExampleManager()
 	mux := http.NewServeMux()
-	mux.HandleFunc("/dark", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /dark", func(w http.ResponseWriter, r *http.Request) {
 		theme.Set(sessions.FromContext(r.Context()), "dark")
 		_, _ = fmt.Fprint(w, "as you like")
 	})
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		chosen, ok := theme.Get(sessions.FromContext(r.Context()))
 		if !ok {
 			chosen = "light"
@@ -62,56 +67,56 @@ func ExampleManager() {
 	})
 	h := manager.Handler(mux)
 
-	cookies := send(h, "/")
-	cookies = send(h, "/dark", cookies...)
-	cookies = send(h, "/", cookies...)
+	cookies := send(h, "GET /")
+	cookies = send(h, "POST /dark", cookies...)
+	cookies = send(h, "GET /", cookies...)
 	fmt.Println(cookies[0].Name, cookies[0].HttpOnly, cookies[0].Secure)
 	// Output:
 	// GET /: 200 a light page
-	// GET /dark: 200 as you like
+	// POST /dark: 200 as you like
 	// GET /: 200 a dark page
 	// __Host-session true true
 }
 
 func ExampleKey_Update() {
 	h := newExampleManager().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n := visits.Update(sessions.FromContext(r.Context()), func(n int) int { return n + 1 })
-		_, _ = fmt.Fprint(w, "visit ", n)
+		n := clicks.Update(sessions.FromContext(r.Context()), func(n int) int { return n + 1 })
+		_, _ = fmt.Fprint(w, "click ", n)
 	}))
-	cookies := send(h, "/")
-	cookies = send(h, "/", cookies...)
-	send(h, "/", cookies...)
+	cookies := send(h, "POST /")
+	cookies = send(h, "POST /", cookies...)
+	send(h, "POST /", cookies...)
 	// Output:
-	// GET /: 200 visit 1
-	// GET /: 200 visit 2
-	// GET /: 200 visit 3
+	// POST /: 200 click 1
+	// POST /: 200 click 2
+	// POST /: 200 click 3
 }
 
 // A login on two devices, and "log out everywhere else" on one of them.
 func ExampleSession_SetUser() {
 	manager := newExampleManager()
 	mux := http.NewServeMux()
-	mux.HandleFunc("/login", func(_ http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /login", func(_ http.ResponseWriter, r *http.Request) {
 		sessions.FromContext(r.Context()).SetUser("ann") // gives the session a new token, too
 	})
-	mux.HandleFunc("/who", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /who", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprintf(w, "%q", sessions.FromContext(r.Context()).User())
 	})
-	mux.HandleFunc("/logout-others", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /logout-others", func(w http.ResponseWriter, r *http.Request) {
 		s := sessions.FromContext(r.Context())
 		n, err := manager.RevokeUser(r.Context(), s.User(), s.ID())
 		_, _ = fmt.Fprint(w, n, " ended, error ", err)
 	})
 	h := manager.Handler(mux)
 
-	laptop, phone := send(h, "/login"), send(h, "/login")
-	send(h, "/logout-others", phone...)
-	send(h, "/who", phone...)
-	send(h, "/who", laptop...)
+	laptop, phone := send(h, "POST /login"), send(h, "POST /login")
+	send(h, "POST /logout-others", phone...)
+	send(h, "GET /who", phone...)
+	send(h, "GET /who", laptop...)
 	// Output:
-	// GET /login: 200
-	// GET /login: 200
-	// GET /logout-others: 200 1 ended, error <nil>
+	// POST /login: 200
+	// POST /login: 200
+	// POST /logout-others: 200 1 ended, error <nil>
 	// GET /who: 200 "ann"
 	// GET /who: 200 ""
 }
@@ -125,12 +130,12 @@ func ExampleSession_SetMaxAge() {
 			s.SetMaxAge(14 * 24 * time.Hour)
 		}
 	}))
-	fmt.Println(send(h, "/login")[0].MaxAge)
-	fmt.Println(send(h, "/login?remember=yes")[0].MaxAge)
+	fmt.Println(send(h, "POST /login")[0].MaxAge)
+	fmt.Println(send(h, "POST /login?remember=yes")[0].MaxAge)
 	// Output:
-	// GET /login: 200
+	// POST /login: 200
 	// 0
-	// GET /login?remember=yes: 200
+	// POST /login?remember=yes: 200
 	// 1209600
 }
 

@@ -11,11 +11,11 @@
 //
 // A handler reads and changes the session through typed keys:
 //
-//	var visits = sessions.NewKey[int]("visits")
+//	var clicks = sessions.NewKey[int]("clicks")
 //
-//	func page(w http.ResponseWriter, r *http.Request) {
+//	func click(w http.ResponseWriter, r *http.Request) { // a POST: what only reads writes nothing
 //		s := sessions.FromContext(r.Context())
-//		n := visits.Update(s, func(n int) int { return n + 1 })
+//		n := clicks.Update(s, func(n int) int { return n + 1 })
 //		...
 //	}
 //

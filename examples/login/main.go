@@ -1,5 +1,5 @@
 // Login is a small web application that shows what package sessions does: it
-// counts visits, signs people in, lists where they are signed in, and signs them
+// keeps notes, signs people in, lists where they are signed in, and signs them
 // out again, here or everywhere.
 //
 //	go run ./examples/login
@@ -149,7 +149,7 @@ func printWelcome(w io.Writer, db *database, addr net.Addr) {
 Listening on http://%s
 
 Try this:
-  - reload the page: visits are counted before you sign in, and go on afterwards
+  - write a note before you sign in: it is still there afterwards
   - sign in as alice, bob or carol with the password "demo"
   - sign in again from a second browser, then log out everywhere, and look at the first
   - change the password: the other browsers are signed out

@@ -15,8 +15,6 @@ import (
 // homePage is what the start page shows; most of it comes from the session.
 type homePage struct {
 	Notice   *notice
-	Visits   int
-	Since    time.Time // when the session, and with it the count, began
 	Notes    []note
 	Database string
 	Remember time.Duration // what the box on the login form offers
@@ -37,12 +35,11 @@ type sessionRow struct {
 	Current            bool
 }
 
+// home only reads, apart from a notice that is shown once: a visitor who looks around costs
+// no row.
 func (s *server) home(w http.ResponseWriter, r *http.Request) {
 	session := sessions.FromContext(r.Context())
 	page := homePage{
-		// Anonymous visits count too, and are the same session after the login.
-		Visits:   visits.Update(session, func(n int) int { return n + 1 }),
-		Since:    session.CreatedAt(),
 		Database: s.database,
 		Remember: rememberFor,
 		User:     session.User(),
@@ -52,7 +49,11 @@ func (s *server) home(w http.ResponseWriter, r *http.Request) {
 	}
 	page.Notes, _ = notes.Get(session)
 	if page.User == "" {
-		if text := whyEnded(r); text != "" && page.Notice == nil {
+		text := whyEnded(r)
+		if text == "" && r.URL.Query().Has("continue") {
+			text = signInFirst
+		}
+		if text != "" && page.Notice == nil {
 			page.Notice = &notice{Text: text}
 		}
 		render(w, http.StatusOK, "signedout", page)
@@ -93,7 +94,6 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"ago":   ago,
 	"in":    in,
 	"span":  span,
-	"count": count,
 	"stamp": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") },
 	"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"title": title,

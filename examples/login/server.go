@@ -22,7 +22,6 @@ const (
 
 // What a session holds. A key is the name of a value and its type.
 var (
-	visits = sessions.NewKey[int]("visits")
 	notes  = sessions.NewKey[[]note]("notes")
 	device = sessions.NewKey[string]("device") // the browser, as it called itself at login
 	kept   = sessions.NewKey[bool]("remembered")
@@ -96,17 +95,22 @@ func (s *server) routes() http.Handler {
 	return mux
 }
 
+const signInFirst = "You are signed out on this device. Sign in to continue."
+
 // signedIn lets only signed-in users through. The session may have been ended from
 // another browser since the page with the button was shown.
 func signedIn(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		session := sessions.FromContext(r.Context())
-		if session.User() == "" {
-			flash.Set(session, notice{Error: true, Text: cmp.Or(whyEnded(r), "You are signed out on this device. Sign in to continue.")})
+		switch {
+		case session.User() != "":
+			next(w, r)
+		case r.Method == http.MethodPost:
+			flash.Set(session, notice{Error: true, Text: cmp.Or(whyEnded(r), signInFirst)})
 			redirectHome(w, r)
-			return
+		default: // anybody can ask for a page, so nothing is stored for that
+			http.Redirect(w, r, "/?continue", http.StatusSeeOther)
 		}
-		next(w, r)
 	}
 }
 

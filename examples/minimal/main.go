@@ -14,7 +14,7 @@ import (
 	"github.com/sqlsessions/sessions/pgstore"
 )
 
-var visits = sessions.NewKey[int]("visits")
+var clicks = sessions.NewKey[int]("clicks")
 
 func main() {
 	db, err := sql.Open("pgx", os.Getenv("DATABASE_URL"))
@@ -28,10 +28,18 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	http.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
-		s := sessions.FromContext(r.Context())
-		n := visits.Update(s, func(n int) int { return n + 1 })
-		fmt.Fprintf(w, "visit %d\n", n)
-	})
+	http.HandleFunc("GET /{$}", show)
+	http.HandleFunc("POST /{$}", click)
 	log.Fatal(http.ListenAndServe("localhost:8080", manager.Handler(http.DefaultServeMux)))
+}
+
+// show only reads, so a visitor who looks around costs no row.
+func show(w http.ResponseWriter, r *http.Request) {
+	n, _ := clicks.Get(sessions.FromContext(r.Context()))
+	fmt.Fprintf(w, "<p>%d clicks <form method=post><button>Click</button></form>\n", n)
+}
+
+func click(w http.ResponseWriter, r *http.Request) {
+	clicks.Update(sessions.FromContext(r.Context()), func(n int) int { return n + 1 })
+	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
