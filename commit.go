@@ -28,7 +28,7 @@ type commit struct {
 
 	signIn   signin.Start
 	newcomer bool // the sign-in gives the user one more session
-	refused  bool // the sign-in was refused, for good
+	refused  bool // the sign-in, or the visitor's session, was refused for good
 
 	others []driver.Row // live sessions that a sign-in ends, because the request presented them too
 
@@ -97,11 +97,7 @@ func (c *commit) empty() bool {
 // endPresented ends what Destroy and SetUser have ended.
 func (c *commit) endPresented(ctx context.Context) error {
 	for _, row := range slices.Concat(c.changes.ends, c.others) {
-		keep := c.core.options.KeepEnded
-		if row.User == "" { // no page says that a visitor was signed out
-			keep = min(keep, keepVisitor)
-		}
-		if err := c.core.end(ctx, row.Ref, keep, ReasonLogout); err != nil {
+		if err := c.core.end(ctx, row.Ref, c.core.keepEnded(row.User), ReasonLogout); err != nil {
 			return err
 		}
 	}
@@ -132,6 +128,12 @@ func (c *commit) create(ctx context.Context) (wrote bool, err error) {
 	case fate.Withheld: // a row that no browser can ask for is only litter
 		c.core.logWithheld()
 		return false, nil
+	}
+	if admit := c.core.options.AdmitAnonymous; admit != nil && c.state.user == "" && !c.changes.unsure {
+		if err := admit(c.request); err != nil {
+			c.refused = true
+			return false, fmt.Errorf("%w: AdmitAnonymous: %w", ErrLimit, err)
+		}
 	}
 	life := c.life()
 	life.Absolute = c.core.options.Lifetime
@@ -243,7 +245,7 @@ func (c *commit) write(renew bool, life driver.Life, put func(driver.Row) (drive
 
 func (c *commit) touch(ctx context.Context) error {
 	cookie := c.state.now.Cookie
-	err := c.core.touch(ctx, &c.state, cookie, c.core.touchInterval(cookie))
+	err := c.core.touch(ctx, &c.state, cookie, false)
 	if errors.Is(err, ErrNotFound) {
 		// It ended, or another request gave it a new token, whose cookie this one's
 		// must not replace in the browser.
@@ -268,7 +270,9 @@ func (c *commit) row(now time.Time) (driver.Row, error) {
 	return row, nil
 }
 
-func (c *commit) life() driver.Life { return driver.Life{Idle: c.state.now.Cookie.Idle()} }
+func (c *commit) life() driver.Life {
+	return driver.Life{Idle: c.core.timeouts.Of(c.state.user, c.state.now.Cookie)}
+}
 
 // atFirst returns the life of a row until it counts, which is short if a sign-in has to find
 // out more first: no browser has the token of one that is left behind.

@@ -34,6 +34,7 @@ type core struct {
 	predecessor  wire.Predecessor // or nil
 	policy       wire.Policy
 	timeout      *deadline.Limit
+	timeouts     rows.Timeouts
 	gate         gate.Gate
 	watch        *watch.Watch
 	warnWithheld sync.Once
@@ -104,9 +105,13 @@ func (c *core) fresh(r *http.Request) (ops.Contents, error) {
 	return ops.Contents{Doc: document.New(c.protocol.Member(), a.JSON()), Cookie: a}, err
 }
 
-// touch moves the idle expiry of a stored session whose cookie has these attributes.
-func (c *core) touch(ctx context.Context, st *state, a wire.Attributes, throttle time.Duration) error {
-	now, life := time.Now(), driver.Life{Idle: a.Idle(), Throttle: throttle}
+// touch moves the idle expiry of a stored session whose cookie has these attributes: once in
+// a touch interval, or at once.
+func (c *core) touch(ctx context.Context, st *state, a wire.Attributes, atOnce bool) error {
+	now, life := time.Now(), driver.Life{Idle: c.timeouts.Of(st.row.User, a)}
+	if !atOnce {
+		life.Throttle = c.timeouts.Interval(life.Idle)
+	}
 	if _, err := c.store.Touch(ctx, driver.TouchRequest{Ref: st.row.Ref, Life: life}); err != nil {
 		return err
 	}
@@ -116,8 +121,16 @@ func (c *core) touch(ctx context.Context, st *state, a wire.Attributes, throttle
 }
 
 // keepVisitor is how long the row of a visitor is kept that Destroy ended: for requests that
-// still run, and for a create that was lost on the way and must not come late.
+// still run, and for a create that was lost on the way and must not come late. No page says
+// that a visitor was signed out.
 const keepVisitor = time.Hour
+
+func (c *core) keepEnded(user string) time.Duration {
+	if user == "" {
+		return min(c.options.KeepEnded, keepVisitor)
+	}
+	return c.options.KeepEnded
+}
 
 // grace is how long the token before the newest is accepted, if it was replaced for its age.
 // A request that was under way at another time is no replay within it either.
@@ -239,22 +252,7 @@ func (c *core) logWithheld() {
 	})
 }
 
-// touchDue reports whether the idle expiry has fallen behind by a touch interval, or the
-// session was last seen that long ago, although its expiry can't move any more.
+// touchDue reports whether the session's use has to be noted in the store.
 func (c *core) touchDue(st *state) bool {
-	if !st.stored() || c.policy.NoTouch {
-		return false
-	}
-	row := st.rowAt(time.Now())
-	behind := min(st.now.Cookie.Idle(), row.AbsoluteIn) - row.ExpiresIn
-	return max(behind, row.LastSeenAge) >= c.touchInterval(st.now.Cookie)
-}
-
-// touchInterval is [Options].TouchInterval, or a tenth of the session's own idle
-// timeout if that is shorter than the manager's.
-func (c *core) touchInterval(a wire.Attributes) time.Duration {
-	if idle := a.Idle(); idle < c.options.IdleTimeout {
-		return min(c.options.TouchInterval, idle/10)
-	}
-	return c.options.TouchInterval
+	return st.stored() && !c.policy.NoTouch && c.timeouts.Due(st.rowAt(time.Now()), st.now.Cookie)
 }

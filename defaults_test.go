@@ -12,7 +12,7 @@ func TestDefaults(t *testing.T) {
 	o := Options{}.withDefaults()
 	if o.IdleTimeout != 24*time.Hour || o.Lifetime != 30*24*time.Hour || o.TouchInterval != time.Minute ||
 		o.MaxBytes != 65536 || o.Timeout != 5*time.Second || o.TrustedProxies != nil || o.Skip != nil ||
-		o.ErrorHandler == nil || o.logger() != slog.Default() || o.Secrets != nil {
+		o.ErrorHandler == nil || o.logger() != slog.Default() || o.Secrets != nil || o.AnonymousTimeout != 0 || o.AdmitAnonymous != nil {
 		t.Errorf("defaults %+v", o)
 	}
 	want := CookieOptions{Name: "__Host-session", Path: "/", SameSite: http.SameSiteLaxMode, Secure: SecureAlways}
@@ -32,6 +32,8 @@ func TestDefaultsThatFollowOthers(t *testing.T) {
 		{Options{IdleTimeout: 2 * time.Minute}, 2 * time.Minute, 12 * time.Second},
 		{Options{IdleTimeout: 20 * time.Minute}, 20 * time.Minute, time.Minute},
 		{Options{IdleTimeout: time.Hour, TouchInterval: 5 * time.Minute}, time.Hour, 5 * time.Minute},
+		{Options{IdleTimeout: time.Hour, AnonymousTimeout: 2 * time.Minute}, time.Hour, 12 * time.Second},
+		{Options{IdleTimeout: time.Hour, AnonymousTimeout: 20 * time.Minute}, time.Hour, time.Minute},
 	} {
 		o := c.given.withDefaults()
 		if o.IdleTimeout != c.idle || o.TouchInterval != c.touch {

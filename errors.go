@@ -37,7 +37,8 @@ var (
 	// begun, or there is none, or the cookie is Secure and the request came over plain HTTP;
 	// or the request is over, and its session can only be read.
 	ErrTooLate = errors.New("sessions: the session can't be changed now")
-	// ErrLimit: [Options].RefuseOverMax does not allow the user another session.
+	// ErrLimit: [Options].RefuseOverMax does not allow the user another session, or
+	// AdmitAnonymous a visitor's.
 	ErrLimit = errors.New("sessions: too many sessions")
 	// ErrValue: a value can't be kept as JSON, or what is kept is not of the key's
 	// type.
@@ -95,7 +96,7 @@ func reasonOf(e driver.Ending) Reason {
 
 // classify makes an error of a store wrap one of this package's.
 func classify(err error) error {
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, ErrNotFound) && !errors.Is(err, ErrLimit) { // which may have any error of the program's in it
 		return ErrEnded
 	}
 	for _, known := range []error{ErrConflict, ErrEnded, ErrLimit, ErrSchema, ErrTooLarge, ErrTooLate, ErrValue, ErrInvalid, ErrUnavailable} {

@@ -139,6 +139,35 @@ func ExampleSession_SetMaxAge() {
 	// 1209600
 }
 
+// Each address may begin so many sessions, and those of visitors end after half an hour.
+func ExampleOptions_admitAnonymous() {
+	const most = 2 // in a real program a rate, such as of golang.org/x/time/rate
+	begun := map[string]int{}
+	manager, err := sessions.New(memstore.New(), sessions.Options{
+		Secrets:          [][]byte{[]byte("32 random bytes, never these ...")},
+		AnonymousTimeout: 30 * time.Minute,
+		AdmitAnonymous: func(r *http.Request) error {
+			if begun[r.RemoteAddr]++; begun[r.RemoteAddr] > most {
+				return fmt.Errorf("%s began %d sessions already", r.RemoteAddr, most)
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		panic(err)
+	}
+	h := manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		theme.Set(sessions.FromContext(r.Context()), "dark")
+	}))
+	for range 3 {
+		send(h, "POST /dark")
+	}
+	// Output:
+	// POST /dark: 200
+	// POST /dark: 200
+	// POST /dark: 429 Too Many Requests
+}
+
 // A program runs "go reaper.Run(ctx)"; a cron job calls Sweep.
 func ExampleReaper() {
 	store := memstore.New()

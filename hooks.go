@@ -41,7 +41,7 @@ func (m *Manager) inside() wire.Manager {
 	return wire.Manager{
 		Store: c.store, Protocol: c.protocol, Predecessor: c.predecessor,
 		Lifetime: c.options.Lifetime, TouchInterval: c.options.TouchInterval, Timeout: c.options.Timeout,
-		MaxBytes: c.options.MaxBytes, Logger: c.options.logger,
+		AnonymousTimeout: c.options.AnonymousTimeout, MaxBytes: c.options.MaxBytes, Logger: c.options.logger,
 		Load: func(ctx context.Context, ref driver.Ref) (driver.Row, document.Document, error) {
 			st, err := c.load(ctx, ref)
 			return st.row, st.base.Doc, err

@@ -38,10 +38,22 @@ type Options struct {
 	// Defaults to 30 days.
 	Lifetime time.Duration
 
+	// AnonymousTimeout ends a session without a user, which is a visitor's, that was not
+	// used for this long, whatever its cookie's MaxAge. [Session.SetUser] lengthens it to
+	// that of a user's. From 1 second to IdleTimeout. Defaults to 0: as for a user's.
+	AnonymousTimeout time.Duration
+
+	// AdmitAnonymous is asked before the first row of a session without a user is written,
+	// to bound how many a client can make. If it returns an error, nothing of the session
+	// is kept, and the save fails with that error and [ErrLimit]. It must not wait long.
+	// Defaults to none: all are admitted.
+	AdmitAnonymous func(*http.Request) error
+
 	// TouchInterval is how far the idle expiry must have fallen behind before a
 	// request that changes nothing moves it: one small write an interval instead
 	// of one a request. A session may end this much early. Negative: with every
-	// request. Defaults to a tenth of IdleTimeout, at most 1 minute.
+	// request. Defaults to a tenth of the shorter of IdleTimeout and AnonymousTimeout,
+	// at most 1 minute.
 	TouchInterval time.Duration
 
 	// RotateAfter gives a session a new token when its token is older than this,
@@ -109,6 +121,11 @@ type Options struct {
 
 func (o *Options) logger() *slog.Logger { return cmp.Or(o.Logger, slog.Default()) }
 
+// shorterTimeout returns the timeout of the sessions that end first.
+func (o *Options) shorterTimeout() time.Duration {
+	return min(o.IdleTimeout, cmp.Or(max(o.AnonymousTimeout, 0), o.IdleTimeout))
+}
+
 // Format prints everything but the secrets, for every verb.
 func (o Options) Format(f fmt.State, _ rune) {
 	type plain Options // without this method
@@ -122,7 +139,7 @@ const maxMaxBytes = 1 << 20
 func (o Options) withDefaults() Options {
 	o.Lifetime = cmp.Or(o.Lifetime, 30*24*time.Hour)
 	o.IdleTimeout = cmp.Or(o.IdleTimeout, min(24*time.Hour, o.Lifetime))
-	o.TouchInterval = max(cmp.Or(o.TouchInterval, min(time.Minute, o.IdleTimeout/10)), 0)
+	o.TouchInterval = max(cmp.Or(o.TouchInterval, min(time.Minute, o.shorterTimeout()/10)), 0)
 	o.MaxBytes = cmp.Or(o.MaxBytes, 64<<10)
 	o.Timeout = cmp.Or(o.Timeout, 5*time.Second)
 	o.KeepEnded = cmp.Or(o.KeepEnded, 7*24*time.Hour)
@@ -159,7 +176,10 @@ func (o Options) validate(own bool) error {
 	}
 	check(o.IdleTimeout < time.Second, "IdleTimeout is %v; use at least a second, or set it to Lifetime for no idle timeout", o.IdleTimeout)
 	check(o.IdleTimeout > o.Lifetime, "IdleTimeout %v is longer than Lifetime %v and would never apply; lower it or raise Lifetime", o.IdleTimeout, o.Lifetime)
-	check(o.TouchInterval > o.IdleTimeout/2, "TouchInterval is %v; use at most half of IdleTimeout (%v)", o.TouchInterval, o.IdleTimeout/2)
+	check(o.AnonymousTimeout != 0 && o.AnonymousTimeout < time.Second, "AnonymousTimeout is %v; use at least a second, or 0 for IdleTimeout", o.AnonymousTimeout)
+	check(o.AnonymousTimeout > o.IdleTimeout, "AnonymousTimeout %v is longer than IdleTimeout %v; lower it", o.AnonymousTimeout, o.IdleTimeout)
+	half := o.shorterTimeout() / 2
+	check(o.TouchInterval > half, "TouchInterval is %v; use at most half of IdleTimeout and of AnonymousTimeout (%v)", o.TouchInterval, half)
 	check(o.MaxBytes < 1 || o.MaxBytes > maxMaxBytes, "MaxBytes is %d; use 1 to %d, and keep bigger things in a table of their own", o.MaxBytes, maxMaxBytes)
 	check(o.RotateAfter != 0 && o.RotateAfter < time.Minute, "RotateAfter is %v; use at least a minute, or 0 for no rotation by age", o.RotateAfter)
 	check(o.MaxPerUser < 0, "MaxPerUser is %d; use a number above 0, or 0 for no limit", o.MaxPerUser)

@@ -183,7 +183,7 @@ func (s *Session) writeHeader(h http.Header) {
 	token, left, cookie := "", c.options.Lifetime, s.fate.Dropped
 	switch {
 	case st.stored() && (s.fate.Due() || c.policy.Rolling):
-		token, left, cookie = st.token, st.rowAt(time.Now()).AbsoluteIn, nil
+		token, left, cookie = st.token, min(st.rowAt(time.Now()).AbsoluteIn, c.timeouts.Of(st.row.User, st.now.Cookie)), nil
 	case !s.fate.Drop:
 		return
 	}

@@ -35,7 +35,7 @@ func (s *Session) Touch(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.core.options.Timeout)
 	defer cancel()
 	cookie := st.base.Cookie
-	if err := s.core.touch(ctx, &st, cookie, 0); err != nil {
+	if err := s.core.touch(ctx, &st, cookie, true); err != nil {
 		if errors.Is(err, ErrNotFound) {
 			err = s.core.endedError(ctx, st.row.Ref)
 		}
@@ -175,7 +175,7 @@ func (s *Session) write(ctx context.Context, asked bool) (err error) {
 	err = errPanicked
 	defer func() { err = storeError("save", s.settle(c, err)) }()
 	limited := s.core.limit(ctx)
-	if err = c.run(limited); errors.Is(err, ErrNotFound) {
+	if err = c.run(limited); errors.Is(err, ErrNotFound) && !errors.Is(err, ErrLimit) {
 		err = s.core.endedError(limited, c.state.row.Ref)
 	}
 	return err
@@ -251,7 +251,7 @@ func (s *Session) settle(c *commit, err error) error {
 		over := s.pending.destroyed // since the save began
 		s.pending = c.changes.then(s.pending)
 		if c.refused && !over {
-			s.err = cmp.Or(s.err, storeError("sign in", err))
+			s.err = cmp.Or(s.err, storeError("save", err))
 		}
 		return err
 	}

@@ -187,7 +187,7 @@ func (s *Session) ExpiresAt() time.Time {
 	now := time.Now()
 	left := s.state.rowAt(now).ExpiresIn
 	if !s.state.stored() {
-		left = min(s.state.now.Cookie.Idle(), s.core.options.Lifetime)
+		left = min(s.core.timeouts.Of(s.state.user, s.state.now.Cookie), s.core.options.Lifetime)
 	}
 	return now.Add(left).Round(0) // without the monotonic clock, for display
 }
@@ -230,8 +230,8 @@ func (s *Session) Context() context.Context {
 
 // SetMaxAge makes the browser keep the cookie for d, in whole seconds and at most
 // 400 days, counted from each time that the idle timeout moves: "remember me". An
-// unused session lives that long too, within [Options].Lifetime. Zero or less means
-// until the browser is closed.
+// unused session lives that long too, within [Options].Lifetime, and a visitor's within
+// [Options].AnonymousTimeout. Zero or less means until the browser is closed.
 func (s *Session) SetMaxAge(d time.Duration) {
 	s.lock()
 	defer s.mu.Unlock()

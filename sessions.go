@@ -61,6 +61,7 @@ import (
 	"github.com/sqlsessions/sessions/internal/deadline"
 	"github.com/sqlsessions/sessions/internal/fate"
 	"github.com/sqlsessions/sessions/internal/reply"
+	"github.com/sqlsessions/sessions/internal/rows"
 	"github.com/sqlsessions/sessions/internal/seldom"
 	"github.com/sqlsessions/sessions/internal/wire"
 	"github.com/sqlsessions/sessions/observe"
@@ -106,7 +107,8 @@ func newManager(store Store, options Options, p wire.Protocol, from wire.Predece
 	return &Manager{core{
 		store: store, options: options, protocol: p, predecessor: from,
 		policy: p.Policy(), timeout: deadline.New(options.Timeout), watch: newWatch(store, &options),
-		unfit: seldom.Line{Most: some}, lost: seldom.Line{Most: some}, panicked: seldom.Line{Most: some},
+		timeouts: rows.Timeouts{Idle: options.IdleTimeout, Visitor: options.AnonymousTimeout, Touch: options.TouchInterval},
+		unfit:    seldom.Line{Most: some}, lost: seldom.Line{Most: some}, panicked: seldom.Line{Most: some},
 	}}, nil
 }
 

@@ -169,6 +169,9 @@ func (o Options) validate() error {
 	check(given.MaxPerUser != 0, "Sessions.MaxPerUser is set, %s", node)
 	check(given.RefuseOverMax, "Sessions.RefuseOverMax is set, %s", node)
 	check(given.KeepEnded != 0, "Sessions.KeepEnded is set, %s", node)
+	const whose = "but who has logged in is a value of Express' sessions, so users would count as visitors"
+	check(given.AnonymousTimeout != 0, "Sessions.AnonymousTimeout is set, %s", whose)
+	check(given.AdmitAnonymous != nil, "Sessions.AdmitAnonymous is set, %s", whose)
 	if err := o.Cookie.check(); err != nil {
 		errs = append(errs, fmt.Errorf("%w: Cookie: %w", sessions.ErrInvalid, err))
 	}

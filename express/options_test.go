@@ -27,6 +27,8 @@ func TestSessionsOptionsThatAreRefused(t *testing.T) {
 		"MaxPerUser":     {MaxPerUser: 3},
 		"RefuseOverMax":  {MaxPerUser: 3, RefuseOverMax: true},
 		"KeepEnded":      {KeepEnded: time.Hour},
+		"visitors":       {AnonymousTimeout: time.Minute},
+		"AdmitAnonymous": {AdmitAnonymous: func(*http.Request) error { return nil }},
 		"TouchInterval":  {TouchInterval: 20 * time.Hour}, // of the root's checks
 	} {
 		_, err := express.New(memstore.New(), express.Options{Secrets: []string{secret}, Sessions: given})

@@ -16,6 +16,8 @@ const (
 	// lifetime ends even a session that is used every day. It counts from the
 	// sign-in, so it has to leave room for rememberFor.
 	lifetime = 90 * 24 * time.Hour
+	// anonymous ends the session of a visitor who has not signed in, unused.
+	anonymous = time.Hour
 
 	maxForm = 16 << 10 // bytes of a request's body
 )
@@ -50,11 +52,13 @@ type server struct {
 // newServer returns the whole application as one handler.
 func newServer(db *database, secret []byte, insecureCookie bool) (http.Handler, error) {
 	options := sessions.Options{
-		Secrets:      [][]byte{secret},
-		Lifetime:     lifetime,
-		MaxPerUser:   maxPerUser,
-		Skip:         func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/static/") },
-		ErrorHandler: fail,
+		Secrets:    [][]byte{secret},
+		Lifetime:   lifetime,
+		MaxPerUser: maxPerUser,
+		// Visitors can have notes too, but need not find them tomorrow.
+		AnonymousTimeout: anonymous,
+		Skip:             func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/static/") },
+		ErrorHandler:     fail,
 	}
 	if insecureCookie {
 		options.Cookie.Secure = sessions.SecureAuto

@@ -34,7 +34,7 @@ type copyOf struct {
 
 // newCopy returns what to write for an old row that became next.
 func (p *predecessor) newCopy(row, next driver.Row) copyOf {
-	c := copyOf{Row: next, left: p.life(row).Idle}
+	c := copyOf{Row: next, left: p.lasts(row.ExpiresIn)}
 	c.total = max(p.keep(), c.left)
 	sum := sha256.Sum256([]byte(next.User + "\x00" + string(next.Data)))
 	c.note = copyNote{hex.EncodeToString(sum[:8]), (c.total - c.left).Milliseconds()}

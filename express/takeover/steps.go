@@ -84,7 +84,7 @@ func (s *successor) move(ctx context.Context, there driver.Row) (nowhere bool, e
 	if names := s.leftBehind(row); len(names) > 0 {
 		s.behind.Log(ctx, s.here.Logger(), slog.LevelWarn, leftBehindText, "id", s.ref.ID, "names", names)
 	}
-	life := s.life(row)
+	life := s.life(row, next.User)
 	if there.ID == "" {
 		_, err = s.here.Store.Create(ctx, driver.CreateRequest{
 			Ref: s.ref, User: next.User, Data: next.Data, Life: life, Pending: true, Keep: s.keep(),
@@ -139,8 +139,8 @@ func (s *successor) activate(ctx context.Context, row driver.Row, doc document.D
 	case len(marks) > 0:
 		err = s.end(ctx, row.ID, row.Version, string(sessions.ReasonRevokedUser))
 	default:
-		life := s.life(row)
-		life.Idle = max(left(row, doc), time.Second)
+		life := s.life(row, row.User)
+		life.Idle = s.idle(row.User, left(row, doc))
 		used := row
 		used.Pending, used.Data = false, doc.Without(imported).With(second, unused).Encode()
 		err = s.save(ctx, row, used, life)
@@ -160,9 +160,21 @@ func (s *successor) deleteOld(ctx context.Context, ref driver.Ref) {
 	}
 }
 
-// life is how long what was taken over lives.
-func (p *predecessor) life(row driver.Row) driver.Life {
-	return driver.Life{Idle: min(max(row.ExpiresIn, time.Second), p.here.Lifetime), Absolute: p.here.Lifetime}
+// life is how long what was taken over lives, if it is this user's or a visitor's.
+func (p *predecessor) life(row driver.Row, user string) driver.Life {
+	return driver.Life{Idle: p.idle(user, row.ExpiresIn), Absolute: p.here.Lifetime}
+}
+
+// idle returns what is left of an old session as an idle timeout here.
+func (p *predecessor) idle(user string, left time.Duration) time.Duration {
+	if limit := p.here.AnonymousTimeout; user == "" && limit > 0 {
+		left = min(left, limit)
+	}
+	return p.lasts(left)
+}
+
+func (p *predecessor) lasts(left time.Duration) time.Duration {
+	return min(max(left, time.Second), p.here.Lifetime)
 }
 
 // save replaces a row of ours, in the version that it has.

@@ -60,8 +60,8 @@ var mutations = []mutation{
 		"!row.Previous && !hmac.Equal(nil, nil)", "",
 	},
 	{
-		"core.go", root, "sessions in use expire",
-		"return max(behind, row.LastSeenAge) >= c.touchInterval(st.now.Cookie)",
+		"internal/rows/timeouts.go", root, "sessions in use expire",
+		"return max(behind, row.LastSeenAge) >= t.Interval(idle)",
 		"return max(behind, row.LastSeenAge) < 0", "",
 	},
 	{
@@ -176,14 +176,24 @@ var mutations = []mutation{
 		"if changed, rebaseErr := save.Rebase(ctx); rebaseErr != nil || changed {", "",
 	},
 	{
-		"internal/token/token.go", units, "one request has thousands of signatures checked",
-		"signatures > maxSignatures",
-		"signatures > maxCookies", "",
+		"internal/rows/timeouts.go", root, "a visitor's session lives as long as a user's",
+		"if user == \"\" && t.Visitor > 0 {",
+		"if false {", "",
+	},
+	{
+		"commit.go", root, "who is to be refused begins a session",
+		"c.refused = true\n\t\t\treturn false, fmt",
+		"c.refused = false\n\t\t\t_ = fmt", "",
 	},
 	{
 		"sessions.go", root, "uploads fill the disk with temporary files",
 		"defer reply.Return(inner, r)",
 		"_ = reply.Return", "",
+	},
+	{
+		"internal/token/token.go", units, "one request has thousands of signatures checked",
+		"signatures > maxSignatures",
+		"signatures > maxCookies", "",
 	},
 	// Signing in.
 	{

@@ -33,9 +33,10 @@ type Manager struct {
 	Predecessor Predecessor // or nil
 
 	// The options, with their defaults.
-	Lifetime, TouchInterval, Timeout time.Duration
-	MaxBytes                         int
-	Logger                           func() *slog.Logger // the one to use now
+	Lifetime, AnonymousTimeout, TouchInterval, Timeout time.Duration
+
+	MaxBytes int
+	Logger   func() *slog.Logger // the one to use now
 
 	// Load returns the live row that ref proves. A row that can't be read is logged
 	// and counts as not there.
