@@ -119,10 +119,10 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-func (o *Options) logger() *slog.Logger { return cmp.Or(o.Logger, slog.Default()) }
+func (o Options) logger() *slog.Logger { return cmp.Or(o.Logger, slog.Default()) }
 
 // shorterTimeout returns the timeout of the sessions that end first.
-func (o *Options) shorterTimeout() time.Duration {
+func (o Options) shorterTimeout() time.Duration {
 	return min(o.IdleTimeout, cmp.Or(max(o.AnonymousTimeout, 0), o.IdleTimeout))
 }
 
