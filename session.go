@@ -186,7 +186,7 @@ func (s *Session) ExpiresAt() time.Time {
 	defer s.mu.Unlock()
 	now := time.Now()
 	left := s.state.rowAt(now).ExpiresIn
-	if !s.state.stored() {
+	if !s.state.stored() || s.pending.renew == renewLogin {
 		left = min(s.core.timeouts.Of(s.state.user, s.state.now.Cookie), s.core.options.Lifetime)
 	}
 	return now.Add(left).Round(0) // without the monotonic clock, for display
