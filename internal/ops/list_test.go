@@ -47,6 +47,25 @@ func TestAListOfManyNamesGivesTheSameAgain(t *testing.T) {
 	}
 }
 
+// However many names there are, what was done to one is looked up and not searched.
+func TestManyNamesAreNotSearched(t *testing.T) {
+	t.Parallel()
+	var now Contents
+	var list List
+	for round := range 3 {
+		for i := range 1000 {
+			raw := json.RawMessage(strconv.Itoa(round))
+			now, _ = list.Record(now, Op{Kind: Set, Name: strconv.Itoa(i), Raw: raw})
+		}
+		copied := list.Clone()
+		for what, l := range map[string]*List{"recorded": &list, "cloned": &copied} {
+			if len(l.places) != 1000 || l.Len() != 1000 || len(l.ops) > 2001 {
+				t.Errorf("%s, round %d: %d names can be looked up, with %d operations in %d places", what, round, len(l.places), l.Len(), len(l.ops))
+			}
+		}
+	}
+}
+
 // Nothing is written, nor wins over what another request makes of a value, for an operation
 // that changes nothing.
 func TestWhatChangesNothingIsNotRecorded(t *testing.T) {
