@@ -28,7 +28,7 @@ type commit struct {
 
 	signIn   signin.Start
 	newcomer bool // the sign-in gives the user one more session
-	refused  bool // the sign-in, or the visitor's session, was refused for good
+	refused  bool // the sign-in, or a visitor's first row, was refused for good
 
 	others []driver.Row // live sessions that a sign-in ends, because the request presented them too
 

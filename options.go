@@ -38,15 +38,15 @@ type Options struct {
 	// Defaults to 30 days.
 	Lifetime time.Duration
 
-	// AnonymousTimeout ends a session without a user, which is a visitor's, that was not
-	// used for this long, whatever its cookie's MaxAge. [Session.SetUser] lengthens it to
-	// that of a user's. From 1 second to IdleTimeout. Defaults to 0: as for a user's.
+	// AnonymousTimeout is IdleTimeout for a visitor's session, one without a user, and no
+	// MaxAge stretches it. [Session.SetUser] gives the session the longer timeout.
+	// From 1 second to IdleTimeout. Defaults to 0: visitors' sessions live as long as users'.
 	AnonymousTimeout time.Duration
 
-	// AdmitAnonymous is asked before the first row of a session without a user is written,
-	// to bound how many a client can make. If it returns an error, nothing of the session
-	// is kept, and the save fails with that error and [ErrLimit]. It must not wait long.
-	// Defaults to none: all are admitted.
+	// AdmitAnonymous is called before the first row of a visitor's session is written, to
+	// limit how many a client can make. If it returns an error, nothing is stored, and the
+	// save fails with an error that wraps it and [ErrLimit]. Its time counts towards
+	// Timeout. Defaults to none: every visitor is admitted.
 	AdmitAnonymous func(*http.Request) error
 
 	// TouchInterval is how far the idle expiry must have fallen behind before a

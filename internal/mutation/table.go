@@ -181,7 +181,7 @@ var mutations = []mutation{
 		"if false {", "",
 	},
 	{
-		"commit.go", root, "who is to be refused begins a session",
+		"commit.go", root, "a visitor who is to be refused begins a session",
 		"c.refused = true\n\t\t\treturn false, fmt",
 		"c.refused = false\n\t\t\t_ = fmt", "",
 	},

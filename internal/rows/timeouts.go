@@ -24,7 +24,7 @@ func (t *Timeouts) Of(user string, a wire.Attributes) time.Duration {
 }
 
 // Interval returns the time between two touches of a session that lives for idle: Touch, or
-// a tenth if its cookie makes the session shorter than the shortest timeout.
+// a tenth of idle if its own cookie makes that shorter than both timeouts.
 func (t *Timeouts) Interval(idle time.Duration) time.Duration {
 	shortest := t.Idle
 	if t.Visitor > 0 {
