@@ -25,9 +25,9 @@ type CookieOptions struct {
 	Domain string
 
 	// MaxAge is how long the browser keeps the cookie, in whole seconds, at most
-	// 400 days. An unused session lives at least that long, within Lifetime.
-	// Defaults to 0: until the browser is closed. [Session.SetMaxAge] sets it for
-	// one session.
+	// 400 days. An unused session lives at least that long, within Lifetime, and a
+	// visitor's within AnonymousTimeout. Defaults to 0: until the browser is closed.
+	// [Session.SetMaxAge] sets it for one session.
 	MaxAge time.Duration
 
 	// SameSite defaults to http.SameSiteLaxMode.
