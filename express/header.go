@@ -20,6 +20,8 @@ const (
 	// maxValues bounds how many of a request's cookies are checked. No browser keeps so
 	// many of a site.
 	maxValues = 256
+	// maxCookies is net/http's limit. A request with more has none that counts.
+	maxCookies = 3000
 	// signatureLength is that of an HMAC-SHA-256 in base64.
 	signatureLength = 43
 )
@@ -50,7 +52,13 @@ func cookieValue(lines []string, name string) (value string, present bool) {
 // for one that is too long.
 func cookieValues(lines []string, name string) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		values := 0
+		values, all := 0, 0
+		for _, line := range lines {
+			all += strings.Count(line, ";") + 1
+		}
+		if all > maxCookies {
+			return
+		}
 		for _, line := range lines {
 			for pair := range strings.SplitSeq(line, ";") {
 				key, value, found := strings.Cut(pair, "=")

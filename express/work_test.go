@@ -3,6 +3,7 @@ package express
 import (
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,6 +36,27 @@ func TestTheWorkForARequestHasABound(t *testing.T) {
 		}
 		if id, _, ok := readID(value, [][]byte{secret}); ok {
 			t.Errorf("%s: an ID of %d bytes is accepted", what, len(id))
+		}
+	}
+}
+
+// As with net/http, a request with more than 3,000 cookies has none that counts, and they are
+// not taken apart.
+func TestARequestWithTooManyCookies(t *testing.T) {
+	t.Parallel()
+	good := "connect.sid=" + marker + sign("id", []byte("keyboard cat"))
+	for what, c := range map[string]struct {
+		lines   []string
+		present bool
+	}{
+		"as many as may be":      {[]string{strings.Repeat("a=b; ", 2999) + good}, true},
+		"one more":               {[]string{strings.Repeat("a=b; ", 3000) + good}, false},
+		"on two lines":           {[]string{good, strings.Repeat("a=b; ", 2999)}, false},
+		"a megabyte of nothing":  {[]string{good + strings.Repeat(";", 1<<20)}, false},
+		"a thousand short lines": {append(slices.Repeat([]string{"a=b"}, 1000), good), true},
+	} {
+		if _, present := cookieValue(c.lines, "connect.sid"); present != c.present {
+			t.Errorf("%s: present %v", what, present)
 		}
 	}
 }
