@@ -19,7 +19,8 @@ type Observer struct {
 	Sweep  func(context.Context, Sweep)  // a reaper finished a batch
 }
 
-// A Refuse describes something that may be an attack.
+// A Refuse describes something that may be an attack. A client can bring it about with each
+// request, so count it rather than write a line for each.
 type Refuse struct {
 	Why string    // "replaced token": one that was replaced more than 30 seconds ago
 	ID  driver.ID // of the session
