@@ -4,11 +4,13 @@ package myerr
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/retry"
 )
 
 // Number returns the server's number for an error, or 0.
@@ -56,6 +58,7 @@ var known = map[uint16]struct {
 	1040: {nil, connections},                                                    // the server's limit
 	1203: {nil, connections},                                                    // max_user_connections
 	1226: {nil, connections},                                                    // a resource limit of the account
+	1461: {nil, prepared},                                                       // max_prepared_stmt_count
 	1114: {nil, full},                                                           // the table is full
 	1021: {nil, full},                                                           // the disk is full
 	1041: {nil, full},                                                           // out of memory
@@ -66,6 +69,7 @@ const (
 	readOnly    = "the server is read-only, as a replica is; use the primary's address"
 	denied      = "the user needs SELECT, INSERT, UPDATE and DELETE on the table"
 	connections = "there are too many connections; lower SetMaxOpenConns or raise the limit"
+	prepared    = "there are too many prepared statements; raise max_prepared_stmt_count to sixty for each connection, or lower SetMaxOpenConns"
 	full        = "the server has no room left"
 )
 
@@ -73,9 +77,9 @@ const (
 // the table does not fit, the error says how it misfits. The server's text is left out
 // where it would show a key or a value.
 func Explain(err error, table, misfit string) error {
-	is := known[Number(err)]
-	switch {
-	case TooLarge(err):
+	is, tooLarge := known[Number(err)], TooLarge(err)
+	switch err = withoutValues(err); {
+	case tooLarge:
 		return fmt.Errorf("%w: raise max_allowed_packet, and the DSN's maxAllowedPacket if it is set, well above Options.MaxBytes: %w", driver.ErrTooLarge, err)
 	case is.sentinel == driver.ErrSchema: //nolint:errorlint // the table has it bare
 		return fmt.Errorf("%w: table %s %s: %w", is.sentinel, table, misfit, err)
@@ -87,6 +91,30 @@ func Explain(err error, table, misfit string) error {
 		return fmt.Errorf("%s: %w", is.advice, err)
 	}
 	return err
+}
+
+// quoting are the errors whose text quotes what a statement was about. Those of known with a
+// sentinel are left out anyway.
+var quoting = []uint16{
+	1064, // syntax error near
+	1105, // unknown error, which says anything
+	1292, // truncated incorrect value
+	1367, // illegal value
+	1411, // incorrect value for a function
+	1525, // incorrect value of a type
+	1586, // duplicate entry for a key
+	1690, // value out of range in
+}
+
+// withoutValues leaves out the server's text if it may show a value. What stands between
+// the application and MySQL may add the values of the statement to any error: Vitess does,
+// as BindVars.
+func withoutValues(err error) error {
+	var said *mysql.MySQLError
+	if !errors.As(err, &said) || !slices.Contains(quoting, said.Number) && !strings.Contains(said.Message, "BindVars") {
+		return err
+	}
+	return &mysql.MySQLError{Number: said.Number, SQLState: said.SQLState, Message: "its text is left out, because it may quote a session"}
 }
 
 // Transient reports whether the statement has certainly been undone and may be run again.
@@ -104,6 +132,15 @@ func Undone(err error) bool {
 // Waited reports whether it was undone after a wait for a lock (lock wait timeout).
 func Waited(err error) bool { return Number(err) == 1205 }
 
+// Lost reports whether the connection was lost, or ended by the server.
+func Lost(err error) bool {
+	switch Number(err) {
+	case 1053, 1927, 4031: // shutdown, connection killed, idle for too long
+		return true
+	}
+	return errors.Is(err, mysql.ErrInvalidConn) || retry.Lost(err)
+}
+
 // Refused reports whether nothing of the statement was done, and a single row may be the
 // reason.
 func Refused(err error) bool {
@@ -111,7 +148,7 @@ func Refused(err error) bool {
 	switch number {
 	case 0:
 		return TooLarge(err)
-	case 1300:
+	case 1300, 1461: // the statement for many may be the one that is too many
 		return true
 	case 1053, 1180, 1317, 1927: // shutdown, error during COMMIT, interrupted, connection killed: it may have been committed
 		return false

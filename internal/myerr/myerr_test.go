@@ -30,6 +30,7 @@ func TestWhatErrorsMean(t *testing.T) {
 		1290: {text: "read-only, as a replica is"},
 		1021: {text: "no room left"},
 		1317: {text: said},
+		1461: {text: "max_prepared_stmt_count", refused: true},
 	} {
 		err := fmt.Errorf("query: %w", &mysql.MySQLError{Number: number, Message: said})
 		explained := myerr.Explain(err, "t", "misfits")
@@ -41,6 +42,15 @@ func TestWhatErrorsMean(t *testing.T) {
 		}
 		if myerr.Number(err) != number || myerr.Transient(err) != want.transient || myerr.Refused(err) != want.refused {
 			t.Errorf("%d: number %d, transient %t, refused %t", number, myerr.Number(err), myerr.Transient(err), myerr.Refused(err))
+		}
+	}
+	for number, text := range map[uint16]string{
+		1105: "alice", 1064: "near 'alice'", 1292: "Incorrect datetime value: 'alice'", 1054: "vttablet: Unknown column (BindVars: {v1: alice})",
+		1142: "denied (BindVars: {v1: alice})", 1213: "deadlock (BindVars: {v1: alice})",
+	} {
+		err := myerr.Explain(fmt.Errorf("query: %w", &mysql.MySQLError{Number: number, Message: text}), "t", "misfits")
+		if strings.Contains(fmt.Sprintf("%v %+v", err, err), "alice") || myerr.Number(err) != number {
+			t.Errorf("%d: %v", number, err)
 		}
 	}
 	if !errors.Is(myerr.Explain(mysql.ErrPktTooLarge, "t", ""), driver.ErrTooLarge) || !myerr.Refused(mysql.ErrPktTooLarge) {

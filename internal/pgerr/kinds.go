@@ -30,3 +30,7 @@ func TableExists(err error) bool { return State(err) == "42P07" } // duplicate_t
 
 // Pooler reports whether a pooler lost a prepared statement.
 func Pooler(err error) bool { return known[State(err)].advice == pooler }
+
+// NoKey reports whether the table has no key of which an INSERT could say what to do if it is
+// taken.
+func NoKey(err error) bool { return State(err) == "42P10" } // invalid_column_reference

@@ -14,11 +14,11 @@ func (c coded) SQLState() string { return string(c) }
 func TestKinds(t *testing.T) {
 	kinds := map[string]func(error) bool{
 		"denied": Denied, "read-only": ReadOnly, "connections": TooManyConnections, "login": WrongLogin,
-		"database": NoDatabase, "schema": NoSchema, "exists": TableExists, "pooler": Pooler,
+		"database": NoDatabase, "schema": NoSchema, "exists": TableExists, "pooler": Pooler, "no key": NoKey,
 	}
 	for state, want := range map[string]string{
 		"42501": "denied", "25006": "read-only", "53300": "connections", "28000": "login", "28P01": "login",
-		"3D000": "database", "3F000": "schema", "42P07": "exists", "26000": "pooler", "42P05": "pooler", "23505": "", "40001": "",
+		"3D000": "database", "3F000": "schema", "42P07": "exists", "26000": "pooler", "42P05": "pooler", "42P10": "no key", "23505": "", "40001": "",
 	} {
 		for kind, is := range kinds {
 			if is(fmt.Errorf("connect: %w", coded(state))) != (kind == want) {

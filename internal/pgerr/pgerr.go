@@ -5,6 +5,7 @@ package pgerr
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/sqlsessions/sessions/driver"
 )
@@ -60,7 +61,11 @@ func Sentinel(err error) error { return known[State(err)].sentinel }
 // Explain adds the sentinel to an error, or advice for an operator. If the table does not
 // fit, the error says how it misfits.
 func Explain(err error, table, misfit string) error {
-	switch is := known[State(err)]; {
+	is := known[State(err)]
+	if state := State(err); strings.HasPrefix(state, "22") {
+		err = quiet(state)
+	}
+	switch {
 	case is.sentinel == driver.ErrSchema: //nolint:errorlint // the table has it bare
 		return fmt.Errorf("%w: table %s %s: %w", is.sentinel, table, misfit, err)
 	case is.sentinel != nil:
@@ -71,6 +76,18 @@ func Explain(err error, table, misfit string) error {
 	return err
 }
 
+// A quiet error is a data_exception's state without the server's text, which quotes the value.
+// Other texts name no more than tables, columns and constraints; values are in their details,
+// which drivers do not show.
+type quiet string
+
+func (q quiet) Error() string {
+	return fmt.Sprintf("SQLSTATE %s: its text is left out, because it may quote a session", string(q))
+}
+
+// SQLState returns the state, as drivers' errors do.
+func (q quiet) SQLState() string { return string(q) }
+
 // Transient reports whether the statement has certainly been undone and is worth
 // another try.
 func Transient(err error) bool {
@@ -79,6 +96,18 @@ func Transient(err error) bool {
 		return true
 	}
 	return false
+}
+
+// Lost reports whether the server says that the connection has ended, or that a statement
+// which is prepared on it fits the table no more. Another connection may do.
+func Lost(err error) bool {
+	switch state := State(err); state {
+	case "57P01", "57P02", "57P05", // admin_shutdown, crash_shutdown, idle_session_timeout
+		"0A000": // feature_not_supported: "cached plan must not change result type"
+		return true
+	default:
+		return strings.HasPrefix(state, "08") // connection_exception, as poolers say it
+	}
 }
 
 // Refused reports whether nothing of the statement was done, and a single row may be the
