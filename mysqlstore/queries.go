@@ -85,7 +85,7 @@ var statements = stmt.NewList(
 	verifier = NULL, previous_verifier = NULL, previous_until = NULL, user_id = NULL, label = NULL,
 	keep_until = GREATEST(COALESCE(keep_until, $NOW), $NOW + INTERVAL ? MICROSECOND),
 	reap_after = LEAST(reap_after, $HOURS + INTERVAL 1 + TIMESTAMPDIFF(HOUR, $HOURS,
-		GREATEST(COALESCE(keep_until, $NOW), $NOW + INTERVAL ? MICROSECOND)) HOUR)`,
+		LEAST(GREATEST(COALESCE(keep_until, $NOW), $NOW + INTERVAL ? MICROSECOND), $FAR)) HOUR)`,
 
 	// How many microseconds before a mark the last one was set.
 	"$EARLIER", `GREATEST(TIMESTAMPDIFF(MICROSECOND, ended_at, $NOW), 0)`,
@@ -93,6 +93,7 @@ var statements = stmt.NewList(
 	"$NOW", `UTC_TIMESTAMP(6)`,
 	"$UNIX", `TIMESTAMP'1970-01-01 00:00:00'`,
 	"$PAST", `TIMESTAMP'1970-01-02 00:00:00'`,
+	"$FAR", `TIMESTAMP'9000-01-01 00:00:00'`, // so that there is a next hour
 	"$HOURS", `TIMESTAMP'2000-01-01 00:00:00'`, // hours are counted from here
 )
 

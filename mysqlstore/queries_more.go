@@ -133,5 +133,5 @@ WHERE id IN ($KEYS) AND $DEAD`)
 // The year replaces a time that has no full hour after it.
 var postpone = statements.Add(`
 UPDATE $TABLE FORCE INDEX (PRIMARY)
-SET reap_after = $HOURS + INTERVAL 1 + TIMESTAMPDIFF(HOUR, $HOURS, LEAST($OVER, TIMESTAMP'9000-01-01 00:00:00')) HOUR
+SET reap_after = $HOURS + INTERVAL 1 + TIMESTAMPDIFF(HOUR, $HOURS, LEAST($OVER, $FAR)) HOUR
 WHERE id IN ($KEYS)`)

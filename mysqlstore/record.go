@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/sqlsessions/sessions/driver"
@@ -75,10 +74,8 @@ func instant(n integer) time.Time {
 	return time.UnixMicro(int64(n))
 }
 
-// duration returns so many microseconds, or the longest there is.
-func duration(n integer) time.Duration {
-	return time.Duration(min(n, math.MaxInt64/1000)) * time.Microsecond
-}
+// duration returns so many microseconds, or the longest or the shortest there is.
+func duration(n integer) time.Duration { return native.Duration(int64(n), time.Microsecond) }
 
 // Columns are scanned into types of our own: for others database/sql uses reflection, or
 // copies bytes that are only compared.

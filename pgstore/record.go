@@ -200,14 +200,7 @@ func timeOf(n int64) time.Time {
 	return time.Unix(epoch+n/second, n%second*1000)
 }
 
-// between returns the time from one such time to another, or the longest Duration.
+// between returns the time from one such time to another.
 func between(from, to int64) time.Duration {
-	const most = math.MaxInt64 / int64(time.Microsecond)
-	switch {
-	case to > from+most:
-		return math.MaxInt64
-	case to < from-most:
-		return math.MinInt64
-	}
-	return time.Duration(to-from) * time.Microsecond
+	return native.Duration(native.Between(from, to), time.Microsecond)
 }

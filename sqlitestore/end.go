@@ -19,14 +19,15 @@ func (t *table) End(ctx context.Context, req driver.EndRequest) error {
 	}
 	id := native.KeyBytes(req.ID)
 	n, err := t.exec(ctx, end, id, user, int64(req.Version), int64(native.NewVersion()), req.Reason, req.Keep.Milliseconds())
-	switch {
-	case err != nil || n > 0:
+	if err != nil || n > 0 {
 		return err
-	case req.Version == 0:
-		return driver.ErrNotFound
 	}
-	var one int
-	return cmp.Or(native.Missing(t.queryRow(ctx, standing, []any{id, user}, &one)), driver.ErrConflict)
+	var version driver.Version
+	err = native.Missing(t.queryRow(ctx, standing, []any{id, user}, &version))
+	if err == nil && (req.Version == 0 || req.Version == version) {
+		err = native.Kept(t.name)
+	}
+	return cmp.Or(err, driver.ErrConflict)
 }
 
 func (t *table) EndAll(ctx context.Context, req driver.EndAllRequest) (result driver.EndAllResult, err error) {
@@ -76,7 +77,7 @@ func (t *table) Marks(ctx context.Context, ids []driver.ID) (found []native.Mark
 		err := from(&id, &m.Data, &age)
 		// Both times are whole milliseconds, so the mark may be almost one younger than that, and
 		// a sign-in that began just before it must not seem to have begun after it.
-		m.ID, m.Age = idOf(id), duration(age)-time.Millisecond
+		m.ID, m.Age = idOf(id), native.Duration(age, time.Millisecond)-time.Millisecond
 		found = append(found, m)
 		return err
 	})

@@ -13,7 +13,7 @@ WHERE id = ?1 AND (?2 IS NULL OR coalesce(user_id, '') = ?2) AND (?3 = 0 OR vers
 
 // Whether the row is there, if one of a certain version did not end.
 var standing = statements.Add(`
-SELECT 1
+SELECT version
 FROM $TABLE
 WHERE id = ?1 AND (?2 IS NULL OR coalesce(user_id, '') = ?2) AND $LIVE`)
 

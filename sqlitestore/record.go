@@ -2,7 +2,6 @@ package sqlitestore
 
 import (
 	"database/sql"
-	"math"
 	"time"
 
 	"github.com/sqlsessions/sessions/driver"
@@ -28,11 +27,11 @@ func scan(asked *native.Lookup, from func(dest ...any) error) (row native.Row, e
 		row.Before = driver.Verifier(previous)
 	}
 	row.CreatedAt, row.LastSeenAt = time.UnixMilli(created), time.UnixMilli(seen)
-	row.LastSeenAge, row.VerifierAge = duration(now-seen), duration(now-renewed)
+	row.LastSeenAge, row.VerifierAge = between(seen, now), between(renewed, now)
 	if authenticated.Valid {
-		row.AuthenticatedAt, row.AuthenticatedAge = time.UnixMilli(authenticated.Int64), duration(now-authenticated.Int64)
+		row.AuthenticatedAt, row.AuthenticatedAge = time.UnixMilli(authenticated.Int64), between(authenticated.Int64, now)
 	}
-	row.ExpiresIn, row.AbsoluteIn = duration(expires-now), duration(absolute-now)
+	row.ExpiresIn, row.AbsoluteIn = between(now, expires), between(now, absolute)
 	return row, native.CheckFormat(format)
 }
 
@@ -43,7 +42,7 @@ func keyOf(column []byte) (key native.Key) {
 
 func idOf(column []byte) driver.ID { return driver.ID(uuid.Format(keyOf(column))) }
 
-// duration returns so many milliseconds, or the longest duration there is.
-func duration(ms int64) time.Duration {
-	return time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
+// between returns the time from one number of milliseconds to another.
+func between(from, to int64) time.Duration {
+	return native.Duration(native.Between(from, to), time.Millisecond)
 }

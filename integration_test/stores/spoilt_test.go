@@ -40,18 +40,28 @@ func spoiltRows(c *testbed.Conns) map[string]outcome {
 		"data = '[]'":                    fresh,
 		"label = 'tenant'":               same,
 	}
-	if c.Dialect == migrations.PostgreSQL {
-		for _, column := range []string{"created_at", "authenticated_at", "expires_at", "absolute_expires_at", "reap_after", "ended_at", "keep_until"} {
-			rows[column+" = 'infinity'"] = same
-		}
-		for _, column := range []string{"created_at", "authenticated_at", "reap_after"} {
-			rows[column+" = '-infinity'"] = same
-		}
-		rows["expires_at = 'infinity', absolute_expires_at = 'infinity'"] = same
-		rows["absolute_expires_at = '-infinity'"] = same // until it is saved: the idle expiry decides
-		rows["expires_at = '-infinity'"] = fresh
+	first, last := firstAndLast(c)
+	for _, column := range []string{"created_at", "seen_at", "authenticated_at", "verifier_at", "expires_at", "absolute_expires_at", "reap_after", "ended_at", "keep_until"} {
+		rows[column+" = "+last] = same
 	}
+	for _, column := range []string{"created_at", "seen_at", "authenticated_at", "verifier_at", "reap_after", "ended_at", "keep_until"} {
+		rows[column+" = "+first] = same
+	}
+	rows["expires_at = "+last+", absolute_expires_at = "+last] = same
+	rows["absolute_expires_at = "+first] = same // until it is saved: the idle expiry decides
+	rows["expires_at = "+first] = fresh
 	return rows
+}
+
+// firstAndLast returns the first and the last time that a column can have.
+func firstAndLast(c *testbed.Conns) (first, last string) {
+	switch c.Dialect {
+	case migrations.PostgreSQL:
+		return "'-infinity'", "'infinity'"
+	case migrations.MySQL:
+		return "'1000-01-01 00:00:00'", "'9999-12-31 23:59:59'"
+	}
+	return "-9223372036854775808", "9223372036854775807"
 }
 
 func isLive(t *testing.T, tab *testbed.Table, id driver.ID) bool {
@@ -66,6 +76,7 @@ func isLive(t *testing.T, tab *testbed.Table, id driver.ID) bool {
 func TestRowsThatNobodyWrote(t *testing.T) {
 	testbed.Each(t, func(t *testing.T, b testbed.Backend) {
 		a := testbed.NewApp(t, b.NewTable(t))
+		first, _ := firstAndLast(a.Conns)
 		for set, want := range spoiltRows(a.Conns) {
 			user, neighbour := a.Browser(t), a.Browser(t)
 			for _, browser := range []*testbed.Browser{user, neighbour} {
@@ -82,7 +93,7 @@ func TestRowsThatNobodyWrote(t *testing.T) {
 					t.Errorf("%s: %s was answered %d %q", set, path, got.StatusCode, got.Body)
 				}
 			}
-			if row := row(t, a.Table, id); want == same && isLive(t, a.Table, id) && set != "absolute_expires_at = '-infinity'" {
+			if row := row(t, a.Table, id); want == same && isLive(t, a.Table, id) && set != "absolute_expires_at = "+first {
 				t.Errorf("%s: the logout left the row\n%s", set, row)
 			}
 			if got := neighbour.OK("/user"); got != "alice" {
@@ -155,6 +166,30 @@ func TestSpoiltRowsInABatch(t *testing.T) {
 		}
 		if live, _, err := testbed.Count(ctx, tab.Store); live != 0 || err != nil {
 			t.Errorf("%d rows can't be ended, %v", live, err)
+		}
+	})
+}
+
+// A reaper passes over them, and looks at none of them again and again.
+func TestReaperOfSpoiltRows(t *testing.T) {
+	testbed.Each(t, func(t *testing.T, b testbed.Backend) {
+		ctx, tab := t.Context(), b.NewTable(t)
+		first, _ := firstAndLast(tab.Conns)
+		for set, want := range spoiltRows(tab.Conns) {
+			row := testbed.Insert(t, tab.Store, testbed.NewRow(`{"n":1}`))
+			tab.Change(t, row.ID, "reap_after = created_at")
+			tab.Age(t, 3*time.Hour)
+			tab.Change(t, row.ID, "expires_at = absolute_expires_at")
+			tab.Change(t, row.ID, set)
+			for range 2 {
+				if _, err := (&sessions.Reaper{Store: tab.Store, NoRest: true}).Sweep(ctx); err != nil {
+					t.Errorf("%s: %v", set, err)
+				}
+			}
+			if got := isLive(t, tab, row.ID); got != (set != "expires_at = "+first) {
+				t.Errorf("%s: it is live: %t, want %v", set, got, want)
+			}
+			tab.Exec(t, "DELETE FROM $TABLE")
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"time"
 
 	"github.com/sqlsessions/sessions/driver"
 )
@@ -28,6 +29,12 @@ func CheckFormat(format int64) error {
 
 // Misfit follows the name of a table that does not have the columns which statements need.
 const Misfit = "is missing or not as this version needs it; run `sessions migrate up`, and `sessions doctor` if that changes nothing"
+
+// Kept returns the error of an ending that changed nothing, although the row is there and was
+// not changed meanwhile.
+func Kept(table string) error {
+	return fmt.Errorf("what was to end is still there; a trigger, a rule or a policy of table %s keeps it", table)
+}
 
 // NewVersion returns a version that no other write has.
 func NewVersion() driver.Version { return driver.Version(1 + rand.Int64N(math.MaxInt64)) }
@@ -60,4 +67,28 @@ func CheckVerifier(v driver.Verifier) error {
 		return fmt.Errorf("%w: a verifier of %d bytes; it is a SHA-256 and has %d", driver.ErrInvalid, len(v), sha256.Size)
 	}
 	return nil
+}
+
+// Duration returns n units, or the longest or the shortest duration there is.
+func Duration(n int64, unit time.Duration) time.Duration {
+	switch most := math.MaxInt64 / int64(unit); {
+	case n > most:
+		return math.MaxInt64
+	case n < -most:
+		return math.MinInt64
+	}
+	return time.Duration(n) * unit
+}
+
+// Between returns the time from one moment to another, in units, or the most or the least there
+// is.
+func Between(from, to int64) int64 {
+	d := to - from
+	switch {
+	case from < 0 && to >= 0 && d < 0:
+		return math.MaxInt64
+	case from >= 0 && to < 0 && d > 0:
+		return math.MinInt64
+	}
+	return d
 }

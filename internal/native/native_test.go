@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/native"
@@ -56,6 +58,8 @@ func (empty) Stats(context.Context) (driver.Stats, error) { return driver.Stats{
 
 func (empty) Explain(_ context.Context, err error) error { return fmt.Errorf("explained: %w", err) }
 
+func (empty) Lost(error) (tries int) { return 0 }
+
 func TestErrorsSayWhereTheyComeFrom(t *testing.T) {
 	t.Parallel()
 	store := native.New("anystore", empty{}, empty{})
@@ -78,6 +82,24 @@ func TestErrorsSayWhereTheyComeFrom(t *testing.T) {
 	} {
 		if err := f(); err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+func TestDurationsThatDoNotFit(t *testing.T) {
+	t.Parallel()
+	const most, least = math.MaxInt64, math.MinInt64
+	for _, test := range []struct{ from, to, want int64 }{
+		{3, 5, 2}, {5, 3, -2}, {-3, 5, 8}, {5, -3, -8}, {0, most, most}, {most, 0, -most}, {0, least, least},
+		{least, 0, most}, {least, 1, most}, {1, least, least}, {-2, most, most}, {least, most, most}, {most, least, least}, {least, least, 0},
+	} {
+		if got := native.Between(test.from, test.to); got != test.want {
+			t.Errorf("from %d to %d: %d, want %d", test.from, test.to, got, test.want)
+		}
+	}
+	for n, want := range map[int64]time.Duration{7: 7 * time.Millisecond, -7: -7 * time.Millisecond, most: most, least: least} {
+		if got := native.Duration(n, time.Millisecond); got != want {
+			t.Errorf("%d: %v, want %v", n, got, want)
 		}
 	}
 }
