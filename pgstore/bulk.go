@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"fmt"
+	"slices"
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/native"
+	"github.com/sqlsessions/sessions/internal/pgerr"
 	"github.com/sqlsessions/sessions/internal/retry"
+	"github.com/sqlsessions/sessions/internal/stmt"
 )
 
 func (t *table) End(ctx context.Context, req driver.EndRequest) error {
@@ -37,12 +39,7 @@ func (t *table) End(ctx context.Context, req driver.EndRequest) error {
 			return driver.ErrConflict
 		}
 	}
-	return t.kept(1)
-}
-
-// kept returns the error for rows that stay as they are, whatever a statement says.
-func (t *table) kept(rows int) error {
-	return fmt.Errorf("%d rows can't be ended; a trigger or policy of table %s keeps them", rows, t.name)
+	return native.Kept(t.name)
 }
 
 func (t *table) EndAll(ctx context.Context, req driver.EndAllRequest) (result driver.EndAllResult, err error) {
@@ -63,7 +60,7 @@ func (t *table) EndAll(ctx context.Context, req driver.EndAllRequest) (result dr
 		result.Last = max(result.Last, driver.ID(last))
 		switch {
 		case ended < live && ended == 0:
-			return result, t.kept(live)
+			return result, native.Kept(t.name)
 		case ended < live: // once more
 		case found < limit: // all there were
 			return result, nil
@@ -82,7 +79,16 @@ func from(after driver.ID) string {
 }
 
 func (t *table) PutMark(ctx context.Context, m native.Mark) error {
-	_, err := t.exec(ctx, putMark, string(m.ID), int64(native.NewVersion()), string(m.Data), m.Keep.Microseconds())
+	args := []any{string(m.ID), int64(native.NewVersion()), string(m.Data), m.Keep.Microseconds()}
+	_, err := t.exec(ctx, putMark, slices.Clone(args)...)
+	for try := 0; pgerr.NoKey(err) && try < retry.Few; try++ {
+		for _, query := range []stmt.ID{putOldMark, putNewMark} {
+			n, oneErr := t.exec(ctx, query, slices.Clone(args)...)
+			if oneErr != nil || n > 0 {
+				return oneErr
+			}
+		}
+	}
 	return err
 }
 

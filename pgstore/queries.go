@@ -57,6 +57,16 @@ var statements = stmt.NewList(
 	expires_at = $PAST, ended_at = now(), ended_reason = $3::text,
 	keep_until = greatest(keep_until, $KEPT), reap_after = least(reap_after, $END_MARK)`,
 	"$END_MARK", `date_bin('2 hours', greatest(keep_until, $KEPT), '2000-01-01 00:00:00Z') + interval '2 hours'`,
+	// What a mark does to the row that has the marks before it. Parameter 3 is the mark.
+	"$NOTED", `version = $2::bigint,
+	data = CASE
+		WHEN s.keep_until <= now() THEN ('[' || $3::text || ']')::json
+		WHEN length(s.data::text) > 4000 OR s.data::text NOT LIKE '[{%' THEN ('[' || $3::text || ',' || $EARLIER || ']')::json
+		ELSE ('[' || $3::text || ',' || $EARLIER || ',' || substr(s.data::text, 2))::json
+	END,
+	ended_at = greatest(s.ended_at, now()),
+	keep_until = greatest(s.keep_until, $KEPT), reap_after = least(s.reap_after, $KEPT_MARK)`,
+	"$KEPT_MARK", `date_bin('2 hours', $KEPT, '2000-01-01 00:00:00Z') + interval '2 hours'`,
 	"$KEPT", `now() + $4::bigint * interval '1 microsecond'`,
 	// How many microseconds before a mark the last one was set.
 	"$EARLIER", `greatest(extract(epoch FROM now() - s.ended_at) * 1000000, 0)::bigint`,

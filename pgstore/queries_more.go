@@ -51,16 +51,24 @@ var putMark = statements.Add(`
 INSERT INTO $TABLE AS s (id, version, data,
 	created_at, absolute_expires_at, seen_at, expires_at, ended_at, ended_reason, keep_until, reap_after)
 VALUES ($1::uuid, $2::bigint, ('[' || $3::text || ']')::json,
-	now(), $PAST, now(), $PAST, now(), 'mark', $KEPT, date_bin('2 hours', $KEPT, '2000-01-01 00:00:00Z') + interval '2 hours')
+	now(), $PAST, now(), $PAST, now(), 'mark', $KEPT, $KEPT_MARK)
 ON CONFLICT (id) DO UPDATE
-SET version = excluded.version,
-	data = CASE
-		WHEN s.keep_until <= now() THEN excluded.data
-		WHEN length(s.data::text) > 4000 OR s.data::text NOT LIKE '[{%' THEN ('[' || $3::text || ',' || $EARLIER || ']')::json
-		ELSE ('[' || $3::text || ',' || $EARLIER || ',' || substr(s.data::text, 2))::json
-	END,
-	ended_at = greatest(s.ended_at, excluded.ended_at),
-	keep_until = greatest(s.keep_until, excluded.keep_until), reap_after = least(s.reap_after, excluded.reap_after)`)
+SET $NOTED`)
+
+// The same for a table that can have no key of its own, because its rows, or some, are on another
+// server, which has one: postgres_fdw. Of the two, the first finds no mark, or the second one.
+var (
+	putNewMark = statements.Add(`
+INSERT INTO $TABLE (id, version, data,
+	created_at, absolute_expires_at, seen_at, expires_at, ended_at, ended_reason, keep_until, reap_after)
+VALUES ($1::uuid, $2::bigint, ('[' || $3::text || ']')::json,
+	now(), $PAST, now(), $PAST, now(), 'mark', $KEPT, $KEPT_MARK)
+ON CONFLICT DO NOTHING`)
+	putOldMark = statements.Add(`
+UPDATE $TABLE AS s
+SET $NOTED
+WHERE id = $1::uuid`)
+)
 
 // A sign-in asks for up to three marks. In a statement of its own they are no array, for which
 // PostgreSQL would plan again each time, and that takes longer than finding them.

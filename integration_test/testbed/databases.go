@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"fmt"
 	"net/url"
@@ -23,6 +24,7 @@ func NewDatabase(t *testing.T, engine servers.Engine) string {
 	}
 	admin := b.Connect(t)
 	name := "d_" + strings.ToLower(strings.ReplaceAll(t.Name(), "/", "_"))
+	name = name[:min(len(name), 50)] + "_" + strings.ToLower(rand.Text()[:8]) // a test may need several
 	_, err := admin.DB.ExecContext(t.Context(), "CREATE DATABASE "+name)
 	Check(t, err)
 	t.Cleanup(func() {
