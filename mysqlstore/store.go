@@ -88,3 +88,10 @@ func (t *table) Explain(ctx context.Context, err error) error {
 func (t *table) Refused(err error) bool { return myerr.Refused(err) || errors.Is(err, errNotUTF8) }
 
 func (t *table) Connections() int { return t.db.DB.Stats().MaxOpenConnections }
+
+func (t *table) Lost(err error) (tries int) {
+	if myerr.Lost(err) {
+		return t.db.DB.Stats().OpenConnections + 1
+	}
+	return 0
+}

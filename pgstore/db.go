@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -23,6 +24,7 @@ type db interface {
 	query(ctx context.Context, take func(rows) error, query string, args ...any) error
 	json(data []byte) any // as a parameter
 	size() int            // how many connections there may be, 0 for any number
+	open() int            // how many there are
 }
 
 type row interface {
@@ -102,6 +104,7 @@ func (d sqlDB) convert(ctx context.Context, take func(rows) error, query string,
 func (d sqlDB) json(data []byte) any { return string(data) }
 
 func (d sqlDB) size() int { return d.Stats().MaxOpenConnections }
+func (d sqlDB) open() int { return d.Stats().OpenConnections }
 
 type sqlRows struct{ *sql.Rows }
 
@@ -125,6 +128,7 @@ func (p pool) query(ctx context.Context, take func(rows) error, query string, ar
 func (p pool) json(data []byte) any { return json.RawMessage(data) }
 
 func (p pool) size() int { return int(p.Config().MaxConns) }
+func (p pool) open() int { return int(p.Stat().TotalConns()) }
 
 type poolRows struct{ pgx.Rows }
 
@@ -140,9 +144,28 @@ func (r poolRows) record() (record, error) {
 	return scan(r)
 }
 
+// transient reports whether PostgreSQL has undone the statement, or never got it.
+func transient(err error) bool { return pgerr.Transient(err) || unsent(err) }
+
+// unsent reports whether a connection turned out to be dead before anything was sent.
+func unsent(err error) bool { return pgconn.SafeToRetry(err) && !connecting(err) }
+
+// connecting reports whether a connection could not be made.
+func connecting(err error) bool {
+	var failed *pgconn.ConnectError
+	return errors.As(err, &failed)
+}
+
+func (t *table) Lost(err error) (tries int) {
+	if unsent(err) || pgerr.Lost(err) || retry.Lost(err) && !connecting(err) {
+		return t.db.open() + 1
+	}
+	return 0
+}
+
 // exec runs a statement that may be run again if PostgreSQL undid it.
 func (t *table) exec(ctx context.Context, query stmt.ID, args ...any) (n int64, err error) {
-	err = retry.Do(ctx, retry.Many, pgerr.Transient, func() error {
+	err = retry.Do(ctx, retry.Many, transient, func() error {
 		n, err = t.db.exec(ctx, t.sql[query], args...)
 		return err
 	})
@@ -153,7 +176,7 @@ func (t *table) exec(ctx context.Context, query stmt.ID, args ...any) (n int64, 
 // row. Each try begins with reset, because a query can be undone after its rows came, when
 // it is committed.
 func (t *table) each(ctx context.Context, tries int, query stmt.ID, reset func(), take func(rows) error, args ...any) error {
-	return retry.Do(ctx, tries, pgerr.Transient, func() error {
+	return retry.Do(ctx, tries, transient, func() error {
 		reset()
 		return t.db.query(ctx, take, t.sql[query], args...)
 	})

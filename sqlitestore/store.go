@@ -66,3 +66,6 @@ func newStore(db *db, name string) *Store {
 	t := newTable(db, name)
 	return &Store{native.New("sqlitestore", t, t), db}
 }
+
+// Lost returns 0: a connection to a file has nothing to lose.
+func (t *table) Lost(error) (tries int) { return 0 }

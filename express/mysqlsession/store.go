@@ -61,4 +61,11 @@ func (t *table) Explain(err error) error {
 	return myerr.Explain(err, t.name, row.Misfit)
 }
 
+func (t *table) Lost(err error) (tries int) {
+	if myerr.Lost(err) || myerr.Undone(err) {
+		return t.db.DB.Stats().OpenConnections + 1
+	}
+	return 0
+}
+
 func (t *table) Args(sid driver.Verifier) []any { return []any{[]byte(sid), []byte(sid)} }

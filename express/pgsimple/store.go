@@ -31,6 +31,7 @@ import (
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/express/internal/row"
 	"github.com/sqlsessions/sessions/internal/pgerr"
+	"github.com/sqlsessions/sessions/internal/retry"
 )
 
 // A Store is a [driver.Store] on one table. It holds no connection between
@@ -59,6 +60,13 @@ func (t *table) Explain(err error) error {
 		return fmt.Errorf("%w: error %s", sentinel, pgerr.State(err))
 	}
 	return pgerr.Explain(err, t.name, row.Misfit)
+}
+
+func (t *table) Lost(err error) (tries int) {
+	if pgerr.Lost(err) || retry.Lost(err) || pgerr.Transient(err) {
+		return t.db.Stats().OpenConnections + 1
+	}
+	return 0
 }
 
 func (t *table) Args(sid driver.Verifier) []any { return []any{string(sid)} }

@@ -171,7 +171,7 @@ var operations = []operation{
 		},
 	},
 	{
-		name: "list", once: true, begin: signedIn, applied: stays,
+		name: "list", begin: signedIn, applied: stays,
 		run: func(c *cell) outcome {
 			return c.direct(func(ctx context.Context) error {
 				n, err := c.sessionsOf(c.app.Manager, ctx)

@@ -46,7 +46,7 @@ var steps = []step{
 }
 
 // Whichever round trip of an operation fails, and however: a change is made once, a user stays
-// signed in, and only what could not be read is answered 503.
+// signed in, and nobody is answered 503.
 func TestEachStepFails(t *testing.T) {
 	for _, i := range servedBy() {
 		b := testbed.Backends[i]
@@ -101,10 +101,8 @@ func testSteps(t *testing.T, op *operation, direct *testbed.Table) {
 			switch {
 			case time.Since(used) > idle && want != unknown:
 				want = either
-			case n == 1 && s.kills && (op.loads || op.once):
+			case n == 1 && s.kills && op.once:
 				want = either // a driver may notice in time that the connection is dead
-			case n == 1 && op.loads:
-				want = refused // a load is not repeated
 			case op.name == "migrate":
 				want = either // its last step gives back a lock, which goes with the connection
 			case op.once:

@@ -96,10 +96,7 @@ func (m *Mark) over(id driver.ID) (marks []driver.SetMark) {
 
 func (s *store) Marks(ctx context.Context, req driver.MarksRequest) ([]driver.SetMark, error) {
 	ids := markIDs(&req)
-	found, err := s.rows.Marks(ctx, ids)
-	if s.unsure(ctx, err) { // its answer was lost; without one a sign-in is refused
-		found, err = s.rows.Marks(ctx, ids)
-	}
+	found, err := read(ctx, s, func() ([]Mark, error) { return s.rows.Marks(ctx, ids) })
 	if err != nil {
 		return nil, s.wrap(ctx, "marks", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/retry"
 	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
@@ -106,6 +107,11 @@ type Table interface {
 	// Explain adds to an error the sentinel by which callers tell it from others or advice
 	// for an operator, and why ctx ended if the error comes from that.
 	Explain(ctx context.Context, err error) error
+
+	// Lost returns 0, unless err means that a connection was lost, or has statements prepared
+	// that are of no use any more. Then it returns how many connections there are of which the
+	// same may be true, and one more.
+	Lost(err error) (tries int)
 }
 
 type store struct {
@@ -139,6 +145,18 @@ func Missing(err error) error {
 	return err
 }
 
+func read[Out any](ctx context.Context, s *store, f func() (Out, error)) (Out, error) {
+	return retry.Read(ctx, s.table.Lost, f)
+}
+
+func (s *store) loadRow(ctx context.Context, l Lookup) (Row, error) {
+	return read(ctx, s, func() (Row, error) { return s.rows.LoadRow(ctx, l) })
+}
+
+func (s *store) endings(ctx context.Context, ids []driver.ID) ([]driver.Ending, error) {
+	return read(ctx, s, func() ([]driver.Ending, error) { return s.table.Endings(ctx, ids) })
+}
+
 func (s *store) written(ctx context.Context, op string, result driver.SaveResult, err error) (driver.SaveResult, error) {
 	if err != nil {
 		return driver.SaveResult{}, s.wrap(ctx, op, err)
@@ -158,7 +176,7 @@ func (s *store) Load(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 	if !ok {
 		return driver.Row{}, s.wrap(ctx, "load", driver.ErrNotFound)
 	}
-	found, err := s.rows.LoadRow(ctx, Lookup{ref, key})
+	found, err := s.loadRow(ctx, Lookup{ref, key})
 	if err == nil {
 		err = found.opens(ref.Verifier)
 	}
@@ -230,7 +248,7 @@ func (s *store) End(ctx context.Context, req driver.EndRequest) error {
 	if s.unsure(ctx, err) {
 		if err = s.table.End(ctx, req); errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrConflict) {
 			// The first try may have ended it, unless it ended for another reason.
-			endings, lookErr := s.table.Endings(ctx, []driver.ID{req.ID})
+			endings, lookErr := s.endings(ctx, []driver.ID{req.ID})
 			if lookErr != nil || len(endings) == 1 && endings[0].Reason == req.Reason {
 				err = lookErr
 			}
@@ -269,7 +287,7 @@ func (s *store) Endings(ctx context.Context, refs []driver.Ref) ([]driver.Ending
 	if len(ids) == 0 {
 		return endings, nil
 	}
-	found, err := s.table.Endings(ctx, ids)
+	found, err := s.endings(ctx, ids)
 	if err != nil {
 		return nil, s.wrap(ctx, "endings", err)
 	}
@@ -278,7 +296,7 @@ func (s *store) Endings(ctx context.Context, refs []driver.Ref) ([]driver.Ending
 
 func (s *store) List(ctx context.Context, req driver.ListRequest) (rows []driver.Row, err error) {
 	if err = req.Check(); err == nil && (req.ID == "" || req.ID.Valid() && req.ID > req.After) {
-		rows, err = s.table.List(ctx, req)
+		rows, err = read(ctx, s, func() ([]driver.Row, error) { return s.table.List(ctx, req) })
 	}
 	if err != nil {
 		return nil, s.wrap(ctx, "list", err)
@@ -287,7 +305,7 @@ func (s *store) List(ctx context.Context, req driver.ListRequest) (rows []driver
 }
 
 func (s *store) Stats(ctx context.Context) (driver.Stats, error) {
-	stats, err := s.table.Stats(ctx)
+	stats, err := read(ctx, s, func() (driver.Stats, error) { return s.table.Stats(ctx) })
 	return stats, s.wrap(ctx, "stats", err)
 }
 

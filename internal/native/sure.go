@@ -39,7 +39,7 @@ func (s *store) sure(ctx context.Context, w Write, write func(context.Context, W
 		return result, err
 	}
 	for range 2 { // once before it is sent again, and once after
-		row, lookErr := s.rows.LoadRow(ctx, Lookup{w.From, w.Key})
+		row, lookErr := s.loadRow(ctx, Lookup{w.From, w.Key})
 		switch {
 		case lookErr == nil && row.Version == w.NewVersion:
 			return driver.SaveResult{Version: w.NewVersion}, nil

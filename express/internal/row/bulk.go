@@ -11,6 +11,7 @@ import (
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/cause"
+	"github.com/sqlsessions/sessions/internal/retry"
 	"github.com/sqlsessions/sessions/internal/stmt"
 )
 
@@ -94,12 +95,15 @@ func Until(f func() (done bool, err error)) error {
 
 // one reads one row.
 func (s *Store) one(ctx context.Context, query stmt.ID, args []any, dest ...any) error {
-	err := driver.ErrNotFound
-	queryErr := s.Table.Query(ctx, query, args, func(scan func(...any) error) error {
-		err = nil
-		return scan(dest...)
+	_, err := retry.Read(ctx, s.Table.Lost, func() (none struct{}, err error) {
+		err = driver.ErrNotFound
+		queryErr := s.Table.Query(ctx, query, args, func(scan func(...any) error) error {
+			err = nil
+			return scan(dest...)
+		})
+		return none, cmp.Or(queryErr, err)
 	})
-	return cmp.Or(queryErr, err)
+	return err
 }
 
 func (s *Store) load(ctx context.Context, sid driver.Verifier) (driver.Row, error) {
@@ -112,7 +116,11 @@ func (s *Store) load(ctx context.Context, sid driver.Verifier) (driver.Row, erro
 
 // read reads rows with $COLUMNS: the sid, the text, the version and how many microseconds
 // the row lives.
-func (s *Store) read(ctx context.Context, query stmt.ID, args ...any) (rows []driver.Row, err error) {
+func (s *Store) read(ctx context.Context, query stmt.ID, args ...any) ([]driver.Row, error) {
+	return retry.Read(ctx, s.Table.Lost, func() ([]driver.Row, error) { return s.readOnce(ctx, query, args) })
+}
+
+func (s *Store) readOnce(ctx context.Context, query stmt.ID, args []any) (rows []driver.Row, err error) {
 	err = s.Table.Query(ctx, query, args, func(scan func(...any) error) error {
 		var r driver.Row
 		var text []byte

@@ -1,7 +1,6 @@
 package row
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,6 +45,10 @@ type Table interface {
 	// Explain adds to an error the sentinel by which callers tell it from others, or
 	// advice for an operator.
 	Explain(err error) error
+
+	// Lost returns how many tries a read is worth that failed with err, because a connection
+	// was lost or the database undid it, and otherwise 0.
+	Lost(err error) (tries int)
 }
 
 // Statements are those that only read, with their parameters in this order.
@@ -133,10 +136,23 @@ func (s *Store) Save(ctx context.Context, req driver.SaveRequest) (result driver
 	default:
 		result.Version, err = s.Table.SaveRow(ctx, req, text)
 		if errors.Is(err, driver.ErrNotFound) {
-			err = cmp.Or(s.check(ctx, req.From.Verifier), driver.ErrConflict)
+			if err = s.check(ctx, req.From.Verifier); err == nil {
+				err = s.unchanged(ctx, &req, result.Version)
+			}
 		}
 	}
 	return result, s.wrap("save", err)
+}
+
+// unchanged returns nil if a save that seems to have found no row left it as it was, because it
+// had its text already: with a trigger on the table MySQL does not tell the two apart.
+func (s *Store) unchanged(ctx context.Context, req *driver.SaveRequest, version driver.Version) error {
+	if version == req.Version && req.Verifier == req.From.Verifier {
+		if now, err := s.load(ctx, req.Verifier); err == nil && now.Version == version {
+			return nil
+		}
+	}
+	return driver.ErrConflict
 }
 
 func (s *Store) Touch(ctx context.Context, req driver.TouchRequest) (none driver.SaveResult, err error) {
