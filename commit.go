@@ -108,9 +108,7 @@ func (c *commit) endPresented(ctx context.Context) error {
 }
 
 // limited reports whether the commit gives the user a session more, of a limited number.
-func (c *commit) limited() bool {
-	return c.login() && c.newcomer && c.core.options.MaxPerUser > 0
-}
+func (c *commit) limited() bool { return c.login() && c.newcomer && c.core.options.MaxPerUser > 0 }
 
 // dirty reports whether the row has to change.
 func (c *commit) dirty() bool {
@@ -251,8 +249,12 @@ func (c *commit) touch(ctx context.Context) error {
 		// must not replace in the browser.
 		return nil
 	}
-	if err != nil {
+	if err != nil && c.asked {
 		return err
+	}
+	if err != nil { // the answer is right without it, and the next request tries again
+		c.core.options.Logger.WarnContext(ctx, "sessions: the expiry of a session could not be moved", "id", c.state.row.ID, "error", err)
+		return nil
 	}
 	c.fate.Confirmed = true
 	c.fate.Again = c.fate.Again || !c.core.policy.TouchOnly && cookie.MaxAge() > 0

@@ -3,7 +3,9 @@ package sessions_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -75,6 +77,36 @@ func TestTouchLeavesChangesPending(t *testing.T) {
 	if got := value(v, count); got != 5 {
 		t.Errorf("the change became %d", got)
 	}
+}
+
+// The expiry of a session that was only read can't be moved, as when somebody holds its row. Its
+// answer is right all the same, and the next request tries again.
+func TestATouchThatFailsFailsNoRequest(t *testing.T) {
+	t.Parallel()
+	log := &strings.Builder{}
+	timed(t, func(o *sessions.Options) {
+		o.TouchInterval, o.Logger = -1, slog.New(slog.NewTextHandler(log, nil))
+	}, func(t *testing.T, v *visitor, store *spy) {
+		store.reset(failing(errDown, "touch"))
+		for range 2 {
+			time.Sleep(time.Microsecond)
+			if res := v.visit(nothing); res.StatusCode != http.StatusOK || res.Header.Get("Set-Cookie") != "" {
+				t.Errorf("answered %d with %v", res.StatusCode, res.Header)
+			}
+		}
+		if n := store.count("touch"); n != 2 || strings.Count(log.String(), "could not be moved") != 2 {
+			t.Errorf("%d touches; the log:\n%s", n, log)
+		}
+		time.Sleep(time.Microsecond)
+		v.visit(func(s *sessions.Session) {
+			if err := s.Touch(t.Context()); !errors.Is(err, errDown) {
+				t.Errorf("Touch returns %v", err)
+			}
+			if err := s.Save(t.Context()); !errors.Is(err, errDown) {
+				t.Errorf("Save returns %v", err)
+			}
+		})
+	})
 }
 
 func TestANegativeTouchIntervalTouchesWithEachRequest(t *testing.T) {

@@ -49,10 +49,11 @@ type outcome struct {
 type verdict int
 
 const (
-	done    verdict = iota // answered, and carried out once
-	refused                // an error, and nothing was done
-	unknown                // an error, and it may have been carried out, once
-	either                 // done or unknown
+	done     verdict = iota // answered, and carried out once
+	refused                 // an error, and nothing was done
+	unknown                 // an error, and it may have been carried out, once
+	either                  // done or unknown
+	shrugged                // answered, although nothing was done
 )
 
 // newCell returns an operation that is ready to run.

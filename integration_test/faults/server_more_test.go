@@ -19,7 +19,7 @@ func readOnly(op *operation) verdict {
 	case "migrate":
 		return either
 	}
-	return refused
+	return all(refused)(op)
 }
 
 // locked: the tables are, and the reads wait too.
@@ -27,7 +27,7 @@ func locked(op *operation) verdict {
 	if op.name == "migrate" {
 		return done
 	}
-	return refused
+	return all(refused)(op)
 }
 
 // timedOut is locked for all statements, on a slow machine those of the migration too.
@@ -35,7 +35,7 @@ func timedOut(op *operation) verdict {
 	if op.name == "migrate" {
 		return either
 	}
-	return refused
+	return all(refused)(op)
 }
 
 // held: the rows that are there are. A statement that waits when the time is up may be carried
@@ -45,7 +45,7 @@ func held(op *operation) verdict {
 	case "load", "list", "create", "reap", "migrate":
 		return done
 	}
-	return unknown
+	return all(unknown)(op)
 }
 
 // role changes the role of the applications, whose connections begin again.

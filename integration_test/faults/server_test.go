@@ -105,8 +105,13 @@ type serverFault struct {
 
 func all(v verdict) func(*operation) verdict {
 	return func(op *operation) verdict {
-		if v == refused && op.name == "migrate" {
+		switch {
+		case op.touches && v != done:
+			return shrugged
+		case v == refused && op.name == "migrate":
 			return unknown // its first step has been carried out
+		case v == either && (op.name == "load" || op.name == "list"):
+			return done
 		}
 		return v
 	}
@@ -115,8 +120,11 @@ func all(v verdict) func(*operation) verdict {
 // writes is for faults that concern what writes the tables of sessions. Migrations make others.
 func writes(v verdict) func(*operation) verdict {
 	return func(op *operation) verdict {
-		if op.name == "load" || op.name == "list" || op.name == "migrate" {
+		switch {
+		case op.name == "load" || op.name == "list" || op.name == "migrate":
 			return done
+		case op.touches && v != done:
+			return shrugged
 		}
 		return v
 	}
@@ -139,7 +147,7 @@ var serverFaults = []serverFault{
 		if op.name == "migrate" {
 			return done
 		}
-		return refused
+		return all(refused)(op)
 	}, begin: func(t *testing.T, w *ownWorld) func() {
 		w.execute(t, "ALTER TABLE $TABLE RENAME TO $TABLE_away")
 		return func() { w.execute(t, "ALTER TABLE $TABLE_away RENAME TO $TABLE") }

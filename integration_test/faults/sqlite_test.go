@@ -38,7 +38,7 @@ func TestSQLiteFails(t *testing.T) {
 			}
 			rename("ALTER TABLE $TABLE RENAME TO $TABLE_away")
 			return func() { rename("ALTER TABLE $TABLE_away RENAME TO $TABLE") }
-		}, sessions.ErrSchema, calmly, "", func(*operation) verdict { return refused }},
+		}, sessions.ErrSchema, calmly, "", all(refused)},
 	} {
 		t.Run("sqlite "+f.name, func(t *testing.T) {
 			var cells []*cell

@@ -174,6 +174,7 @@ type record struct {
 	sent, got         int64 // by the client
 	in, entered, out  int64 // by the node
 	touched           int64 // by when its touch has taken effect, if ever
+	untouched         bool  // its touch failed
 	status            int   // 0: no answer
 	setCookie         bool
 	cut               bool   // the answer was incomplete

@@ -59,6 +59,15 @@ func (s watched) Load(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 	return row, err
 }
 
+// A touch that fails fails no request.
+func (s watched) Touch(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
+	result, err := s.Store.Touch(ctx, req)
+	if rec := recordOf(ctx); rec != nil && err != nil && !errors.Is(err, driver.ErrNotFound) {
+		rec.untouched = true
+	}
+	return result, err
+}
+
 // given checks which session the request was given, by what its cookies open: that of the only
 // one that opens something, or none. If they open several, all of them end with a logout or a
 // sign-in, and are returned.

@@ -186,13 +186,13 @@ func (n *node) outside(next http.Handler) http.Handler {
 			if rec.out = now(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
 				n.h().violationf("#%d (%s) panics: %v", rec.id, rec.script, p)
 			}
-			if rec.touched = rec.out; !whole || rec.finalErr != nil {
+			if rec.touched = rec.out; !whole || rec.finalErr != nil || rec.untouched {
 				rec.touched += underWay // it may not have reached the server yet
 			}
 			if rec.late != nil && whole {
 				rec.late.result, rec.late.ret = done, rec.out
 			}
-			if load := rec.load; load != nil && whole && rec.ran && rec.finalErr == nil && n.world.short {
+			if load := rec.load; load != nil && whole && rec.ran && rec.finalErr == nil && !rec.untouched && n.world.short {
 				n.h().add(&event{kind: evUsed, session: rec.session, call: load.ret, ret: rec.out, from: rec, since: load.call, result: done})
 			}
 			n.mu.Lock()
