@@ -21,8 +21,16 @@ func TestExpressMySQLTriggerForUpdates(t *testing.T) {
 	result, err := f.store.Create(ctx, driver.CreateRequest{Ref: ref, Data: []byte(`{"n":1}`), Life: hour})
 	testbed.Check(t, err)
 	save := driver.SaveRequest{From: ref, Version: result.Version, Verifier: ref.Verifier, Data: []byte(`{"n":2}`), Life: hour}
-	if _, err := f.store.Save(ctx, save); err != nil {
+	saved, err := f.store.Save(ctx, save)
+	if err != nil {
 		t.Errorf("save: %v", err)
+	}
+	again := save
+	again.Version = saved.Version
+	for range 5 { // of which most come in the same second, and change nothing
+		if _, err := f.store.Save(ctx, again); err != nil {
+			t.Errorf("save of the same: %v", err)
+		}
 	}
 	for _, life := range []driver.Life{{Idle: 2 * time.Hour}, {Idle: 2 * time.Hour, Throttle: time.Minute}} { // due, and not
 		if _, err := f.store.Touch(ctx, driver.TouchRequest{Ref: ref, Life: life}); err != nil {
