@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/cmd/sessions/internal/doctor"
 	"github.com/sqlsessions/sessions/cmd/sessions/internal/target"
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/migrations/migrator"
@@ -49,6 +50,9 @@ Any number of machines may clean up the same table; they share the work.`,
 		RunE: a.on(target.Job{Need: target.CleanUp}, context.WithCancel, func(ctx context.Context, cmd *cobra.Command, t *target.Target) error {
 			if err := a.checkVersion(ctx, t); err != nil {
 				return err
+			}
+			if why := doctor.Hidden(ctx, t); why != "" { // it would delete nothing, and call that success
+				return errors.New(why)
 			}
 			reaper := &sessions.Reaper{Store: bounded{t.Store, c.Timeout}, Interval: c.every, BatchSize: c.batch, NoRest: c.noRest}
 			switch {

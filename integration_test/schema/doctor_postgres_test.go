@@ -86,6 +86,46 @@ var postgresSpoils = []spoil{
 		want: []string{"grants error"}, texts: []string{"lacks INSERT, UPDATE", "UPDATE to lock rows"},
 	},
 	{
+		name: "row level security without a policy", statements: []string{"ALTER TABLE sessions ENABLE ROW LEVEL SECURITY"},
+		want:  []string{"policies error"},
+		texts: []string{"lets the user SELECT, INSERT, UPDATE, DELETE no row", `CREATE POLICY sessions ON "sessions" TO $ROLE USING (true)`},
+	},
+	{
+		name: "a policy for INSERT alone", statements: []string{
+			"ALTER TABLE sessions ENABLE ROW LEVEL SECURITY", "CREATE POLICY p ON sessions FOR INSERT TO $ROLE WITH CHECK (true)",
+		},
+		want: []string{"policies error"}, texts: []string{"lets the user SELECT, UPDATE, DELETE no row", "row_security=off"},
+	},
+	{
+		name: "a policy for others", statements: []string{
+			"ALTER TABLE sessions ENABLE ROW LEVEL SECURITY", "CREATE POLICY p ON sessions TO pg_monitor USING (true)",
+		},
+		want: []string{"policies error"}, texts: []string{"lets the user SELECT, INSERT, UPDATE, DELETE no row"},
+	},
+	{
+		name: "a policy for all", statements: []string{"ALTER TABLE sessions ENABLE ROW LEVEL SECURITY", "CREATE POLICY p ON sessions USING (true)"},
+		want: []string{"policies note"}, texts: []string{"make sure that they hide no row"},
+	},
+	{
+		name: "a policy that takes away", statements: []string{
+			"ALTER TABLE sessions ENABLE ROW LEVEL SECURITY", "CREATE POLICY p ON sessions USING (true)",
+			"CREATE POLICY q ON sessions AS RESTRICTIVE FOR SELECT USING (version > 7)",
+		},
+		want: []string{"policies warning"}, texts: []string{"restrictive policy"},
+	},
+	{
+		name: "a trigger before each row", statements: []string{
+			"CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+			"CREATE TRIGGER swallows BEFORE UPDATE ON sessions FOR EACH ROW EXECUTE FUNCTION swallow()",
+			"CREATE TRIGGER after_all AFTER UPDATE ON sessions FOR EACH ROW EXECUTE FUNCTION swallow()",
+		},
+		want: []string{"triggers note"}, texts: []string{"the table has trigger swallows: "},
+	},
+	{
+		name: "a rule", statements: []string{"CREATE RULE keeps AS ON DELETE TO sessions DO INSTEAD NOTHING"},
+		want: []string{"triggers note"}, texts: []string{"the table has rule keeps: "},
+	},
+	{
 		name: "a superuser", statements: []string{"ALTER ROLE $ROLE SUPERUSER"},
 		want: []string{"width warning"}, texts: []string{"the user is a superuser"},
 	},

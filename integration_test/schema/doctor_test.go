@@ -185,7 +185,7 @@ func TestDoctorVerySick(t *testing.T) {
 			drop = "DROP INDEX sessions_reap_after_idx"
 		}
 		p.do(t, drop, "CREATE INDEX extra ON sessions (expires_at)", "UPDATE sessions_schema_migrations SET version = 2")
-		want := []string{"schema error", "indexes warning", "indexes warning", "expired warning", "data note"}
+		want := []string{"schema error", "indexes warning", "expired warning", "data note"} // a pending step makes the index
 		if b.Dialect != migrations.SQLite {
 			p.do(t, "GRANT SELECT ON sessions_schema_migrations TO $ROLE", "REVOKE INSERT ON sessions FROM $ROLE", "REVOKE DELETE ON sessions FROM $ROLE")
 			want = append(want, "grants error")

@@ -230,3 +230,21 @@ func TestCLIServerThatIsNotSupported(t *testing.T) {
 		}
 	})
 }
+
+// A sweep that can see no row has not cleaned up.
+func TestCleanupUnderRowLevelSecurity(t *testing.T) {
+	t.Run("postgres", func(t *testing.T) {
+		p := newPatient(t, testbed.Backends[testbed.Postgres], testbed.Build(t, "./cmd/sessions"))
+		p.Fill(t, 20)
+		p.do(t, "ALTER TABLE sessions ENABLE ROW LEVEL SECURITY")
+		for _, policy := range []string{"FOR INSERT TO $ROLE WITH CHECK (true)", "FOR SELECT TO $ROLE USING (true)"} {
+			for _, how := range []string{"--once", "--dry-run", "--every=1h"} {
+				p.run(t, 1, "row level security lets the user", "cleanup", how)
+			}
+			p.do(t, "CREATE POLICY p"+policy[4:7]+" ON sessions "+policy)
+		}
+		p.run(t, 1, "CREATE POLICY sessions", "cleanup", "--once")
+		p.do(t, "CREATE POLICY sessions ON sessions TO $ROLE USING (true) WITH CHECK (true)")
+		p.run(t, 0, "deleted 20", "cleanup", "--once")
+	})
+}

@@ -137,7 +137,11 @@ func (d *driver) fits(version int) error {
 	if err := d.conn.QueryRowContext(d.ctx, d.engine.server).Scan(&a, &b); err != nil {
 		return fmt.Errorf("which server is it: %w", err)
 	}
-	if problem := d.engine.product(a, b).Problem(); problem != "" {
+	server := d.engine.product(a, b)
+	if problem := server.Problem(); problem != "" {
+		if server.Foreign() {
+			problem += "; what `sessions migrate print` shows can be run there by hand"
+		}
 		return fmt.Errorf("%w: %w", ErrServer, errors.New(problem))
 	}
 	if version >= 1 {

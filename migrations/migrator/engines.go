@@ -36,6 +36,13 @@ func (e engine) absent(err error) bool {
 	return err != nil && e.versionsExist == "" && strings.Contains(strings.ToLower(err.Error()), "error 1146")
 }
 
+// taken reports whether a name that a step gives is another table's or index's. SQLite tells by
+// its text alone. On MySQL, where no index is in another's way, a step that stopped half-way may
+// have made it.
+func (e engine) taken(err error) bool {
+	return e.transactional && (pgerr.TableExists(err) || strings.Contains(err.Error(), "already exists"))
+}
+
 const cleanupTimeout = 5 * time.Second
 
 // engines take names that have been checked, so they can stand in a statement as they are.

@@ -26,9 +26,9 @@ var (
 	// program that migrates when it starts can go on, because it works with the table
 	// of the next version too.
 	ErrNewer = fmt.Errorf("%w: it is newer than this program", sessions.ErrSchema)
-	// ErrTaken: there is a table of the wanted name that no migration made. Nothing was
-	// changed.
-	ErrTaken = fmt.Errorf("%w: there is a table of that name already, which no migration made", sessions.ErrSchema)
+	// ErrTaken: there is a table of the wanted name that no migration made, or another table
+	// has an index of the wanted name, such as one that was renamed. Nothing was changed.
+	ErrTaken = fmt.Errorf("%w: there is a table or an index of that name already, which no migration made for this one", sessions.ErrSchema)
 	// ErrDevelopment: a development version from before the first release made the table,
 	// and no migration starts from it. Nothing was changed.
 	ErrDevelopment = fmt.Errorf("%w: a development version made the table; drop it with its table of versions, and migrate again", sessions.ErrSchema)
@@ -152,6 +152,9 @@ func (m *Migrator) run(ctx context.Context, up bool, do func(*migrate.Migrate) e
 				text = step.Up
 			}
 			if err := d.exec(text); err != nil {
+				if m.engine.taken(err) {
+					err = fmt.Errorf("%w: %w", ErrTaken, err)
+				}
 				return fmt.Errorf("step %d (%s): %w", step.Version, step.Title, err)
 			}
 			ran++

@@ -30,6 +30,8 @@ var checks = []Check{
 	{"engine", mysql, theTable, mysqlEngine},
 	{"grants", postgres, theTable, postgresGrants},
 	{"grants", mysql, theTable, mysqlGrants},
+	{"policies", postgres, theTable, postgresPolicies},
+	{"triggers", postgres, theTable, postgresTriggers},
 	{"width", postgres, theTable, postgresWidth},
 	{"width", mysql, theTable, mysqlWidth},
 	{"content", all, allColumns, checkContent},

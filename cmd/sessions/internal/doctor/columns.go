@@ -45,17 +45,25 @@ func (c column) presetValue() string {
 
 // checkColumns compares the columns with those that the migrations make.
 func checkColumns(c *Conn) (found []Finding) {
-	_, err := c.Migrator.Status(c.ctx)
+	status, err := c.Migrator.Status(c.ctx)
 	var have []column
 	var one column
 	c.each(c.columns, func() { have = append(have, one) }, &one.name, &one.typ, &one.nullable, &one.hasDefault, &one.preset)
 	switch {
+	case len(have) == 0 && err == nil && status.Version > 0:
+		return failure(fmt.Sprintf("table %s is missing, although it is recorded at version %d", c.TableName(), status.Version),
+			"if it was dropped or renamed, run "+c.Command("migrate force 0")+", and then "+c.Command("migrate up")+"; otherwise check the user's grants", nil)
 	case len(have) == 0:
 		return failure(fmt.Sprintf("table %s is missing, or this user may not see it", c.TableName()),
 			"run "+c.Command("migrate up")+", or check --table and --schema, or grant the user what docs/operations.md lists", nil)
 	case errors.Is(err, migrator.ErrDevelopment):
 		problem, advice := c.DevelopmentTable()
 		return failure(problem, advice, nil)
+	}
+	for _, look := range []func([]column) []Finding{c.notATable, c.anothers} {
+		if unfit := look(have); unfit != nil {
+			return unfit
+		}
 	}
 	var missing []string
 	for _, want := range c.wanted() {
@@ -90,6 +98,26 @@ func checkColumns(c *Conn) (found []Finding) {
 		found = append(found, ok(fmt.Sprintf("table %s has the right columns", c.TableName()), nil)...)
 	}
 	return found
+}
+
+// anothers reports a table that another program made. To name each column that is missing
+// would only confuse.
+func (c *Conn) anothers(have []column) []Finding {
+	var names []string
+	ours := 0
+	for _, one := range have {
+		names = append(names, one.name)
+		if slices.ContainsFunc(c.wanted(), func(want column) bool { return want.name == one.name }) {
+			ours++
+		}
+	}
+	if ours > len(c.wanted())/2 {
+		return nil
+	}
+	list := strings.Join(names[:min(len(names), 10)], ", ")
+	return failure(fmt.Sprintf("table %s is another program's: its columns are %s", c.TableName(), list),
+		"give this program's table another name, with --table and in the store's Options, or check --schema; "+
+			"docs/express.md says how to take over the sessions of an Express application", names)
 }
 
 func (c *Conn) compare(have, want column) []Finding {

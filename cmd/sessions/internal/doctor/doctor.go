@@ -55,10 +55,11 @@ func names(t *target.Target, more ...string) *strings.Replacer {
 type Conn struct {
 	*target.Target
 	engine
-	has needs           // what the columns check found
-	ctx context.Context // of the check that runs
-	tx  *sql.Tx         // begun with its first query
-	err error           // of its first query that failed
+	has    needs           // what the columns check found
+	abroad int             // how many of the tables it consists of are on another server
+	ctx    context.Context // of the check that runs
+	tx     *sql.Tx         // begun with its first query
+	err    error           // of its first query that failed
 }
 
 // Run runs all checks. A check that fails is a finding, like any other; an error means

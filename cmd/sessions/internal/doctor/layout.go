@@ -19,6 +19,10 @@ func postgresLayout(c *Conn) []Finding {
 	var key string
 	var below, bare int
 	c.get(pgLayout, &key, &below, &bare)
+	c.get(pgAbroad, &c.abroad)
+	if c.abroad > 0 {
+		return c.foreign()
+	}
 	switch {
 	case key != "" && below == 0:
 		return failure("the table is partitioned and has no partitions, so no session can be created",
@@ -56,8 +60,42 @@ func postgresStorage(c *Conn) (found []Finding) {
 				"run ALTER TABLE "+table+" RESET (autovacuum_enabled)", table)...)
 		}
 	}, &table, &unlogged, &off)
-	if found == nil {
+	if found == nil && c.abroad == 0 {
 		return ok("the table survives a crash, and autovacuum is on", nil)
 	}
 	return found
+}
+
+// notATable reports a view, which looks like a table to those who look at its columns.
+func (c *Conn) notATable([]column) []Finding {
+	if c.is != postgres {
+		return nil
+	}
+	var kind string
+	c.get(`SELECT CASE relkind WHEN 'v' THEN 'a view' WHEN 'm' THEN 'a materialized view' ELSE '' END FROM pg_class WHERE oid = $OID`, &kind)
+	if kind == "" {
+		return nil
+	}
+	return failure(fmt.Sprintf("%s is %s: the reaper finds rows by their place, which only a table has", c.TableName(), kind),
+		"name the table itself, with --table and --schema and in the store's Options", kind)
+}
+
+// pgAbroad counts the tables that are on another server. The table itself may be one.
+const pgAbroad = `SELECT count(*) FROM pg_class WHERE oid IN $TREE AND relkind = 'f'`
+
+// pgShared reports whether rows have one place in one foreign table: it stands for several
+// there, among which the place is all that postgres_fdw tells rows apart by when it changes them.
+const pgShared = `SELECT EXISTS (SELECT FROM (SELECT tableoid, ctid FROM $TABLE LIMIT $LIMIT) AS t GROUP BY tableoid, ctid HAVING count(*) > 1)`
+
+// foreign says what works on foreign tables.
+func (c *Conn) foreign() []Finding {
+	what := "the table is a foreign table, or has some below it"
+	var shared bool
+	if c.get(pgShared, &shared); shared {
+		return failure(what+", and that on the other server consists of several: each change of a session may change others, of other users, and the reaper may delete them",
+			"stop the application; make it one table there, and partition here, with a foreign table for each", c.abroad)
+	}
+	return warning(what+": logins, revocations and the reaper work, but wait for rows that are locked instead of skipping them, and each statement that changes a row is several there",
+		"make sure that each is one plain table there, with the primary key and the indexes that "+c.Command("migrate print")+
+			" shows: of one that is partitioned or has children, postgres_fdw changes other rows too", c.abroad)
 }

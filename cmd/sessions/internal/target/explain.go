@@ -38,7 +38,8 @@ func (t *Target) Explain(err error) error {
 	case errors.Is(err, migrator.ErrTaken), pgerr.TableExists(err), myerr.TableExists(err),
 		code == sqlite3.SQLITE_ERROR && strings.Contains(err.Error(), "already exists"):
 		return because("a table or index that a migration creates exists already: if table %s is another program's, such as Express's, "+
-			"choose another name with --table; if it was created for this one by other means, record its version with %s",
+			"choose another name with --table; if it was created for this one by other means, record its version with %s; "+
+			"if it is an index of a table that was renamed, rename or drop that too",
 			t.TableName(), t.Command("migrate force VERSION"))
 	case errors.Is(err, migrator.ErrDevelopment):
 		problem, advice := t.DevelopmentTable()
