@@ -57,9 +57,7 @@ func newWatch(store driver.Store, o *Options) *watch.Watch {
 // limit bounds a request's work on the store by time only. If a hang-up cancelled
 // the statement, the driver would close the connection, and a client could make us
 // reconnect at will.
-func (c *core) limit(ctx context.Context) *deadline.Context {
-	return c.timeout.Context(ctx)
-}
+func (c *core) limit(ctx context.Context) *deadline.Context { return c.timeout.Context(ctx) }
 
 // load returns the live session that ref proves. A row that can't be decoded
 // counts as not there: its user gets a new session and not an error each time.
