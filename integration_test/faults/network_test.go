@@ -49,7 +49,7 @@ func TestNetworkFails(t *testing.T) {
 				})
 			}
 			t.Run("F10 all connections are reset", func(t *testing.T) {
-				strike(t, w.cells(t, calmly, all(either)), w.proxy.Reset, nothing, all(either))
+				strike(t, w.cells(t, calmly, lostAll), w.proxy.Reset, nothing, lostAll)
 			})
 		})
 	}
