@@ -90,8 +90,20 @@ func TestDurationsThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	const most, least = math.MaxInt64, math.MinInt64
 	for _, test := range []struct{ from, to, want int64 }{
-		{3, 5, 2}, {5, 3, -2}, {-3, 5, 8}, {5, -3, -8}, {0, most, most}, {most, 0, -most}, {0, least, least},
-		{least, 0, most}, {least, 1, most}, {1, least, least}, {-2, most, most}, {least, most, most}, {most, least, least}, {least, least, 0},
+		{3, 5, 2},
+		{5, 3, -2},
+		{-3, 5, 8},
+		{5, -3, -8},
+		{0, most, most},
+		{most, 0, -most},
+		{0, least, least},
+		{least, 0, most},
+		{least, 1, most},
+		{1, least, least},
+		{-2, most, most},
+		{least, most, most},
+		{most, least, least},
+		{least, least, 0},
 	} {
 		if got := native.Between(test.from, test.to); got != test.want {
 			t.Errorf("from %d to %d: %d, want %d", test.from, test.to, got, test.want)
