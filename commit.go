@@ -253,7 +253,7 @@ func (c *commit) touch(ctx context.Context) error {
 		return err
 	}
 	if err != nil { // the answer is right without it, and the next request tries again
-		c.core.options.Logger.WarnContext(ctx, "sessions: the expiry of a session could not be moved", "id", c.state.row.ID, "error", err)
+		c.core.options.logger().WarnContext(ctx, "sessions: the expiry of a session could not be moved", "id", c.state.row.ID, "error", err)
 		return nil
 	}
 	c.fate.Confirmed = true
