@@ -97,10 +97,14 @@ var statements = stmt.NewList(
 	"$HOURS", `TIMESTAMP'2000-01-01 00:00:00'`, // hours are counted from here
 )
 
+// Every query has a limit, for one row too: it overrides sql_select_limit, which could leave
+// rows out, and what is left out would pass for sessions that ended.
+
 var load = statements.Add(`
 SELECT $COLUMNS
 FROM $TABLE
-WHERE id = ? AND expires_at > $NOW`)
+WHERE id = ? AND expires_at > $NOW
+LIMIT 1`)
 
 var create = statements.Add(`
 INSERT INTO $TABLE
@@ -131,7 +135,8 @@ WHERE id = ? AND verifier = ? AND version = ? AND expires_at > $NOW`,
 var state = statements.Add(`
 SELECT verifier
 FROM $TABLE
-WHERE id = ? AND expires_at > $NOW`)
+WHERE id = ? AND expires_at > $NOW
+LIMIT 1`)
 
 // LAST_INSERT_ID tells whether the row is there: the server reports its value as that of
 // the last insert, and 0 if no row matches, or if a trigger takes the value away. The
@@ -148,7 +153,6 @@ SET expires_at = IF(LAST_INSERT_ID(LENGTH(id)) AND (seen_at <= $NOW - INTERVAL ?
 	seen_at = IF(seen_at <= $NOW - INTERVAL ? MICROSECOND, $NOW, seen_at)
 WHERE id = ? AND verifier = ? AND expires_at > $NOW`)
 
-// The limit overrides sql_select_limit, which could leave rows out.
 var loadMany = statements.Add(`
 SELECT id, $COLUMNS
 FROM $TABLE

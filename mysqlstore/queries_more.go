@@ -19,7 +19,8 @@ WHERE id = ? AND (? OR user_id <=> ?) AND (? OR version = ?) AND expires_at > $N
 var standing = statements.Add(`
 SELECT version
 FROM $TABLE
-WHERE id = ? AND (? OR user_id <=> ?) AND expires_at > $NOW`)
+WHERE id = ? AND (? OR user_id <=> ?) AND expires_at > $NOW
+LIMIT 1`)
 
 // The first rows of those that EndAll selects; then they are ended.
 // Rows that have just expired are among them, because a save that began before and was not yet
@@ -64,8 +65,6 @@ ON DUPLICATE KEY UPDATE data = CONCAT('[', $TEXT, CASE
 // The first waits until its node of a Galera cluster has applied what others have answered
 // for, because a revocation may have been noted there. Only MariaDB reads this comment. The
 // second is for a MariaDB that was built without Galera and has no such variable.
-//
-// The limit overrides sql_select_limit, here and below.
 var marks = statements.AddEach(`$WAIT
 SELECT id, CONVERT(data USING binary), TIMESTAMPDIFF(MICROSECOND, ended_at, $NOW)
 FROM $TABLE
@@ -74,7 +73,7 @@ LIMIT 1000`, "$WAIT", "/*M!100100 SET STATEMENT wsrep_sync_wait = 1 FOR */", "")
 
 // Most rows that are asked about are live, and are left out here. A row that ended has its
 // reason even after the time for which it is kept. A list of IDs in place of the array would
-// make MariaDB read the whole table from 1,000 on. The limit overrides sql_select_limit.
+// make MariaDB read the whole table from 1,000 on.
 var endings = statements.Add(`
 SELECT UNHEX(j.id), s.id IS NULL, s.ended_reason,
 	TIMESTAMPDIFF(MICROSECOND, $UNIX, s.ended_at),
@@ -104,7 +103,8 @@ SELECT COUNT(IF(expires_at > $NOW AND pending = 0, 1, NULL)),
 	COUNT(IF(ended_at IS NOT NULL AND keep_until > $NOW, 1, NULL)),
 	COUNT(IF($DUE AND $DEAD, 1, NULL))
 FROM $TABLE
-WHERE ended_reason IS NULL OR ended_reason <> 'mark'`)
+WHERE ended_reason IS NULL OR ended_reason <> 'mark'
+LIMIT 1`)
 
 // A DELETE by the index would take its locks in the reverse order of a save and deadlock
 // with it. So rows are locked first, except those that are locked already, and then

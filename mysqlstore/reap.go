@@ -33,9 +33,14 @@ func (t *table) Reap(ctx context.Context, req driver.ReapRequest) (result driver
 // or nil if there are no more.
 //
 // It needs several statements, and so a transaction: MySQL has no DELETE with SKIP LOCKED.
-// READ COMMITTED takes no locks on the gaps between rows.
+// READ COMMITTED takes no locks on the gaps between rows. With binlog_format=STATEMENT the
+// server refuses it.
 func (t *table) reapOnce(ctx context.Context, limit int, from *mark) (deleted int, last *mark, err error) {
-	err = mysqldb.InTx(ctx, t.db, sql.LevelReadCommitted, func(tx *sql.Tx) error {
+	level := sql.LevelReadCommitted
+	if t.logsStatements.Load() {
+		level = sql.LevelRepeatableRead
+	}
+	err = mysqldb.InTx(ctx, t.db, level, func(tx *sql.Tx) error {
 		var dead, living []any
 		if dead, living, last, err = t.due(ctx, tx, limit, from); err != nil {
 			return err
@@ -49,6 +54,10 @@ func (t *table) reapOnce(ctx context.Context, limit int, from *mark) (deleted in
 		_, err = t.execKeys(ctx, tx, postpone, nil, living)
 		return err
 	})
+	if myerr.StatementLog(err) && level == sql.LevelReadCommitted {
+		t.logsStatements.Store(true)
+		return t.reapOnce(ctx, limit, from)
+	}
 	if err != nil {
 		return 0, nil, err
 	}
@@ -61,7 +70,12 @@ func (t *table) due(ctx context.Context, tx *sql.Tx, limit int, from *mark) (dea
 	if from != nil {
 		query, args = selectNext, []any{from.after, from.after, from.key, limit}
 	}
-	rows, err := tx.QueryContext(ctx, t.sql[query], args...)
+	s, err := tx.PrepareContext(ctx, t.sql[query]) // see prepared
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	defer s.Close()
+	rows, err := s.QueryContext(ctx, args...)
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -69,7 +69,8 @@ type table struct {
 	sql    []string             // the statements, by their IDs
 	reaped atomic.Pointer[mark] // where the last batch ended, nil for a new sweep
 
-	galeraless atomic.Bool // the server is a MariaDB that was built without Galera
+	galeraless     atomic.Bool // the server is a MariaDB that was built without Galera
+	logsStatements atomic.Bool // binlog_format is STATEMENT
 }
 
 func newStore(db *stmt.Cache, name string, oneByOne bool) *Store {

@@ -128,11 +128,17 @@ func TestMySQLDatabaseDefaults(t *testing.T) {
 }
 
 // Sessions are the same bytes through a connection of any character set. Where
-// a server can't take a text through it, that is an error, and no other text.
+// a server can't take a text through it, that is an error, and no other text. The last bytes
+// before the quote are one character of gbk with the backslash that a driver puts there, if it
+// puts names into the statement itself.
 func TestMySQLConnectionCharset(t *testing.T) {
 	tab := testbed.Backends[testbed.MySQL].NewTable(t)
-	const user = "Ålice 😀"
-	for _, charset := range []string{"latin1", "utf8mb3", "ascii", "gbk"} {
+	const user = "Ålice 😀 €' OR TRUE -- "
+	neighbour := testbed.Insert(t, tab.Store, testbed.NewRow("{}"))
+	for _, charset := range []string{
+		"latin1", "utf8mb3", "ascii", "gbk",
+		"latin1&interpolateParams=true", "gbk&interpolateParams=true", "sjis&interpolateParams=true", "big5&interpolateParams=true",
+	} {
 		t.Run("mysql "+charset, func(t *testing.T) {
 			c := tab.ConnectTo(t, testbed.WithParameters(testbed.MySQLURL, "charset="+charset))
 			other := c.OpenStore(t, tab.Name)
@@ -151,7 +157,7 @@ func TestMySQLConnectionCharset(t *testing.T) {
 			saved := r
 			saved.Data = []byte(`{"a":"é ✓ 😀 2"}`)
 			_, err := testbed.Save(t.Context(), other, saved, testbed.Day)
-			if errors.Is(err, sessions.ErrValue) && charset != "latin1" && strings.Contains(err.Error(), "charset is not utf8mb4") {
+			if errors.Is(err, sessions.ErrValue) && !strings.HasPrefix(charset, "latin1") && strings.Contains(err.Error(), "charset is not utf8mb4") {
 				saved = r
 			} else {
 				testbed.Check(t, err)
@@ -167,6 +173,17 @@ func TestMySQLConnectionCharset(t *testing.T) {
 			if n != 1 || err != nil {
 				t.Errorf("ended %d, %v; want 1", n, err)
 			}
+			same(tab.Store, neighbour)
+			tab.Age(t, 300*time.Hour)
+			for more := true; more; {
+				result, err := other.Reap(t.Context(), driver.ReapRequest{Limit: 2})
+				testbed.Check(t, err)
+				more = result.More
+			}
+			if n := tab.Rows(t); n != 0 {
+				t.Errorf("%d rows are left after a sweep", n)
+			}
+			neighbour = testbed.Insert(t, tab.Store, testbed.NewRow("{}"))
 		})
 	}
 }

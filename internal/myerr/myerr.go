@@ -51,6 +51,7 @@ var known = map[uint16]struct {
 	1290: {nil, readOnly},                                                       // read_only or super_read_only
 	1836: {nil, readOnly},                                                       // read-only mode
 	1792: {nil, readOnly},                                                       // read-only transaction
+	1665: {nil, statements},                                                     // what InnoDB can't log as statements
 	1044: {nil, denied},                                                         // access to the database denied
 	1142: {nil, denied},                                                         // to the table
 	1143: {nil, denied},                                                         // to the column
@@ -71,6 +72,7 @@ const (
 	connections = "there are too many connections; lower SetMaxOpenConns or raise the limit"
 	prepared    = "there are too many prepared statements; raise max_prepared_stmt_count to sixty for each connection, or lower SetMaxOpenConns"
 	full        = "the server has no room left"
+	statements  = "binlog_format is STATEMENT, which does not go with the isolation level; set it to ROW, or use REPEATABLE READ"
 )
 
 // Explain adds the sentinel of package driver to an error, or advice for an operator. If
@@ -87,7 +89,7 @@ func Explain(err error, table, misfit string) error {
 		return fmt.Errorf("%w: error %d: %s", is.sentinel, Number(err), is.advice)
 	case is.sentinel != nil:
 		return fmt.Errorf("%w: error %d", is.sentinel, Number(err))
-	case is.advice != "":
+	case is.advice != "" && (is.advice != readOnly || ReadOnly(err)):
 		return fmt.Errorf("%s: %w", is.advice, err)
 	}
 	return err
@@ -167,6 +169,10 @@ func TooLarge(err error) bool {
 func InPieces(err error) bool {
 	return Number(err) == 1105 && strings.Contains(err.Error(), "max_allowed_packet")
 }
+
+// StatementLog reports whether the server logs statements, and can't log this one in a transaction
+// of its isolation level.
+func StatementLog(err error) bool { return Number(err) == 1665 }
 
 // SafeUpdates reports whether the statement was refused because of sql_safe_updates.
 func SafeUpdates(err error) bool { return Number(err) == 1175 }

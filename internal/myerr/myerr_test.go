@@ -27,7 +27,9 @@ func TestWhatErrorsMean(t *testing.T) {
 		1153: {sentinel: driver.ErrTooLarge, text: "max_allowed_packet", refused: true},
 		1213: {text: said, transient: true, refused: true},
 		1205: {text: said, transient: true, refused: true},
-		1290: {text: "read-only, as a replica is"},
+		1290: {text: "query: Error 1290: " + said}, // of any option
+		1792: {text: "read-only, as a replica is"},
+		1665: {text: "set it to ROW"},
 		1021: {text: "no room left"},
 		1317: {text: said},
 		1461: {text: "max_prepared_stmt_count", refused: true},
@@ -55,6 +57,9 @@ func TestWhatErrorsMean(t *testing.T) {
 	}
 	if !errors.Is(myerr.Explain(mysql.ErrPktTooLarge, "t", ""), driver.ErrTooLarge) || !myerr.Refused(mysql.ErrPktTooLarge) {
 		t.Error("a packet that is too large for the driver is not too large")
+	}
+	if err := (&mysql.MySQLError{Number: 1290, Message: "running with the --read-only option"}); !strings.Contains(myerr.Explain(err, "t", "").Error(), "as a replica is") {
+		t.Error("a read-only server is not called that")
 	}
 	if err := errors.New("no number"); myerr.Number(err) != 0 || myerr.Number(nil) != 0 || myerr.Refused(err) || myerr.Refused(nil) {
 		t.Error("an error without a number has a meaning")

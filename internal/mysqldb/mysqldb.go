@@ -4,7 +4,6 @@ package mysqldb
 import (
 	"context"
 	"database/sql"
-	"errors"
 
 	"github.com/sqlsessions/sessions/internal/myerr"
 	"github.com/sqlsessions/sessions/internal/retry"
@@ -12,24 +11,7 @@ import (
 )
 
 // Open returns a cache for statements of this database.
-func Open(db *sql.DB) *stmt.Cache { return &stmt.Cache{DB: db, Check: checkAutocommit} }
-
-// checkAutocommit makes sure that each statement is committed when it ends. Otherwise
-// what was saved would be lost with the connection, and a connection would always see the
-// same old rows.
-func checkAutocommit(ctx context.Context, db *sql.DB) error {
-	var on bool
-	if err := db.QueryRowContext(ctx, "SELECT @@autocommit").Scan(&on); err != nil {
-		if errors.Is(err, sql.ErrNoRows) { // this must not pass for a session that is not there
-			return errors.New("the server does not say whether autocommit is on")
-		}
-		return err
-	}
-	if !on {
-		return errors.New("autocommit is off and nothing would ever be saved; remove autocommit=0 from the DSN, or from the server's settings or init_connect")
-	}
-	return nil
-}
+func Open(db *sql.DB) *stmt.Cache { return &stmt.Cache{DB: db, Check: Check} }
 
 // Run runs a statement, and again if the database undid it.
 func Run(ctx context.Context, db *stmt.Cache, query string, args ...any) (result sql.Result, err error) {
