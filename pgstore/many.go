@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -139,7 +140,8 @@ func (t *table) TouchRows(ctx context.Context, calls []*batch.WriteCall) {
 }
 
 // columnsOf returns the columns of many creates or saves. One that has only zeros is NULL:
-// then unnest has nothing to unpack, and gives a NULL for each of them.
+// then unnest has nothing to unpack, and gives a NULL for each of them. No array has a NULL in
+// it: in text, that means something else if array_nulls is off.
 func columnsOf(calls []*batch.WriteCall, create bool) []any {
 	n := len(calls)
 	var verifiers byteas
@@ -164,7 +166,7 @@ func columnsOf(calls []*batch.WriteCall, create bool) []any {
 		}
 		if w.Verifier != w.From.Verifier {
 			if verifiers == nil {
-				verifiers = make(byteas, n)
+				verifiers = slices.Repeat(byteas{{}}, n)
 			}
 			verifiers[i] = []byte(w.Verifier)
 		}

@@ -38,10 +38,6 @@ func (a uuids) Value() (driver.Value, error) {
 
 func (a byteas) Value() (driver.Value, error) {
 	return literal(a, func(b *strings.Builder, v []byte) {
-		if v == nil {
-			b.WriteString("NULL")
-			return
-		}
 		b.WriteString(`"\\x`)
 		b.WriteString(hex.EncodeToString(v))
 		b.WriteByte('"')

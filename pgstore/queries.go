@@ -157,7 +157,7 @@ SET version = u.version, $VERIFIERS,
 	seen_at = now(), absolute_expires_at = $LIMIT, expires_at = $EXPIRY, reap_after = least(reap_after, $MARK),
 	authenticated_at = CASE WHEN u.authenticated > 0 THEN now() ELSE authenticated_at END
 FROM (
-	SELECT u.id, u.idle, u.absolute, u.version, u.verifier, u.user_id, u.label, u.authenticated, u.pending, u.grace, u.data
+	SELECT u.id, u.idle, u.absolute, u.version, nullif(u.verifier, '') AS verifier, u.user_id, u.label, u.authenticated, u.pending, u.grace, u.data
 	FROM $TABLE AS s, unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[], $6::text[], $7::text[], $8::bigint[], $9::bigint[],
 		$10::bytea[], $11::bigint[], $12::bigint[], $13::text[])
 		AS u (id, idle, absolute, version, verifier, user_id, label, authenticated, pending, proof, replaces, grace, data)

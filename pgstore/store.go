@@ -34,10 +34,10 @@ type Store struct {
 
 // New returns a store on the table "sessions" of the database. It does not touch the
 // database.
-func New(db *sql.DB) *Store { return newStore(sqlDB{db}, `"sessions"`, false) }
+func New(db *sql.DB) *Store { return newStore(&checked{db: sqlDB{db}}, `"sessions"`, false) }
 
 // NewPool is New for a pgx pool, which is faster.
-func NewPool(p *pgxpool.Pool) *Store { return newStore(pool{p}, `"sessions"`, false) }
+func NewPool(p *pgxpool.Pool) *Store { return newStore(&checked{db: pool{p}}, `"sessions"`, false) }
 
 // Options choose the table and how it is used. The zero value is the default.
 type Options struct {

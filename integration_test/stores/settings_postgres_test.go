@@ -1,0 +1,113 @@
+package stores_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sqlsessions/sessions/integration_test/testbed"
+)
+
+// asText are times and bytes in other forms than drivers expect where they get them as text.
+const asText = "DateStyle=German&bytea_output=escape"
+
+const unreadable = "add datestyle=ISO and bytea_output=hex to the DSN"
+
+// postgresSettings are those that matter and can have any value, or values that their list in the
+// server does not show.
+var postgresSettings = []setting{
+	{"", ""},
+	{asText, ""},
+	{"DateStyle=SQL, DMY", ""},
+	{"DateStyle=Postgres, MDY", ""},
+	{"TimeZone=America/St_Johns", ""},
+	{"array_nulls=off", ""},
+	{"statement_timeout=60000&lock_timeout=60000", ""},
+	{"search_path=pg_catalog", "does not exist"},
+	{"default_transaction_read_only=on", "read-only"},
+	{"client_encoding=SQL_ASCII", ""},
+	{"client_encoding=LATIN1", "client_encoding is LATIN1"},
+	{"client_encoding=EUC_JP", "client_encoding is EUC_JP"},
+	{"client_encoding=SJIS", "client_encoding is SJIS"},
+	{"client_encoding=WIN1252", "client_encoding is WIN1252"},
+}
+
+// The drivers and modes differ in what they send and get as text.
+func TestPostgresSettings(t *testing.T) {
+	withoutPooler(t)
+	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
+		for _, b := range testbed.Backends[:2] {
+			t.Run(b.Name+" "+mode, func(t *testing.T) {
+				tab := b.NewTable(t)
+				for _, s := range postgresSettings {
+					if strings.Contains(s.parameters, "DateStyle") && (mode == "exec" || mode == "simple_protocol") {
+						s.refused = unreadable
+					}
+					if strings.Contains(s.parameters, "client_encoding") && mode == "simple_protocol" {
+						s.refused = "client_encoding=UTF8" // by the driver
+					}
+					s.parameters = strings.TrimPrefix(s.parameters+"&default_query_exec_mode="+mode, "&")
+					s.test(t, tab, b)
+				}
+			})
+		}
+	}
+	t.Run("libpq", func(t *testing.T) {
+		b := testbed.Backends[testbed.LibPQ]
+		tab := b.NewTable(t)
+		for _, s := range postgresSettings {
+			if name := strings.ToLower(s.parameters); strings.Contains(name, "datestyle") || strings.Contains(name, "client_encoding") {
+				continue // the driver has its own, and refuses others
+			}
+			s.test(t, tab, b)
+			s.parameters = strings.TrimPrefix(s.parameters+"&binary_parameters=yes", "&")
+			s.test(t, tab, b)
+		}
+	})
+}
+
+func withoutPooler(t *testing.T) {
+	t.Helper()
+	if testbed.PostgresPooler.Name != "" {
+		t.Skip("a pooler keeps such parameters from the server")
+	}
+}
+
+// refusedByPostgres are values from the server's list that are refused, with what the error says.
+var refusedByPostgres = map[string]string{
+	"default_transaction_read_only=on": "read-only",
+}
+
+// Each value that a connection can be given is tried: both of a switch, all of an enumeration,
+// and the smallest number. Once with results in binary form, and once as text.
+func TestEachPostgresSetting(t *testing.T) {
+	withoutPooler(t)
+	for _, i := range []int{testbed.PGXPool, testbed.LibPQ} {
+		b := testbed.Backends[i]
+		t.Run(b.Name, func(t *testing.T) {
+			tab := b.NewTable(t)
+			testAll(t, tab, b, postgresValues(t, tab.Conns), refusedByPostgres)
+		})
+	}
+}
+
+func postgresValues(t *testing.T, c *testbed.Conns) (values []string) {
+	t.Helper()
+	rows, err := c.DB.QueryContext(t.Context(), `
+		SELECT name || '=' || value
+		FROM pg_settings, unnest(CASE vartype WHEN 'bool' THEN '{on,off}' WHEN 'enum' THEN enumvals ELSE ARRAY[min_val] END) AS value
+		WHERE context IN ('user', 'superuser', 'backend', 'superuser-backend') AND value <> setting AND vartype <> 'string'
+			AND name NOT LIKE 'transaction%' -- of one that has begun
+			AND name <> 'log_statement_stats' -- not beside the others of its kind
+		ORDER BY name, value`)
+	testbed.Check(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var value string
+		testbed.Check(t, rows.Scan(&value))
+		values = append(values, value)
+	}
+	testbed.Check(t, rows.Err())
+	slices.Sort(values)
+	return values
+}
