@@ -2,10 +2,12 @@ package stores_test
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/sqlsessions/sessions/integration_test/servers"
 	"github.com/sqlsessions/sessions/integration_test/testbed"
 )
 
@@ -116,4 +118,21 @@ func mysqlValues(t *testing.T, c *testbed.Conns) (values []string) {
 	}
 	testbed.Check(t, rows.Err())
 	return values
+}
+
+// A server that logs statements refuses READ COMMITTED, in which rows are reaped otherwise.
+func TestMySQLLogsStatements(t *testing.T) {
+	server, err := servers.StartWith(t.Context(), servers.MySQL, os.Stderr, "--log-bin=log", "--server-id=1", "--binlog-format=STATEMENT")
+	testbed.Check(t, err)
+	defer func() { testbed.Check(t, server.Close()) }()
+	address, _, err := server.CreateDatabase(t.Context())
+	testbed.Check(t, err)
+	b := testbed.Backends[testbed.MySQL]
+	tab := b.ConnectTo(t, address).NewTable(t)
+	setting{}.test(t, tab, b)
+	isolation := "transaction_isolation"
+	if testbed.MariaDB(t) {
+		isolation = "tx_isolation"
+	}
+	setting{isolation + "='READ-COMMITTED'", "binlog_format is STATEMENT"}.test(t, tab, b)
 }

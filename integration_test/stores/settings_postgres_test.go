@@ -1,10 +1,14 @@
 package stores_test
 
 import (
+	"context"
+	"errors"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/integration_test/testbed"
 )
 
@@ -110,4 +114,52 @@ func postgresValues(t *testing.T, c *testbed.Conns) (values []string) {
 	testbed.Check(t, rows.Err())
 	slices.Sort(values)
 	return values
+}
+
+// A database of another encoding takes what it has characters for, and refuses the rest. Before,
+// pgx asked for no encoding, and a user's name was another through another driver.
+func TestPostgresEncodings(t *testing.T) {
+	withoutPooler(t)
+	admin := testbed.Backends[testbed.Postgres].Connect(t)
+	for encoding, holds := range map[string]string{"LATIN1": "Jürgen", "EUC_JP": "太郎", "SQL_ASCII": "Jürgen 太郎 😀"} {
+		name := "encoding_" + strings.ToLower(encoding)
+		_, err := admin.DB.ExecContext(t.Context(), "CREATE DATABASE "+name+" TEMPLATE template0 LOCALE 'C' ENCODING '"+encoding+"'")
+		testbed.Check(t, err)
+		t.Cleanup(func() {
+			_, err := admin.DB.ExecContext(context.Background(), "DROP DATABASE "+name+" WITH (FORCE)")
+			testbed.Check(t, err)
+		})
+		u, err := url.Parse(admin.URL)
+		testbed.Check(t, err)
+		u.Path = "/" + name
+		plain, utf8 := u.String(), testbed.WithParameters(u.String(), "client_encoding=UTF8")
+		tab := testbed.Backends[testbed.Postgres].ConnectTo(t, utf8).NewTable(t)
+		for _, b := range postgresBackends() {
+			t.Run(encoding+" "+b.Name, func(t *testing.T) {
+				own, other := b.ConnectTo(t, utf8).OpenStore(t, tab.Name), b.ConnectTo(t, plain).OpenStore(t, tab.Name)
+				r := testbed.NewRow(`{"name":"` + holds + `"}`)
+				r.User = holds
+				r = testbed.Insert(t, own, r)
+				got, err := tab.Store.Load(t.Context(), r.Ref)
+				if err != nil || got.User != holds || string(got.Data) != string(r.Data) {
+					t.Errorf("loaded %q of %q, %v", got.Data, got.User, err)
+				}
+				// Without being asked for UTF8, the server takes text for the database's.
+				n, err := testbed.EndUser(t.Context(), other, holds)
+				if refused := err != nil && strings.Contains(err.Error(), "client_encoding is "+encoding); !refused && (n != 1 || err != nil) {
+					t.Errorf("ended %d, %v", n, err)
+				} else if refused {
+					n, err = testbed.EndUser(t.Context(), own, holds)
+				}
+				if n != 1 || err != nil {
+					t.Errorf("ended %d, %v", n, err)
+				}
+				if r = testbed.NewRow(`{"face":"😀"}`); encoding != "SQL_ASCII" {
+					if _, err := testbed.Create(t.Context(), own, r, testbed.Day); !errors.Is(err, sessions.ErrValue) {
+						t.Errorf("a character that the database does not have: %v", err)
+					}
+				}
+			})
+		}
+	}
 }
