@@ -2,7 +2,6 @@ package mysqlstore
 
 import (
 	"context"
-	"database/sql"
 	"slices"
 	"strings"
 
@@ -39,22 +38,17 @@ func (t *table) queryKeys(ctx context.Context, query stmt.ID, keys []any, each f
 	return t.db.Query(ctx, text, keys, each)
 }
 
-// A preparer is a *sql.DB or *sql.Tx.
-type preparer interface {
-	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
-}
-
 // most is how many keys there are in one statement. With 1,000 of them MariaDB would make a
 // subquery of them and then read, and lock, the whole table.
 const most = 512
 
 // execKeys runs a statement with $KEYS, which come after the parameters in set and before
 // those in args. It returns how many rows it changed.
-func (t *table) execKeys(ctx context.Context, db preparer, query stmt.ID, set, keys []any, args ...any) (changed int, err error) {
+func (t *table) execKeys(ctx context.Context, db mysqldb.Preparer, query stmt.ID, set, keys []any, args ...any) (changed int, err error) {
 	size := most
 	for len(keys) > 0 {
 		text, part := withKeys(t.sql[query], keys[:min(size, len(keys))])
-		n, err := mysqldb.Affected(prepared(ctx, db, text, slices.Concat(set, part, args)))
+		n, err := mysqldb.Affected(mysqldb.Exec(ctx, db, text, slices.Concat(set, part, args)...))
 		if myerr.SafeUpdates(err) && size > 1 {
 			size = 1 // under sql_safe_updates MariaDB deletes only one at a time
 			continue
@@ -66,16 +60,4 @@ func (t *table) execKeys(ctx context.Context, db preparer, query stmt.ID, set, k
 		keys = keys[min(size, len(keys)):]
 	}
 	return changed, nil
-}
-
-// prepared prepares a statement for one use, as the driver does itself unless interpolateParams is
-// set. Then it would put keys and names into the text, and on a connection of gbk, for example,
-// take bytes of them for a backslash, so that a name could end its quotes.
-func prepared(ctx context.Context, db preparer, query string, args []any) (sql.Result, error) {
-	s, err := db.PrepareContext(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	defer s.Close()
-	return s.ExecContext(ctx, args...)
 }

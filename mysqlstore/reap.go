@@ -70,7 +70,7 @@ func (t *table) due(ctx context.Context, tx *sql.Tx, limit int, from *mark) (dea
 	if from != nil {
 		query, args = selectNext, []any{from.after, from.after, from.key, limit}
 	}
-	s, err := tx.PrepareContext(ctx, t.sql[query]) // see prepared
+	s, err := tx.PrepareContext(ctx, t.sql[query]) // see mysqldb.Exec
 	if err != nil {
 		return nil, nil, nil, err
 	}

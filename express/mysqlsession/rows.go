@@ -87,7 +87,19 @@ func (t *table) FindRows(ctx context.Context, sids []driver.Verifier, each func(
 	for i, sid := range sids {
 		asked[i] = []byte(sid)
 	}
-	return row.Answer(ctx, row.Each(ctx, t.db.DB, each, t.forEach(find, len(sids)), asked...))
+	s, err := t.db.DB.PrepareContext(ctx, t.forEach(find, len(sids))) // see mysqldb.Exec
+	if err != nil {
+		return row.Answer(ctx, err)
+	}
+	defer s.Close()
+	return row.Answer(ctx, row.Each(ctx, oneUse{s}, each, "", asked...))
+}
+
+// A oneUse is a statement that is a query by itself.
+type oneUse struct{ *sql.Stmt }
+
+func (s oneUse) QueryContext(ctx context.Context, _ string, args ...any) (*sql.Rows, error) {
+	return s.Stmt.QueryContext(ctx, args...)
 }
 
 // forEach returns a statement with a place for each sid.
@@ -135,7 +147,7 @@ func (t *table) ReapRows(ctx context.Context, limit int) (deleted int, err error
 			if err != nil || len(sids) == 0 {
 				return err
 			}
-			deleted, err = mysqldb.Affected(tx.ExecContext(ctx, t.forEach(deleteDead, len(sids)), sids...))
+			deleted, err = mysqldb.Affected(mysqldb.Exec(ctx, tx, t.forEach(deleteDead, len(sids)), sids...))
 			return err
 		})
 	})

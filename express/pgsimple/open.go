@@ -11,6 +11,7 @@ import (
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/express/internal/row"
+	"github.com/sqlsessions/sessions/internal/pgerr"
 )
 
 // Options name the table, with the same values that the Express application gives
@@ -57,6 +58,9 @@ func Open(ctx context.Context, db *sql.DB, o Options) (*Store, error) {
 	if err == nil {
 		err = found.check(name, o)
 	}
+	if err == nil {
+		err = checkEncoding(ctx, db)
+	}
 	if err == nil && found.expire == "timestamp" {
 		err = checkZone(ctx, db, log)
 	}
@@ -71,6 +75,15 @@ func Open(ctx context.Context, db *sql.DB, o Options) (*Store, error) {
 		"$SID", quoted["SID"], "$SESS", quoted["Sess"], "$EXPIRE", quoted["Expire"])
 	rows := &row.Store{Name: "pgsimple", Table: t, Statements: reads}
 	return &Store{rows, rows}, nil
+}
+
+func checkEncoding(ctx context.Context, db *sql.DB) error {
+	var client, server string
+	err := db.QueryRowContext(ctx, `SELECT current_setting('client_encoding'), current_setting('server_encoding')`).Scan(&client, &server)
+	if err == nil {
+		err = pgerr.Encoding(client, server)
+	}
+	return err
 }
 
 // maxName is the length at which PostgreSQL cuts names.

@@ -71,6 +71,13 @@ func TestExpressOpenRefuses(t *testing.T) {
 		}
 		f.run(t, "DROP TABLE $TABLE") // before the collation
 	})
+	t.Run("pgsimple encoding", func(t *testing.T) {
+		f := foreignTable(t, testbed.Backends[testbed.Postgres].Connect(t))
+		_, err := f.open(t, f.ConnectTo(t, testbed.WithParameters(testbed.PostgresURL, "client_encoding=LATIN1")))
+		if testbed.PostgresPooler.Name == "" && (err == nil || !strings.Contains(err.Error(), "client_encoding is LATIN1")) {
+			t.Errorf("opened with %v", err)
+		}
+	})
 	t.Run("mysqlsession autocommit", func(t *testing.T) {
 		f := foreignTable(t, testbed.Backends[testbed.MySQL].Connect(t))
 		_, err := f.open(t, f.ConnectTo(t, testbed.WithParameters(testbed.MySQLURL, "autocommit=0")))

@@ -236,6 +236,8 @@ func TestExpressStore(t *testing.T) {
 		"mysqlsession":            {backend: testbed.MySQL},
 		"mysqlsession parameters": {backend: testbed.MySQL, parameters: "interpolateParams=true&clientFoundRows=true&time_zone=%27%2B05%3A45%27"},
 		"mysqlsession sql_mode":   {backend: testbed.MySQL, parameters: testbed.Escaped("sql_mode='ANSI,NO_UNSIGNED_SUBTRACTION'&charset=latin1&div_precision_increment=0")},
+		"mysqlsession limit":      {backend: testbed.MySQL, parameters: "sql_select_limit=1"},
+		"mysqlsession no limit":   {backend: testbed.MySQL, parameters: "sql_select_limit=0&sql_safe_updates=0"},
 		"mysqlsession bigint":     {backend: testbed.MySQL, changes: []string{"int(11) unsigned", "bigint", "varchar(128) COLLATE utf8mb4_bin", "varbinary(255)", "mediumtext", "longtext"}},
 		"mysqlsession utf8mb3":    {backend: testbed.MySQL, changes: []string{"int(11) unsigned", "int", "varchar(128) COLLATE utf8mb4_bin", "varchar(255) CHARACTER SET utf8mb3 COLLATE utf8mb3_bin"}},
 		"mysqlsession JSON":       {backend: testbed.MySQL, lacks: reordered, changes: []string{"mediumtext COLLATE utf8mb4_bin", "json"}},

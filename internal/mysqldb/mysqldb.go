@@ -33,6 +33,24 @@ func Once(ctx context.Context, db *stmt.Cache, query string, args ...any) (sql.R
 	return result, err
 }
 
+// A Preparer is a *sql.DB or *sql.Tx.
+type Preparer interface {
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+}
+
+// Exec runs a statement that is used once. It prepares it, as the driver does itself unless
+// interpolateParams is set. Then the driver would put keys and names into the text, and on a
+// connection of gbk, for example, the server would take the backslash before a quote for a part
+// of a character, so that a name could end its quotes.
+func Exec(ctx context.Context, db Preparer, query string, args ...any) (sql.Result, error) {
+	s, err := db.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	return s.ExecContext(ctx, args...)
+}
+
 // Affected returns how many rows a statement affected.
 func Affected(result sql.Result, err error) (int, error) {
 	if err != nil {

@@ -65,15 +65,16 @@ type Statements struct {
 }
 
 // With adds the statements that are the same on both databases to a list, which has the
-// tokens for what is not.
+// tokens for what is not. Each has a limit, because one that MySQL's sql_select_limit sets
+// would leave rows out.
 func (s Statements) With(list *stmt.List) Statements {
-	s.load = list.Add(`SELECT $COLUMNS FROM $TABLE WHERE $FOUND AND $LIVE`)
-	s.exists = list.Add(`SELECT TRUE FROM $TABLE WHERE $FOUND AND $LIVE`)
-	s.text = list.Add(`SELECT $JUST_TEXT FROM $TABLE WHERE $FOUND AND $KEPT`)
+	s.load = list.Add(`SELECT $COLUMNS FROM $TABLE WHERE $FOUND AND $LIVE LIMIT 1`)
+	s.exists = list.Add(`SELECT TRUE FROM $TABLE WHERE $FOUND AND $LIVE LIMIT 1`)
+	s.text = list.Add(`SELECT $JUST_TEXT FROM $TABLE WHERE $FOUND AND $KEPT LIMIT 1`)
 	// Read first, because a DELETE that reads the whole table locks all of it.
 	s.byID = list.Add(`SELECT $JUST_SID, $JUST_TEXT FROM $TABLE WHERE $NAMED AND $KEPT LIMIT 1`)
-	s.byUser = list.Add(`SELECT $JUST_SID, $JUST_TEXT FROM $TABLE WHERE $OWNED`)
-	s.stats = list.Add(`SELECT COUNT(CASE WHEN $LIVE THEN 1 END), COUNT(CASE WHEN $DEAD THEN 1 END) FROM $TABLE`)
+	s.byUser = list.Add(`SELECT $JUST_SID, $JUST_TEXT FROM $TABLE WHERE $OWNED LIMIT 1000000000000`)
+	s.stats = list.Add(`SELECT COUNT(CASE WHEN $LIVE THEN 1 END), COUNT(CASE WHEN $DEAD THEN 1 END) FROM $TABLE LIMIT 1`)
 	return s
 }
 
