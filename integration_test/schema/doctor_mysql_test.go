@@ -111,6 +111,24 @@ var mysqlSpoils = []spoil{
 		name: "not strict", parameters: "sql_mode=%27%27",
 		want: []string{"sql_mode warning"}, texts: []string{"not strict"},
 	},
+	{name: "limits", parameters: "sql_select_limit=2&group_concat_max_len=4"},
+	{
+		name: "safe updates", parameters: "sql_safe_updates=1&charset=gbk",
+		want: []string{"settings note", "settings note"}, texts: []string{"sql_safe_updates is ON", "one by one"},
+	},
+	{
+		name: "small joins", parameters: "max_join_size=100000&sql_big_selects=0",
+		want: []string{"settings warning"}, texts: []string{"sql_big_selects is OFF", "may be refused"},
+	},
+	{
+		name: "transactions that go on", parameters: "completion_type=%27CHAIN%27",
+		want:  []string{"grants note", "settings error"}, // the read-only transactions of the checks go on too
+		texts: []string{"the store refuses this connection: completion_type is CHAIN", "remove it from the DSN"},
+	},
+	{
+		name: "bytes that are converted", parameters: "collation_connection=%27utf8mb3_general_ci%27",
+		want: []string{"settings error"}, texts: []string{"collation_connection is of utf8mb3", "add charset=utf8mb4 to the DSN"},
+	},
 	{
 		name: "big data", statements: []string{columnsOf + "VALUES (UNHEX(LEFT(SHA2('k', 256), 32)), JSON_QUOTE(REPEAT('x', 1200000)), UTC_TIMESTAMP(6), 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6) + INTERVAL 1 DAY, UTC_TIMESTAMP(6) + INTERVAL 1 HOUR, UTC_TIMESTAMP() + INTERVAL 1 HOUR)"},
 		want: []string{"data warning"}, texts: []string{"the largest data is 1.1 MiB", "in 1 row it is over 1 MiB"},

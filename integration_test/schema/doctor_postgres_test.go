@@ -150,6 +150,22 @@ var postgresSpoils = []spoil{
 		want: []string{"primary error"}, texts: []string{"is read-only: default_transaction_read_only is on", "connect to the primary"},
 	},
 	{
+		name: "encoding", parameters: "client_encoding=LATIN1",
+		want: []string{"settings error"}, texts: []string{"client_encoding is LATIN1", "add client_encoding=UTF8 to the DSN"},
+	},
+	{
+		name: "date style", statements: []string{"ALTER ROLE $ROLE SET DateStyle = 'German'"},
+		want: []string{"settings note"}, texts: []string{`DateStyle is "German, DMY"`, "add datestyle=ISO"},
+	},
+	{
+		name: "date style as text", parameters: "default_query_exec_mode=exec", statements: []string{"ALTER ROLE $ROLE SET bytea_output = 'escape'"},
+		want: []string{"settings error"}, texts: []string{`bytea_output "escape"`, "bytea_output=hex"},
+	},
+	{
+		name: "settings", statements: []string{"ALTER ROLE $ROLE SET synchronous_commit = off", "ALTER ROLE $ROLE SET statement_timeout = 900"},
+		want: []string{"settings note", "settings note"}, texts: []string{"synchronous_commit is off", "logouts included"},
+	},
+	{
 		name: "big data", statements: []string{columnsOf + `SELECT gen_random_uuid(), to_json(repeat('x', 1200000)), now(), 1, now(), now() + interval '1 day', now() + interval '1 hour', now() + interval '1 hour'`},
 		want: []string{"data warning"}, texts: []string{"the largest data is 1.1 MiB", "in 1 row it is over 1 MiB"},
 	},

@@ -18,6 +18,8 @@ var checks = []Check{
 	{"clock", servers, aConnection, checkClock},
 	{"isolation", servers, aConnection, checkIsolation},
 	{"galera", mysql, aConnection, mysqlGalera},
+	{"settings", postgres, aConnection, postgresSettings},
+	{"settings", mysql, aConnection, mysqlSettings},
 	{"sql_mode", mysql, aConnection, mysqlMode},
 	{"prepared", mysql, aConnection, mysqlPrepared},
 	{"pooler", postgres, aConnection, postgresPooler},
