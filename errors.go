@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/reply"
 )
 
 // The errors of this package and of every store wrap one of these, so that
@@ -134,6 +135,6 @@ func DefaultErrorHandler(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, ErrValue), errors.Is(err, ErrTooLarge), errors.Is(err, ErrTooLate), errors.Is(err, ErrInvalid):
 		status = http.StatusInternalServerError
 	}
-	w.Header().Set("Cache-Control", "no-store")
+	reply.NoStore(w.Header())
 	http.Error(w, http.StatusText(status), status)
 }

@@ -175,39 +175,6 @@ func TestVaryNeedsAnAccess(t *testing.T) {
 	}
 }
 
-func TestNoStoreComesWithTheCookieOnly(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		there    []string
-		withSet  string
-		readOnly string
-	}{
-		{nil, "no-store", ""},
-		{[]string{"public, max-age=60"}, "no-store", "public, max-age=60"},
-		{[]string{"No-Store, private"}, "No-Store, private", "No-Store, private"},
-		{[]string{"private", "no-store"}, "private|no-store", "private|no-store"},
-	} {
-		v := newVisitor(t, newManager(t, memstore.New()))
-		for _, set := range []bool{true, false} {
-			res := v.serve(func(w http.ResponseWriter, r *http.Request) {
-				for _, line := range c.there {
-					w.Header().Add("Cache-Control", line)
-				}
-				if set {
-					count.Set(sessions.FromContext(r.Context()), 1)
-				}
-			})
-			want := c.readOnly
-			if set {
-				want = c.withSet
-			}
-			if got := strings.Join(res.Header["Cache-Control"], "|"); got != want {
-				t.Errorf("Cache-Control %q became %q, want %q (cookie sent: %v)", c.there, got, want, set)
-			}
-		}
-	}
-}
-
 func TestSavedBeforeSeen(t *testing.T) {
 	t.Parallel()
 	store := newSpy()

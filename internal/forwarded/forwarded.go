@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
+
+	"github.com/sqlsessions/sessions/internal/quoted"
 )
 
 // Proxies are the peers whose forwarding headers are believed. The zero value has none.
@@ -90,11 +93,10 @@ func (p *Proxies) HTTPS(r *http.Request) bool {
 		}
 	}
 	for _, line := range r.Header["Forwarded"] {
-		for hop := range strings.SplitSeq(line, ",") {
-			proto, ok := forwardedProto(hop)
-			if said = said || ok; ok && !overTLS(proto) {
-				return false
-			}
+		protos, ok := forwardedProtos(line)
+		said = said || len(protos) > 0
+		if !ok || slices.ContainsFunc(protos, func(p string) bool { return !overTLS(p) }) {
+			return false
 		}
 	}
 	return said
@@ -106,16 +108,29 @@ func overTLS(proto string) bool {
 	return strings.EqualFold(proto, "https") || strings.EqualFold(proto, "wss")
 }
 
-// forwardedProto returns the proto parameter of one element of a Forwarded header
-// (RFC 7239, section 4).
-func forwardedProto(hop string) (string, bool) {
-	for pair := range strings.SplitSeq(hop, ";") {
-		name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
-		if strings.EqualFold(name, "proto") {
-			return strings.Trim(value, `"`), true
+// forwardedProtos returns the proto parameters of one line of a Forwarded header (RFC 7239,
+// section 4). ok says that the line can be read: in one that can't, anything may be quoted.
+func forwardedProtos(line string) (protos []string, ok bool) {
+	hops, closed := quoted.Split(line, ',')
+	for _, hop := range hops {
+		pairs, _ := quoted.Split(hop, ';')
+		for _, pair := range pairs {
+			name, value, found := strings.Cut(pair, "=")
+			if strings.Contains(value, `"`) {
+				if len(value) < 2 || value[0] != '"' || value[len(value)-1] != '"' {
+					return nil, false
+				}
+				value = value[1 : len(value)-1]
+			}
+			switch {
+			case pair != "" && !found:
+				return nil, false
+			case strings.EqualFold(name, "proto"):
+				protos = append(protos, value)
+			}
 		}
 	}
-	return "", false
+	return protos, closed
 }
 
 // Loopback reports whether browsers accept Secure cookies from this host over plain

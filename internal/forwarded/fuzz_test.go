@@ -29,6 +29,7 @@ func FuzzHTTPS(f *testing.F) {
 			{"X-Forwarded-Proto": {said + ", http"}},
 			{"X-Forwarded-Proto": {said, "http"}},
 			{"Forwarded": {said + ", for=192.0.2.1;proto=http"}},
+			{"Forwarded": {said + `, for="[2001:db8::1]";proto=http;by="[::1]"`}},
 			{"Forwarded": {said, "for=192.0.2.1;proto=http"}},
 			{"X-Forwarded-Proto": {said}, "Forwarded": {"proto=http"}},
 			{"X-Forwarded-Proto": {"http"}, "Forwarded": {said}},

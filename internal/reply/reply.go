@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/sqlsessions/sessions/internal/quoted"
 )
 
 // SetCookie puts a cookie into the header, in place of an earlier one with its
@@ -12,11 +14,29 @@ import (
 func SetCookie(h http.Header, name, line string) {
 	lines := slices.DeleteFunc(h["Set-Cookie"], func(line string) bool { return strings.HasPrefix(line, name+"=") })
 	h["Set-Cookie"] = append(lines, line)
-	// Set-Cookie does not keep a cache from storing the response (RFC 9111, section 7.3).
-	if !strings.Contains(strings.ToLower(strings.Join(h["Cache-Control"], ",")), "no-store") {
-		h.Set("Cache-Control", "no-store")
-	}
+	NoStore(h)
 }
+
+// NoStore keeps caches from storing the response, which Set-Cookie does not (RFC 9111,
+// section 7.3). Where a cache has a header of its own, it believes that (RFC 9213).
+func NoStore(h http.Header) {
+	for name := range h {
+		if lower := strings.ToLower(name); strings.HasSuffix(lower, "-cache-control") || slices.Contains(ownHeaders, lower) {
+			delete(h, name)
+		}
+	}
+	for _, line := range h["Cache-Control"] {
+		directives, _ := quoted.Split(line, ',')
+		if slices.ContainsFunc(directives, func(d string) bool { return strings.EqualFold(d, "no-store") }) {
+			return
+		}
+	}
+	h.Set("Cache-Control", "no-store")
+}
+
+// ownHeaders are those whose name does not say so: of CDNs with Edge Side Includes, of
+// Akamai and of nginx.
+var ownHeaders = []string{"surrogate-control", "edge-control", "x-accel-expires"}
 
 // AddVary says that the response depends on the cookie.
 func AddVary(h http.Header) {
