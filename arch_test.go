@@ -33,7 +33,7 @@ func TestTheRootImportsTheStandardLibraryAlone(t *testing.T) {
 		module, module + "/driver", module + "/internal/cookierules", module + "/internal/deadline", module + "/internal/document",
 		module + "/internal/fate",
 		module + "/internal/forwarded", module + "/internal/gate", module + "/internal/jsontext",
-		module + "/internal/maxage", module + "/internal/names", module + "/internal/ops",
+		module + "/internal/maxage", module + "/internal/names", module + "/internal/ops", module + "/internal/quoted",
 		module + "/internal/reply", module + "/internal/rows", module + "/internal/seldom", module + "/internal/signin",
 		module + "/internal/token", module + "/internal/uuid",
 		module + "/internal/watch", module + "/internal/wire", module + "/internal/within", module + "/observe",

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/fate"
+	"github.com/sqlsessions/sessions/internal/forwarded"
 	"github.com/sqlsessions/sessions/internal/rows"
 	"github.com/sqlsessions/sessions/internal/signin"
 	"github.com/sqlsessions/sessions/internal/watch"
@@ -124,7 +125,7 @@ func (c *commit) create(ctx context.Context) (wrote bool, err error) {
 	case fate.Gone:
 		return false, errCookieGone
 	case fate.Withheld: // a row that no browser can ask for is only litter
-		c.core.logWithheld()
+		c.core.logWithheld(forwarded.NotKept)
 		return false, nil
 	}
 	if admit := c.core.options.AdmitAnonymous; admit != nil && c.state.user == "" && !c.changes.unsure {

@@ -40,8 +40,8 @@ type core struct {
 	warnWithheld sync.Once
 
 	// What clients can have logged as often as they like.
-	several, damaged, refused seldom.Line
-	unfit, lost, panicked     seldom.Line
+	several, damaged, refused, past seldom.Line
+	unfit, lost, panicked           seldom.Line
 }
 
 func newWatch(store driver.Store, o *Options) *watch.Watch {
@@ -235,19 +235,12 @@ func (c *core) fail(w http.ResponseWriter, r *http.Request, err error) {
 	default: // what a client sent may be too large, or no value
 		c.unfit.Log(ctx, log, slog.LevelError, text, "error", err)
 	}
-	answer := &reply.Answer{ResponseWriter: w}
-	c.options.ErrorHandler(answer, r, err)
-	if !answer.Wrote { // net/http would turn silence into a 200
-		DefaultErrorHandler(w, r, err)
-	}
+	reply.Ask(c.options.ErrorHandler, DefaultErrorHandler, w, r, err)
 }
 
 // logWithheld spares a developer the search for the cookie that never comes.
-func (c *core) logWithheld() {
-	c.warnWithheld.Do(func() {
-		c.options.logger().Warn("sessions: a session was not kept, because its Secure cookie is not sent over plain HTTP. " +
-			withheldAdvice + " This is logged once.")
-	})
+func (c *core) logWithheld(text string) {
+	c.warnWithheld.Do(func() { c.options.logger().Warn(text) })
 }
 
 // touchDue reports whether the session's use has to be noted in the store.

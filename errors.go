@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/forwarded"
 	"github.com/sqlsessions/sessions/internal/reply"
 )
 
@@ -50,11 +51,10 @@ var (
 
 var (
 	errCookieGone = fmt.Errorf("%w: it would need a cookie, and the response has begun, or there is none", ErrTooLate)
-	errWithheld   = fmt.Errorf("%w: its Secure cookie is not sent over plain HTTP. %s", ErrTooLate, withheldAdvice)
+	errTakenOver  = fmt.Errorf("%w: it would need a cookie, which a connection that is taken over can't carry; "+
+		"sign in, or store the first value, in a request before", ErrTooLate)
+	errWithheld = fmt.Errorf("%w: its Secure cookie is not sent over plain HTTP. %s", ErrTooLate, forwarded.Advice)
 )
-
-const withheldAdvice = "Serve HTTPS; or, behind a proxy that ends TLS, let it set X-Forwarded-Proto and name its addresses in Options.TrustedProxies; " +
-	"or, for development only, set Options.Cookie.Secure to sessions.SecureAuto."
 
 // An EndedError says why a session ended. It wraps [ErrEnded]. Find it with [errors.As].
 type EndedError struct {

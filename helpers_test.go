@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -231,3 +232,6 @@ func has[T any](k sessions.Key[T], s *sessions.Session) bool {
 }
 
 func signIn(s *sessions.Session) { s.SetUser("ann") }
+
+// quiet is for servers whose handlers panic on purpose.
+var quiet = log.New(io.Discard, "", 0)

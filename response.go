@@ -20,46 +20,32 @@ import (
 // leaves. Like any http.ResponseWriter it is used by one goroutine at a time.
 type responseWriter struct {
 	reply.First
-	request *http.Request
 	session *Session
 	before  http.Header // what was there before the handler ran
-	state   responseState
-	failure error // why the session was not saved
 }
 
-type responseState int
-
-const (
-	responseOpen responseState = iota
-	responseBegun
-	responseFailed // the error handler has answered in the handler's place
-)
-
 func newResponseWriter(w http.ResponseWriter, r *http.Request, s *Session) *responseWriter {
-	rw := &responseWriter{request: r, session: s}
-	rw.First = reply.First{ResponseWriter: w, Before: rw}
+	rw := &responseWriter{session: s}
+	rw.First = reply.First{ResponseWriter: w, Request: r, Before: rw}
 	if len(w.Header()) > 0 {
 		rw.before = w.Header().Clone()
 	}
 	return rw
 }
 
-// BeforeFirst saves the session and completes the header, once. An error means that
-// the handler's answer must not leave.
+// BeforeFirst saves the session and completes the header. An error means that the handler's
+// answer must not leave.
 func (w *responseWriter) BeforeFirst() error {
-	if w.state != responseOpen {
-		return w.failure
-	}
-	return w.begin(w.session.save(w.request.Context(), false))
+	return w.begin(w.session.save(w.Request.Context(), false))
 }
 
 // begin completes the header after the first save.
 func (w *responseWriter) begin(err error) error {
 	if err != nil {
 		w.fail(err)
-		return w.failure
+		return w.Failure
 	}
-	w.state = responseBegun
+	w.State = reply.Begun
 	w.session.writeHeader(w.Header())
 	return nil
 }
@@ -68,33 +54,33 @@ func (w *responseWriter) begin(err error) error {
 // answer, on the writer below this one. A token that [Session.Save] stored before is
 // sent all the same, because the one that the browser has is dead.
 func (w *responseWriter) fail(err error) {
-	w.state = responseFailed
-	w.failure = err
+	w.State = reply.Failed
+	w.Failure = err
 	clear(w.Header())
 	maps.Copy(w.Header(), w.before)
 	if w.session.owesCookie() && !errors.Is(err, ErrEnded) {
 		w.session.writeHeader(w.Header())
 	}
 	w.session.sealUp(true)
-	w.session.core.fail(w.ResponseWriter, w.request, err)
+	w.session.core.fail(w.ResponseWriter, w.Request, err)
 }
 
 // Hijack saves the session and hands over the connection. A session that
 // needs a new cookie is refused, because the caller writes the header itself.
 func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if w.state == responseFailed {
-		return nil, nil, w.failure
+	if w.State == reply.Failed {
+		return nil, nil, w.Failure
 	}
 	before := w.session.closeCookie()
-	err := w.session.save(w.request.Context(), true)
-	if err == nil && w.session.owesCookie() { // of a token that an earlier Save stored
-		err = errCookieGone
+	err := w.session.save(w.Request.Context(), true)
+	if errors.Is(err, errCookieGone) || err == nil && w.session.owesCookie() { // of a token that an earlier Save stored
+		err = errTakenOver
 	}
 	if err == nil {
 		var conn net.Conn
 		var buf *bufio.ReadWriter
 		if conn, buf, err = http.NewResponseController(w.ResponseWriter).Hijack(); err == nil {
-			w.state = responseBegun
+			w.State = reply.Begun
 			return conn, buf, nil
 		}
 	}
@@ -105,11 +91,15 @@ func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // finish saves what the handler changed after the header left. From then on the session can
 // only be read.
 func (w *responseWriter) finish() {
-	if w.state == responseFailed {
+	if w.State == reply.Failed {
 		return
 	}
-	begun := w.state == responseBegun
-	err := w.session.saveLast(w.request.Context(), begun)
+	if w.State == reply.Open && reply.Past(w.ResponseWriter) {
+		w.State = reply.Begun
+		w.session.past()
+	}
+	begun := w.State == reply.Begun
+	err := w.session.saveLast(w.Request.Context(), begun)
 	if !begun {
 		_ = w.begin(err) // the error handler has answered
 		return
@@ -118,10 +108,19 @@ func (w *responseWriter) finish() {
 		return
 	}
 	c := w.session.core
-	c.lost.Log(w.request.Context(), c.options.logger(), slog.LevelError, "sessions: a change made after the response had begun was lost; "+
+	c.lost.Log(w.Request.Context(), c.options.logger(), slog.LevelError, "sessions: a change made after the response had begun was lost; "+
 		"make it earlier, or call Save and answer its error", "id", w.session.ID(), "error", err)
-	if w.request.Context().Value(http.ServerContextKey) != nil {
+	if w.Request.Context().Value(http.ServerContextKey) != nil {
 		panic(http.ErrAbortHandler) // the client must not take the response for complete
+	}
+}
+
+// past notes that the answer has left without a cookie and without what caches must know.
+func (s *Session) past() {
+	s.closeCookie()
+	if c := s.core; s.accessed.Load() {
+		c.past.Log(s.parent, c.options.Logger, slog.LevelError, "sessions: an answer was written past the writer that Manager.Handler gave the handler, "+
+			"so it could carry no cookie and no Vary; hand on that writer too, or put Manager.Handler around the whole framework", "id", s.ID())
 	}
 }
 
@@ -192,7 +191,7 @@ func (s *Session) writeHeader(h http.Header) {
 	}
 	line := c.protocol.Line(token, cookie, left, s.fate.Secure)
 	if line == "" {
-		c.logWithheld()
+		c.logWithheld(c.policy.NotSent)
 		return
 	}
 	reply.SetCookie(h, c.protocol.Name(), line)

@@ -160,9 +160,10 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 		}
 		s.outer, s.parent = outer, context.WithValue(r.Context(), contextKey{}, s)
 		rw := newResponseWriter(w, r, s)
-		defer s.sealUp(false) // also after a panic
 		inner := r.WithContext(s.parent)
 		defer reply.Return(inner, r)
+		defer s.sealUp(false) // also after a panic
+		defer rw.Recover()
 		next.ServeHTTP(rw, inner)
 		rw.finish()
 	})

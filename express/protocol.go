@@ -223,5 +223,10 @@ func (p *protocol) Check(name string) error {
 }
 
 func (p *protocol) Policy() wire.Policy {
-	return wire.Policy{SaveNew: p.SaveUninitialized, Resave: p.Resave, Rolling: p.Rolling, NoTouch: p.DisableTouch, TouchOnly: true, Endless: true}
+	return wire.Policy{NotSent: notSent, SaveNew: p.SaveUninitialized, Resave: p.Resave, Rolling: p.Rolling, NoTouch: p.DisableTouch, TouchOnly: true, Endless: true}
 }
+
+const notSent = "express: a session is stored, but its cookie was not sent, so the browser has another session in its next request: " +
+	"the cookie is Secure and the request came over plain HTTP, or another program stored attributes of which no cookie can be made. " +
+	"Serve HTTPS; or, behind a proxy that ends TLS, let it set X-Forwarded-Proto, and set Options.TrustedProxies, TrustProxyHops or ProxyTrue; " +
+	"or set Cookie.Secure to express.SecureAuto. This is logged once."

@@ -18,6 +18,14 @@ type Proxies struct {
 	unix, unknown bool
 }
 
+// Advice is for whoever misses a Secure cookie, and NotKept the line of the log about it.
+const (
+	Advice = "Serve HTTPS; or, behind a proxy that ends TLS, let it set X-Forwarded-Proto and name its addresses in Options.TrustedProxies " +
+		"(\"unix\" for a unix socket), and put middleware that changes RemoteAddr inside of Manager.Handler; " +
+		"or, for development only, set Options.Cookie.Secure to sessions.SecureAuto."
+	NotKept = "sessions: a session was not kept, because its Secure cookie is not sent over plain HTTP. " + Advice + " This is logged once."
+)
+
 // Parse reads a list of addresses ("10.0.0.7"), ranges ("10.0.0.0/8"), "unix" for
 // the peer of a unix socket, and "unknown" for a request without an address and
 // port. The error names the first entry that is none of these.

@@ -91,7 +91,7 @@ var mutations = []mutation{
 	},
 	{
 		"response.go", root, "a client takes a response for complete whose change was lost",
-		"if w.request.Context().Value(http.ServerContextKey) != nil {",
+		"if w.Request.Context().Value(http.ServerContextKey) != nil {",
 		"if false {", "",
 	},
 	{

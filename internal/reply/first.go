@@ -1,21 +1,45 @@
 package reply
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net/http"
+	"reflect"
 )
 
 // A First is a response of which something has to be done before the first byte leaves. Like
-// any http.ResponseWriter it is used by one goroutine at a time.
+// any http.ResponseWriter it is used by one goroutine at a time. It has all the methods that
+// the writers of net/http have, and each does what the writer below can do.
 type First struct {
 	http.ResponseWriter
-	Before Before
+	Request *http.Request
+	Before  Before
+	State   State
+	Failure error // why nothing of the handler's answer leaves, if State is Failed
 }
 
-// Before is what has to be done. It is asked for each byte that is to leave.
+// A State says how far a response has come.
+type State int
+
+// The states.
+const (
+	Open State = iota
+	Begun
+	Failed // the error handler has answered in the handler's place
+)
+
+// Before is what has to be done.
 type Before interface {
-	// BeforeFirst does it once. An error means that nothing must leave.
+	// BeforeFirst does it, and leaves Open. An error means that nothing must leave.
 	BeforeFirst() error
+}
+
+func (f *First) before() error {
+	if f.State == Open {
+		return f.Before.BeforeFirst()
+	}
+	return f.Failure
 }
 
 // Unwrap is for http.ResponseController.
@@ -24,16 +48,17 @@ func (f *First) Unwrap() http.ResponseWriter { return f.ResponseWriter }
 // WriteHeader implements [http.ResponseWriter]. 1xx statuses pass through; 101 is final.
 func (f *First) WriteHeader(status int) {
 	if status >= 200 && status <= 999 || status == http.StatusSwitchingProtocols {
-		if f.Before.BeforeFirst() != nil {
-			return
-		}
+		_ = f.before()
+	}
+	if f.State == Failed {
+		return
 	}
 	f.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements [http.ResponseWriter].
 func (f *First) Write(b []byte) (int, error) {
-	if err := f.Before.BeforeFirst(); err != nil {
+	if err := f.before(); err != nil {
 		return 0, err
 	}
 	return f.ResponseWriter.Write(b)
@@ -41,7 +66,7 @@ func (f *First) Write(b []byte) (int, error) {
 
 // WriteString spares io.WriteString a copy.
 func (f *First) WriteString(s string) (int, error) {
-	if err := f.Before.BeforeFirst(); err != nil {
+	if err := f.before(); err != nil {
 		return 0, err
 	}
 	return io.WriteString(f.ResponseWriter, s)
@@ -49,7 +74,7 @@ func (f *First) WriteString(s string) (int, error) {
 
 // ReadFrom keeps sendfile: net/http's own writer implements it.
 func (f *First) ReadFrom(src io.Reader) (int64, error) {
-	if err := f.Before.BeforeFirst(); err != nil {
+	if err := f.before(); err != nil {
 		return 0, err
 	}
 	return io.Copy(f.ResponseWriter, src)
@@ -60,8 +85,57 @@ func (f *First) Flush() { _ = f.FlushError() }
 
 // FlushError is what http.ResponseController calls.
 func (f *First) FlushError() error {
-	if err := f.Before.BeforeFirst(); err != nil {
+	if err := f.before(); err != nil {
 		return err
 	}
 	return http.NewResponseController(f.ResponseWriter).Flush()
+}
+
+// Push implements [http.Pusher], which is of HTTP/2. A pushed request carries the cookies that
+// this one came with, so that nothing has to be saved first.
+func (f *First) Push(target string, options *http.PushOptions) error {
+	for w := http.ResponseWriter(f.ResponseWriter); ; {
+		if p, ok := w.(http.Pusher); ok {
+			return p.Push(target, options)
+		}
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return http.ErrNotSupported
+		}
+		w = u.Unwrap()
+	}
+}
+
+// CloseNotify is for what still asks for the old interface of net/http, such as gin. It tells
+// of what ends the request's context.
+func (f *First) CloseNotify() <-chan bool {
+	gone := make(chan bool, 1)
+	context.AfterFunc(f.Request.Context(), func() { gone <- true })
+	return gone
+}
+
+// Recover is deferred around the handler. When the error handler has answered, a handler whose
+// Write fails may panic with that error, or with http.ErrAbortHandler as a reverse proxy
+// does. net/http would then cut the connection, and throw the error handler's answer away.
+func (f *First) Recover() {
+	if f.State != Failed {
+		return
+	}
+	p := recover() //nolint:revive // Recover is deferred
+	if err, _ := p.(error); p != nil && !errors.Is(err, f.Failure) && !errors.Is(err, http.ErrAbortHandler) {
+		panic(p)
+	}
+}
+
+// Past reports whether an answer has begun on w, as far as the writers of frameworks tell. A
+// handler that wrote there, and not to the First around it, wrote past it.
+func Past(w http.ResponseWriter) bool {
+	if g, ok := w.(interface{ Written() bool }); ok { // gin's, negroni's, martini's
+		return g.Written()
+	}
+	if v := reflect.Indirect(reflect.ValueOf(w)); v.Kind() == reflect.Struct { // echo's
+		committed := v.FieldByName("Committed")
+		return committed.Kind() == reflect.Bool && committed.Bool()
+	}
+	return false
 }

@@ -50,29 +50,41 @@ func AddVary(h http.Header) {
 	h["Vary"] = append(h["Vary"], "Cookie")
 }
 
-// An Answer notes whether an error handler wrote anything.
-type Answer struct {
+// Ask lets handler answer, or otherwise if it writes nothing, which net/http would turn into
+// a 200.
+func Ask(handler, otherwise ErrorHandler, w http.ResponseWriter, r *http.Request, err error) {
+	a := &answer{ResponseWriter: w}
+	if handler(a, r, err); !a.wrote {
+		otherwise(w, r, err)
+	}
+}
+
+// An ErrorHandler answers a request that failed.
+type ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error)
+
+// An answer notes whether an error handler wrote anything.
+type answer struct {
 	http.ResponseWriter
-	Wrote bool
+	wrote bool
 }
 
 // Unwrap is for http.ResponseController.
-func (a *Answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // WriteHeader implements [http.ResponseWriter].
-func (a *Answer) WriteHeader(status int) {
-	a.Wrote = true
+func (a *answer) WriteHeader(status int) {
+	a.wrote = true
 	a.ResponseWriter.WriteHeader(status)
 }
 
 // FlushError is what http.ResponseController calls.
-func (a *Answer) FlushError() error {
-	a.Wrote = true
+func (a *answer) FlushError() error {
+	a.wrote = true
 	return http.NewResponseController(a.ResponseWriter).Flush()
 }
 
 // Write implements [http.ResponseWriter].
-func (a *Answer) Write(b []byte) (int, error) {
-	a.Wrote = true
+func (a *answer) Write(b []byte) (int, error) {
+	a.wrote = true
 	return a.ResponseWriter.Write(b)
 }

@@ -74,6 +74,8 @@ type Attributes interface {
 
 // A Policy says when a session is written and its cookie sent.
 type Policy struct {
+	NotSent string // what to log when Line returned "" for a session that is stored
+
 	SaveNew   bool // a new session is kept although there is nothing in it
 	Resave    bool // a stored one is written although nothing changed
 	Rolling   bool // the cookie is sent with every response
