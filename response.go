@@ -119,7 +119,7 @@ func (w *responseWriter) finish() {
 func (s *Session) past() {
 	s.closeCookie()
 	if c := s.core; s.accessed.Load() {
-		c.past.Log(s.parent, c.options.Logger, slog.LevelError, "sessions: an answer was written past the writer that Manager.Handler gave the handler, "+
+		c.past.Log(s.parent, c.options.logger(), slog.LevelError, "sessions: an answer was written past the writer that Manager.Handler gave the handler, "+
 			"so it could carry no cookie and no Vary; hand on that writer too, or put Manager.Handler around the whole framework", "id", s.ID())
 	}
 }
