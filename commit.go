@@ -243,22 +243,19 @@ func (c *commit) write(renew bool, life driver.Life, put func(driver.Row) (drive
 }
 
 func (c *commit) touch(ctx context.Context) error {
-	cookie := c.state.now.Cookie
-	err := c.core.touch(ctx, &c.state, cookie, false)
-	if errors.Is(err, ErrNotFound) {
+	switch err := c.core.touch(ctx, &c.state, c.state.now.Cookie, false); {
+	case errors.Is(err, ErrNotFound):
 		// It ended, or another request gave it a new token, whose cookie this one's
 		// must not replace in the browser.
 		return nil
-	}
-	if err != nil && c.asked {
+	case err != nil && c.asked:
 		return err
-	}
-	if err != nil { // the answer is right without it, and the next request tries again
+	case err != nil: // the answer is right without it, and the next request tries again
 		c.core.options.logger().WarnContext(ctx, "sessions: the expiry of a session could not be moved", "id", c.state.row.ID, "error", err)
 		return nil
 	}
 	c.fate.Confirmed = true
-	c.fate.Again = c.fate.Again || !c.core.policy.TouchOnly && cookie.MaxAge() > 0
+	c.fate.Again = c.fate.Again || !c.core.policy.TouchOnly && c.state.now.Cookie.MaxAge() > 0
 	return nil
 }
 
