@@ -75,7 +75,7 @@ func TestASaveBetweenTheFirstSaveAndTheHeader(t *testing.T) {
 					}
 				}
 				if fails {
-					sessions.NewKey[func()]("f").Set(s, func() {})
+					sessions.NewKey[any]("f").Set(s, func() {})
 				}
 				first.WriteHeader(http.StatusOK)
 				close(goOn)

@@ -41,7 +41,7 @@ type core struct {
 
 	// What clients can have logged as often as they like.
 	several, damaged, refused, past seldom.Line
-	unfit, lost, panicked           seldom.Line
+	unfit, lost, panicked, misread  seldom.Line
 }
 
 func newWatch(store driver.Store, o *Options) *watch.Watch {

@@ -3,8 +3,11 @@ package sessions
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 
 	"github.com/sqlsessions/sessions/internal/document"
@@ -26,12 +29,15 @@ type Key[T any] struct {
 
 // NewKey returns the key with the given name: 1 to 128 bytes of UTF-8 without
 // control characters, not beginning with "$", which this package reserves.
-// It panics on any other name, because a key is part of the program's text.
+// It panics on any other name, because a key is part of the program's text, and on a T that
+// JSON can't hold or give back: a channel, an interface other than any, a struct with no
+// exported field or with one JSON name twice, and what has one of these in it.
 func NewKey[T any](name string) Key[T] {
-	if err := names.CheckKey(name); err != nil {
+	t := reflect.TypeFor[T]()
+	if err := cmp.Or(names.CheckKey(name), document.CheckType(name, t)); err != nil {
 		panic(err)
 	}
-	return Key[T]{name: name, numbers: document.HoldsInterface(reflect.TypeFor[T]())}
+	return Key[T]{name: name, numbers: document.HoldsInterface(t)}
 }
 
 // checkedName returns the name, and panics if there is none.
@@ -43,9 +49,12 @@ func (k Key[T]) checkedName() string {
 }
 
 // Get returns the value, and false when the session has none or holds something
-// that is not a T. Lookup tells the two apart.
+// that is not a T, which is logged. Lookup tells the two apart.
 func (k Key[T]) Get(s *Session) (T, bool) {
 	v, err := k.Lookup(s)
+	if errors.Is(err, ErrValue) {
+		s.core.misread.Log(context.Background(), s.core.options.logger(), slog.LevelWarn, "sessions: a value was taken for none", "id", s.ID(), "error", err)
+	}
 	return v, err == nil
 }
 
@@ -69,8 +78,9 @@ func (k Key[T]) Set(s *Session, v T) {
 	s.set(name, raw)
 }
 
-// Update stores f(current value), or f(zero T) if there is none or it is not a T,
-// and returns what it stored. When another request saved first, f runs again on that
+// Update stores f(current value), or f(zero T) if there is none, and returns what it
+// stored. What is there and is not a T, another version of the program may have stored:
+// it stays, f does not run, and [Session.Err] returns an error that wraps [ErrValue]. When another request saved first, f runs again on that
 // request's value, inside of a save, so f must depend on its argument alone and have no side
 // effects. The argument is freshly decoded: f may change it. If f changes or saves the
 // session, that is refused, and [Session.Err] returns an error that wraps [ErrInvalid]. f
@@ -78,7 +88,10 @@ func (k Key[T]) Set(s *Session, v T) {
 // runs f, and fails with [ErrUnavailable] after [Options].Timeout.
 func (k Key[T]) Update(s *Session, f func(T) T) T {
 	apply := func(raw json.RawMessage) (T, json.RawMessage, error) {
-		v, _ := k.decode(raw)
+		v, err := k.decode(raw)
+		if errors.Is(err, ErrValue) {
+			return v, nil, err
+		}
 		s.seal.updates.Run(func() { v = f(v) })
 		next, err := document.EncodeValue(v)
 		return v, next, err
@@ -115,10 +128,13 @@ func (k Key[T]) Update(s *Session, f func(T) T) T {
 }
 
 // Pop returns the value and deletes it: a message to show once. Two parallel
-// requests may both get it, so it is no protection for a single-use token.
+// requests may both get it, so it is no protection for a single-use token. What is not a T
+// stays.
 func (k Key[T]) Pop(s *Session) (T, bool) {
 	v, ok := k.Get(s)
-	k.Delete(s)
+	if ok {
+		k.Delete(s)
+	}
 	return v, ok
 }
 

@@ -133,15 +133,14 @@ func TestGetLookupPopDelete(t *testing.T) {
 	})
 }
 
+// A version that was rolled back must not destroy what the newer one stored.
 func TestAValueOfAnotherType(t *testing.T) {
 	t.Parallel()
 	number := sessions.NewKey[int]("name") // the same value as name
-	v := newVisitor(t, newManager(t, memstore.New()))
+	log := new(logBook)
+	v := newVisitor(t, newManager(t, memstore.New(), func(o *sessions.Options) { o.Logger = log.logger() }))
 	v.visit(func(s *sessions.Session) { name.Set(s, "hunter2") })
 	v.visit(func(s *sessions.Session) {
-		if got, ok := number.Get(s); got != 0 || ok {
-			t.Errorf("Get returns %d, %v", got, ok)
-		}
 		_, err := number.Lookup(s)
 		if !errors.Is(err, sessions.ErrValue) || errors.Is(err, sessions.ErrNotFound) || !strings.Contains(err.Error(), `"name"`) {
 			t.Errorf("Lookup returns %v", err)
@@ -149,13 +148,65 @@ func TestAValueOfAnotherType(t *testing.T) {
 		if strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "string") {
 			t.Errorf("the error tells the value: %v", err)
 		}
-		if got := number.Update(s, func(n int) int { return n + 1 }); got != 1 {
-			t.Errorf("Update began with %d, want 0", got-1)
+		if log.text() != "" {
+			t.Errorf("Lookup logs %s", log.text())
+		}
+		if got, ok := number.Get(s); got != 0 || ok {
+			t.Errorf("Get returns %d, %v", got, ok)
+		}
+		if got, ok := number.Pop(s); got != 0 || ok {
+			t.Errorf("Pop returns %d, %v", got, ok)
+		}
+		number.Get(s)
+		logged := log.text()
+		if strings.Count(logged, "\n") != 1 || !strings.Contains(logged, `key \"name\"`) || strings.Contains(logged, "hunter2") {
+			t.Errorf("Get logs %s", logged)
 		}
 	})
-	if got := value(v, number); got != 1 {
-		t.Errorf("stored %d, want 1", got)
+	res := v.visit(func(s *sessions.Session) {
+		count.Set(s, 7)
+		got := number.Update(s, func(int) int { t.Error("the function of Update ran"); return 1 })
+		if got != 0 || !errors.Is(s.Err(), sessions.ErrValue) || strings.Contains(s.Err().Error(), "hunter2") {
+			t.Errorf("Update returns %d, and Err is %v", got, s.Err())
+		}
+	})
+	wantStatus(t, res, 500)
+	if got := value(v, name); got != "hunter2" || value(v, count) != 0 {
+		t.Errorf("stored is %q and count %d; want the value of before and nothing new", got, value(v, count))
 	}
+	v.visit(func(s *sessions.Session) {
+		number.Set(s, 4)
+		number.Update(s, func(n int) int { return n + 1 })
+	})
+	if got := value(v, number); got != 5 {
+		t.Errorf("stored is %d after Set and Update, want 5", got)
+	}
+}
+
+// The other type can come with the save of another request, in the middle of this one.
+func TestAValueOfAnotherTypeInAMerge(t *testing.T) {
+	t.Parallel()
+	number := sessions.NewKey[int]("name")
+	v := newVisitor(t, newManager(t, memstore.New()))
+	v.visit(func(s *sessions.Session) { count.Set(s, 1) })
+	res := v.visit(func(s *sessions.Session) {
+		number.Update(s, func(n int) int { return n + 1 })
+		v.visit(func(s *sessions.Session) { name.Set(s, "newer") })
+	})
+	wantStatus(t, res, 500)
+	if got := value(v, name); got != "newer" {
+		t.Errorf("stored is %q", got)
+	}
+}
+
+func TestNewKeyRefusesTypesThatDoNotComeBack(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if err, _ := recover().(error); err == nil || !strings.Contains(err.Error(), `sessions: key "k": chan int`) {
+			t.Errorf("panic with %v", err)
+		}
+	}()
+	sessions.NewKey[chan int]("k")
 }
 
 // roundTrip stores v in one request and reads it in the next.

@@ -144,7 +144,7 @@ func TestADestroyAfterTheErrorHandlerIsLogged(t *testing.T) {
 	v := loggedIn(t, newManager(t, memstore.New(), func(o *sessions.Options) { o.Logger = log.logger() }))
 	res := v.serve(func(w http.ResponseWriter, r *http.Request) {
 		s := sessions.FromContext(r.Context())
-		sessions.NewKey[func()]("f").Set(s, func() {})
+		sessions.NewKey[any]("f").Set(s, func() {})
 		w.WriteHeader(http.StatusOK)
 		count.Set(s, 2) // not worth a line, because the request has failed
 		s.Destroy()

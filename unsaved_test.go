@@ -90,7 +90,7 @@ func TestATokenThatSaveStoredIsSentWithAFailure(t *testing.T) {
 			count.Set(s, 3)
 		},
 		"a value can't be kept": func(_ *spy, s *sessions.Session) {
-			sessions.NewKey[func()]("f").Set(s, func() {})
+			sessions.NewKey[any]("f").Set(s, func() {})
 		},
 	} {
 		store := newSpy()
