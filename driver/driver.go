@@ -85,8 +85,8 @@ type ID string
 // A Verifier is what a store keeps of the secret in a client's token: the 32
 // bytes of its SHA-256, or for the stores of package express the session ID of
 // Express itself. A store treats it as opaque bytes and never logs it. Formatting
-// it prints a placeholder, except as a map key in encoding/json and in unexported
-// fields of other structs.
+// it prints a placeholder, except as a map key in encoding/json, in unexported fields of
+// other structs, and behind a pointer in another value that is printed with %s or %q.
 type Verifier string
 
 // A Ref is how a client refers to a row: by its name and a proof. Native stores

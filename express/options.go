@@ -129,6 +129,14 @@ const (
 	ProxyFalse
 )
 
+// Format prints everything but the secrets, for every verb.
+func (o Options) Format(f fmt.State, _ rune) {
+	type plain Options // without this method
+	p := plain(o)
+	p.Secrets = nil
+	_, _ = fmt.Fprintf(f, "%+v", p)
+}
+
 func (o Options) withDefaults() Options {
 	o.Name = cmp.Or(o.Name, "connect.sid")
 	o.IdleTimeout = cmp.Or(o.IdleTimeout, 24*time.Hour)

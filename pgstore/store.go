@@ -29,7 +29,7 @@ import (
 // creates of many sessions as one statement; see [Options].OneByOne.
 type Store struct {
 	driver.Store
-	db db
+	table *table // and not its pool, of which fmt would show the password for %s
 }
 
 // New returns a store on the table "sessions" of the database. It does not touch the
@@ -61,7 +61,7 @@ func (s *Store) With(o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pgstore: %w", err)
 	}
-	return newStore(s.db, name, o.OneByOne), nil
+	return newStore(s.table.db, name, o.OneByOne), nil
 }
 
 // A table is the store's methods. It implements [batch.Table] and [native.Table].
@@ -79,7 +79,7 @@ func newStore(db db, name string, oneByOne bool) *Store {
 	if !oneByOne {
 		rows = batch.New(t)
 	}
-	return &Store{native.New("pgstore", rows, t), db}
+	return &Store{native.New("pgstore", rows, t), t}
 }
 
 func (t *table) Explain(ctx context.Context, err error) error {

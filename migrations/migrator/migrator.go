@@ -53,7 +53,7 @@ type Options struct {
 // connection of the pool for each call and leaves the pool open. Any number of
 // processes may call it at the same time: one works and the others wait.
 type Migrator struct {
-	db      *sql.DB
+	connect func(context.Context) (*sql.Conn, error) // and not the pool, of which fmt would show the password for %s
 	options Options
 	steps   steps
 	engine  engine
@@ -72,7 +72,7 @@ func New(db *sql.DB, dialect migrations.Dialect, o Options) (*Migrator, error) {
 		return nil, fmt.Errorf("%w: SQLite has no schemas; leave Schema out", sessions.ErrInvalid)
 	}
 	e := engines[dialect](o.Schema, o.Table, o.Table+"_schema_migrations", o.LockTimeout)
-	return &Migrator{db: db, options: o, steps: list, engine: e}, nil
+	return &Migrator{connect: db.Conn, options: o, steps: list, engine: e}, nil
 }
 
 // A Status is the version of a database.
@@ -183,7 +183,7 @@ func (m *Migrator) run(ctx context.Context, up bool, do func(*migrate.Migrate) e
 
 // with runs do on a borrowed connection.
 func (m *Migrator) with(ctx context.Context, do func(*migrate.Migrate, *driver) error) error {
-	conn, err := m.db.Conn(ctx)
+	conn, err := m.connect(ctx)
 	if err != nil {
 		return fmt.Errorf("migrator: connect: %w", err)
 	}

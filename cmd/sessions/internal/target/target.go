@@ -28,10 +28,15 @@ import (
 
 // Options are what the flags of all commands say.
 type Options struct {
-	URL           string // "" for the variable DATABASE_URL
+	URL           string `json:"-"` // "" for the variable DATABASE_URL
 	Table, Schema string
 	Timeout       time.Duration
 	TimeoutSet    bool // by the user
+}
+
+// Format prints the table and nothing else, for every verb: the URL has a password in it.
+func (o Options) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "target.Options(%s)", o.TableName())
 }
 
 // DatabaseURL is the flag or else the variable.
