@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions"
+	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/express/takeover"
 )
 
@@ -143,6 +144,29 @@ func TestImport(t *testing.T) {
 	run(takeover.Report{})
 	if n := count(t, v.next); n != 1199 {
 		t.Errorf("%d sessions here after another import, want 1199", n)
+	}
+}
+
+// Another UserKey makes copies other users', and an import afterwards says so.
+func TestImportAfterAChangeOfUserKey(t *testing.T) {
+	t.Parallel()
+	v := newMove(t)
+	v.login(t)
+	v.from.UserKey = ""
+	v.next = v.manager(t)
+	if r, err := takeover.Import(t.Context(), v.next, nil); r != (takeover.Report{Read: 1, Copied: 1}) || err != nil {
+		t.Errorf("without UserKey: %+v, %v", r, err)
+	}
+	v.from.UserKey = "passport.user"
+	v.next = v.manager(t)
+	for _, want := range []takeover.Report{{Read: 1, Updated: 1}, {Read: 1, Unchanged: 1}} {
+		if r, err := takeover.Import(t.Context(), v.next, nil); r != want || err != nil {
+			t.Errorf("with UserKey: %+v, %v, want %+v", r, err, want)
+		}
+	}
+	rows, err := v.store.List(t.Context(), driver.ListRequest{All: true, Limit: 10})
+	if len(rows) != 1 || rows[0].User == "" || err != nil {
+		t.Errorf("the copies are %+v, %v", rows, err)
 	}
 }
 

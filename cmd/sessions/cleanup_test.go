@@ -42,7 +42,9 @@ func TestCleanupUsage(t *testing.T) {
 	for _, args := range [][]string{{}, {"--once", "--dry-run"}, {"--every", "5m", "--once"}, {"--once=false"}} {
 		run(t, url, append([]string{"cleanup"}, args...)...).wantError(t, exitUsage, "--once", "--every", "--dry-run")
 	}
-	run(t, url, "cleanup", "--every", "0s").wantError(t, exitUsage, "--every")
+	for _, every := range []string{"0s", "-1s", "1ms", "999ms"} {
+		run(t, url, "cleanup", "--every", every).wantError(t, exitUsage, "--every", "at least 1s", "--every 5m")
+	}
 	run(t, url, "cleanup", "--once", "--batch-size", "0").wantError(t, exitUsage, "--batch-size", "1 to 10000")
 	run(t, url, "cleanup", "--once", "--batch-size", "10001").wantError(t, exitUsage, "--batch-size")
 	run(t, url, "cleanup", "--once", "--timeout", "0s").wantError(t, exitUsage, "--timeout")
@@ -97,7 +99,7 @@ func TestCleanupEvery(t *testing.T) {
 	for _, signal := range []os.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		db, url := migrated(t)
 		insert(t, db, 30, long)
-		cmd := command(t, url, "cleanup", "--every", "10ms")
+		cmd := command(t, url, "cleanup", "--every", "1s")
 		var out bytes.Buffer
 		cmd.Stdout = &out
 		pipe, err := cmd.StderrPipe()
@@ -114,7 +116,7 @@ func TestCleanupEvery(t *testing.T) {
 				}
 			}
 		}
-		expect("level=INFO", "started", "every=10ms", "table=sessions")
+		expect("level=INFO", "started", "every=1s", "table=sessions")
 		expect("level=INFO", "deleted=30")
 		insert(t, db, 2, long)
 		expect("deleted=2")

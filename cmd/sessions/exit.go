@@ -48,6 +48,8 @@ func report(w io.Writer, cmd *cobra.Command, begun bool, err error) int {
 	case err == nil:
 		return 0
 	case errors.As(err, &exit):
+	case errors.Is(err, target.ErrURL): // how the command is used says nothing about URLs
+		exit = &exitError{exitUsage, err}
 	case !begun, errors.Is(err, sessions.ErrInvalid):
 		fmt.Fprintln(w, "sessions: "+withoutURLs(target.OneLine(err)))
 		usage := cmd.UseLine()

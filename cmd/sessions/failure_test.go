@@ -64,7 +64,14 @@ func TestURLsThatFail(t *testing.T) {
 	} {
 		url, text = strings.ReplaceAll(url, "ADDR", at), strings.ReplaceAll(text, "ADDR", at)
 		byVariable := run(t, url, "migrate", "up", "--timeout", "20s")
-		byVariable.wantError(t, exitFailure, text)
+		code := exitUsage
+		if strings.HasPrefix(text, "can't") {
+			code = exitFailure // the URL is right
+		}
+		byVariable.wantError(t, code, text)
+		if code == exitUsage && strings.Count(byVariable.err, "\n") != 1 {
+			t.Errorf("%s: more than a line: %s", url, byVariable.err)
+		}
 		if strings.Contains(byVariable.err, password) || strings.Contains(byVariable.err, "4dor") {
 			t.Errorf("%s: the password is in %s", url, byVariable.err)
 		}
@@ -95,6 +102,21 @@ func TestArgumentsWithPasswords(t *testing.T) {
 	} {
 		if r := run(t, "", args...); r.code != exitUsage || strings.Contains(r.out+r.err, "4dor") {
 			t.Errorf("%v: %+v", args, r)
+		}
+	}
+}
+
+// A parameter that SQLite or its driver does not take is found before there is a file.
+func TestMigrateUpThatFailsLeavesNoFile(t *testing.T) {
+	for _, query := range []string{
+		"_pragma=foo(", "_pragma=user_version(x", "_txlock=bogus", "_time_format=bogus", "vfs=nope", "cache=bogus", "_pragma=query_only(1)",
+	} {
+		path, url := newFile(t)
+		if r := run(t, url+"?"+query, "migrate", "up"); r.code != exitFailure || r.out != "" {
+			t.Errorf("%s: %+v", query, r)
+		}
+		if files, err := filepath.Glob(path + "*"); err != nil || len(files) > 0 {
+			t.Errorf("%s: it left %v, %v", query, files, err)
 		}
 	}
 }

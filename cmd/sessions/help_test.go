@@ -102,6 +102,9 @@ func TestUsageErrors(t *testing.T) {
 		"completion":          "bash, fish, powershell or zsh",
 		"help migrate stats":  "did you mean status?",
 		"version --timeout x": "--timeout",
+		"import --from connect-pg-simple --lifetime 0s":     "--lifetime 0s: use 1s to 9600h",
+		"import --from connect-pg-simple --lifetime 99999h": "use 1s to 9600h",
+		"import --from connect-pg-simple --lifetime 30d":    "--lifetime",
 	} {
 		r := run(t, "", strings.Fields(line)...)
 		r.wantError(t, exitUsage, text)

@@ -178,6 +178,13 @@ func TestPrint(t *testing.T) {
 			t.Errorf("%s: the URL gives another text: %+v", dialect, byURL)
 		}
 	}
+	for other, dialect := range map[string]string{"mariadb": "mysql", "postgresql": "postgres", "PostgreSQL": "postgres", "MySQL": "mysql", "SQLite": "sqlite"} {
+		got, want := run(t, "", "migrate", "print", "--dialect", other), run(t, "", "migrate", "print", "--dialect", dialect)
+		if got.code != 0 || got != want {
+			t.Errorf("--dialect %s gives another text than %s: %d %s", other, dialect, got.code, got.err)
+		}
+	}
+	run(t, "foo://host/db", "migrate", "print").wantError(t, exitUsage, "unknown scheme")
 	run(t, "", "migrate", "print").wantError(t, exitUsage, "--dialect postgres, mysql, sqlite")
 	run(t, "", "migrate", "print", "--dialect", "oracle").wantError(t, exitUsage, `"oracle"`, "postgres, mysql, sqlite")
 }

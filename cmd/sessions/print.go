@@ -26,17 +26,16 @@ database: the dialect is --dialect, or that of the database URL.`,
   sessions migrate print --dialect sqlite --down`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			of := migrations.Dialect(dialect)
+			if dialect == "" && a.DatabaseURL() == "" {
+				return usagef("say which SQL: --dialect %s", strings.Join(names, ", "))
+			}
+			of, known := target.Scheme(dialect)
 			if dialect == "" {
-				if a.DatabaseURL() == "" {
-					return usagef("say which SQL: --dialect %s", strings.Join(names, ", "))
-				}
 				var err error
 				if of, _, err = target.Dialect(a.DatabaseURL()); err != nil {
 					return err
 				}
-			}
-			if !slices.Contains(names, string(of)) {
+			} else if !known {
 				return usagef("unknown dialect %q: use %s", dialect, strings.Join(names, ", "))
 			}
 			steps, err := a.Steps(of)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -86,10 +87,18 @@ func openSQLite(path string) (*database, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Everybody could read a file that SQLite makes. Its logs take the mode of this one.
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err == nil {
+		err = file.Close()
+	}
+	if err != nil {
+		return nil, err
+	}
 	// With WAL readers do not wait for a writer, and with a busy timeout writers
 	// wait for each other instead of failing.
-	file := url.URL{Path: filepath.ToSlash(path)} // a path may hold ? and %
-	pool, err := sql.Open("sqlite", "file:"+file.EscapedPath()+"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(500)")
+	name := url.URL{Path: filepath.ToSlash(path)} // a path may hold ? and %
+	pool, err := sql.Open("sqlite", "file:"+name.EscapedPath()+"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(500)")
 	if err != nil {
 		return nil, err
 	}

@@ -55,6 +55,16 @@ func TestRun(t *testing.T) {
 	}
 	b.app.url, stop = startRun(t, args...)
 	contains(t, b.home(), "Hello, Alice") // with the secret that the first run kept
+	modes := map[string]os.FileMode{}     // of the database and its logs, while it is open
+	files, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if info, err := file.Info(); err == nil && strings.HasPrefix(file.Name(), "a b") {
+			modes[file.Name()] = info.Mode().Perm()
+		}
+	}
 	if err := stop(); err != nil {
 		t.Fatalf("stopping: %v", err)
 	}
@@ -66,8 +76,13 @@ func TestRun(t *testing.T) {
 	if info.Mode().Perm() != 0o600 {
 		t.Errorf("the secret has mode %v, want 0600", info.Mode())
 	}
-	if _, err := os.Stat(filepath.Join(folder, "a b?#%41.db")); err != nil {
-		t.Error(err)
+	if len(modes) < 1 || modes["a b?#%41.db"] == 0 {
+		t.Errorf("the database's files: %v", modes)
+	}
+	for name, mode := range modes {
+		if mode != 0o600 {
+			t.Errorf("%s has mode %v, want 0600", name, mode)
+		}
 	}
 }
 

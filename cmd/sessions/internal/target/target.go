@@ -91,7 +91,7 @@ func (o Options) Open(ctx context.Context, job Job) (*Target, error) {
 		return nil, err
 	}
 	if address.file != "" {
-		if err := o.createFile(address.file, job.Create); err != nil {
+		if err := o.createFile(ctx, address, job.Create); err != nil {
 			return nil, err
 		}
 	}
@@ -118,8 +118,9 @@ func (o Options) Steps(dialect migrations.Dialect) ([]migrations.Step, error) {
 
 // createFile makes sure that there is a SQLite file. SQLite itself would make one that
 // everybody can read; this one is readable by its owner alone, and SQLite's logs take
-// the mode of the file.
-func (o Options) createFile(file string, create bool) error {
+// the mode of the file. What can be wrong with the URL is tried out in memory before.
+func (o Options) createFile(ctx context.Context, address Address, create bool) error {
+	file := address.file
 	_, err := os.Stat(file)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil // SQLite reports what else is wrong with it
@@ -127,11 +128,29 @@ func (o Options) createFile(file string, create bool) error {
 	if !create {
 		return fmt.Errorf("there is no file %s; %s creates it", file, o.Command("migrate up"))
 	}
+	if err := o.rehearse(ctx, address); err != nil {
+		return err
+	}
 	empty, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil //nolint:nilerr // another process was faster, or SQLite reports what is wrong
 	}
 	return empty.Close()
+}
+
+// rehearse migrates a database in memory with the parameters of the URL.
+func (o Options) rehearse(ctx context.Context, address Address) error {
+	db, err := address.memory(o.Timeout)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	m, err := migrator.New(db, address.Dialect, migrator.Options{Table: o.Table})
+	if err != nil {
+		return err
+	}
+	_, err = m.Up(ctx)
+	return (&Target{Options: o, Address: address}).Explain(err)
 }
 
 // connect makes the first connection, and what works on the table.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -34,46 +35,70 @@ type Address struct {
 	database string // its name, "" for SQLite
 	file     string // SQLite
 	open     func(create bool, timeout time.Duration) (*sql.DB, error)
+	memory   func(timeout time.Duration) (*sql.DB, error) // SQLite: with the same parameters, to try them
 }
 
 // Dialect returns the dialect by the scheme of a URL, and what follows the colon. Its
 // errors quote no more than a scheme, since a URL has a password in it.
 func Dialect(raw string) (dialect migrations.Dialect, rest string, err error) {
 	if raw == "" {
-		return "", "", errors.New("no database: set DATABASE_URL or give --database-url, such as postgres://user@host/db, mysql://user@host/db or sqlite:file.db")
+		return "", "", badURL("no database: set DATABASE_URL or give --database-url, such as postgres://user@host/db, mysql://user@host/db or sqlite:file.db")
 	}
 	scheme, rest, _ := strings.Cut(raw, ":")
-	switch strings.ToLower(scheme) {
-	case "postgres", "postgresql":
-		return migrations.PostgreSQL, rest, nil
-	case "mysql", "mariadb":
-		return migrations.MySQL, rest, nil
-	case "sqlite":
-		return migrations.SQLite, rest, nil
+	dialect, known := Scheme(scheme)
+	const schemes = "the database URL must begin with postgres://, mysql://, mariadb://, or sqlite: and a path"
+	switch {
+	case known:
+		return dialect, rest, nil
+	case !strings.HasPrefix(rest, "//"):
+		return "", "", badURL(schemes)
 	}
-	const known = "the database URL must begin with postgres://, mysql://, mariadb://, or sqlite: and a path"
-	if !strings.HasPrefix(rest, "//") {
-		return "", "", errors.New(known)
-	}
-	return "", "", fmt.Errorf("unknown scheme %q: %s", scheme, known)
+	return "", "", badURL(fmt.Sprintf("unknown scheme %q: %s", scheme, schemes))
 }
 
-// Parse parses a database URL. Its errors do not show the password.
+// Scheme returns the dialect that a URL's scheme or a user means.
+func Scheme(name string) (dialect migrations.Dialect, known bool) {
+	switch strings.ToLower(name) {
+	case "postgres", "postgresql":
+		return migrations.PostgreSQL, true
+	case "mysql", "mariadb":
+		return migrations.MySQL, true
+	case "sqlite":
+		return migrations.SQLite, true
+	}
+	return "", false
+}
+
+// ErrURL is wrapped by what is wrong with a URL itself, and not with what it leads to.
+var ErrURL = errors.New("unusable database URL")
+
+// badURL is an ErrURL that says what it is.
+type badURL string
+
+func (b badURL) Error() string { return string(b) }
+func (badURL) Unwrap() error   { return ErrURL }
+
+// Parse parses a database URL. Its errors wrap ErrURL and do not show the password.
 func Parse(raw string) (Address, error) {
 	dialect, rest, err := Dialect(raw)
 	if err != nil {
 		return Address{}, err
 	}
-	if dialect == migrations.SQLite {
-		return parseSQLite(rest)
+	var address Address
+	switch {
+	case dialect == migrations.SQLite:
+		address, err = parseSQLite(rest)
+	case !strings.HasPrefix(rest, "//"):
+		err = fmt.Errorf("the database URL lacks the two slashes of %s://", dialect)
+	case dialect == migrations.MySQL:
+		address, err = parseMySQL(rest)
+	default:
+		address, err = parsePostgres(rest)
 	}
-	if !strings.HasPrefix(rest, "//") {
-		return Address{}, fmt.Errorf("the database URL lacks the two slashes of %s://", dialect)
+	if err != nil {
+		return Address{}, badURL(err.Error())
 	}
-	if dialect == migrations.MySQL {
-		return parseMySQL(rest)
-	}
-	return parsePostgres(rest)
+	return address, nil
 }
 
 // unusable says what is wrong with a URL without quoting it. It shows only what is said
@@ -178,15 +203,17 @@ func parseSQLite(rest string) (Address, error) {
 		return Address{}, errors.New("take mode out of the SQLite URL: `migrate up` creates the file if there is none, and the other commands never do")
 	}
 	file = filepath.Clean(file)
+	open := func(file string, create bool, timeout time.Duration) (*sql.DB, error) {
+		db, err := sql.Open("sqlite", sqliteDSN(file, params, create, timeout))
+		if err == nil {
+			db.SetMaxOpenConns(1) // one command does one thing at a time
+		}
+		return db, err
+	}
 	return Address{
 		Dialect: migrations.SQLite, Name: "SQLite", Where: file, file: file,
-		open: func(create bool, timeout time.Duration) (*sql.DB, error) {
-			db, err := sql.Open("sqlite", sqliteDSN(file, params, create, timeout))
-			if err == nil {
-				db.SetMaxOpenConns(1) // one command does one thing at a time
-			}
-			return db, err
-		},
+		open:   func(create bool, timeout time.Duration) (*sql.DB, error) { return open(file, create, timeout) },
+		memory: func(timeout time.Duration) (*sql.DB, error) { return open(":memory:", true, timeout) },
 	}, nil
 }
 
@@ -196,7 +223,8 @@ var busyTimeout = regexp.MustCompile(`(?i)^\s*busy_timeout\s*[(=]\s*(\d+)\s*\)?\
 // the command creates gets it, and any other keeps what its owner chose.
 func sqliteDSN(path string, params url.Values, create bool, timeout time.Duration) string {
 	wait := 5 * time.Second
-	params["_pragma"] = slices.DeleteFunc(params["_pragma"], func(pragma string) bool {
+	params = maps.Clone(params)
+	params["_pragma"] = slices.DeleteFunc(slices.Clone(params["_pragma"]), func(pragma string) bool {
 		parts := busyTimeout.FindStringSubmatch(pragma)
 		if parts != nil {
 			millis, _ := strconv.ParseInt(parts[1], 10, 32) // digits only; too many give the maximum
