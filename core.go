@@ -239,9 +239,7 @@ func (c *core) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // logWithheld spares a developer the search for the cookie that never comes.
-func (c *core) logWithheld(text string) {
-	c.warnWithheld.Do(func() { c.options.logger().Warn(text) })
-}
+func (c *core) logWithheld(text string) { c.warnWithheld.Do(func() { c.options.logger().Warn(text) }) }
 
 // touchDue reports whether the session's use has to be noted in the store.
 func (c *core) touchDue(st *state) bool {

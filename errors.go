@@ -109,9 +109,7 @@ func classify(err error) error {
 }
 
 // unknown reports whether a write that ended with err may have been carried out.
-func unknown(err error) bool {
-	return err != nil && errors.Is(classify(err), ErrUnavailable)
-}
+func unknown(err error) bool { return err != nil && errors.Is(classify(err), ErrUnavailable) }
 
 // storeError says what was being done when a store returned err, which may be nil.
 func storeError(doing string, err error) error {

@@ -60,9 +60,7 @@ func (k Key[T]) Get(s *Session) (T, bool) {
 
 // Lookup returns the value. The error wraps [ErrNotFound] when the session has
 // none, and [ErrValue] when it holds something that is not a T.
-func (k Key[T]) Lookup(s *Session) (T, error) {
-	return k.decode(s.peek(k.checkedName()))
-}
+func (k Key[T]) Lookup(s *Session) (T, error) { return k.decode(s.peek(k.checkedName())) }
 
 // Set stores v, replacing whatever is there. If JSON can't hold v (a channel, NaN,
 // invalid UTF-8, more than 30 levels of nesting), nothing is stored and
