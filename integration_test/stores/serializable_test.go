@@ -2,6 +2,7 @@ package stores_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -106,4 +107,36 @@ func refusedOften(t *testing.T, tab *testbed.Table, plain *testbed.Conns, name s
 		t.Errorf("%s, after %d refusals: %v", name, refused, err)
 	}
 	return true
+}
+
+// A read that PostgreSQL undoes is run again, too. A view stands for the table, and fails the first
+// times.
+func TestSerializableReads(t *testing.T) {
+	testbed.EachPostgres(t, func(t *testing.T, b testbed.Backend) {
+		ctx, tab := t.Context(), b.NewTable(t)
+		row := testbed.Insert(t, tab.Store, testbed.NewRow(`{}`))
+		tab.Exec(t, "CREATE SEQUENCE $TABLE_seq", `CREATE FUNCTION $TABLE_may() RETURNS boolean LANGUAGE plpgsql AS $f$
+			BEGIN
+				IF nextval('$TABLE_seq') <= 3 THEN RAISE 'as told' USING ERRCODE = '40001'; END IF;
+				RETURN true;
+			END $f$`, "ALTER TABLE $TABLE RENAME TO $TABLE_real", "CREATE VIEW $TABLE AS SELECT r.* FROM $TABLE_real AS r WHERE $TABLE_may()")
+		t.Cleanup(func() {
+			for _, drop := range []string{"VIEW %s", "TABLE %s_real", "FUNCTION %s_may()", "SEQUENCE %s_seq"} {
+				_, err := tab.DB.ExecContext(context.Background(), "DROP "+fmt.Sprintf(drop, tab.Name))
+				testbed.Check(t, err)
+			}
+		})
+		for name, read := range map[string]func() error{
+			"load":    func() error { _, err := tab.Store.Load(ctx, row.Ref); return err },
+			"list":    func() error { _, err := tab.Store.List(ctx, driver.ListRequest{All: true, Limit: 1}); return err },
+			"endings": func() error { _, err := tab.Store.Endings(ctx, []driver.Ref{row.Ref}); return err },
+			"marks":   func() error { _, err := tab.Store.Marks(ctx, driver.MarksRequest{User: "alice"}); return err },
+			"stats":   func() error { _, err := tab.Store.Stats(ctx); return err },
+		} {
+			tab.Exec(t, "SELECT setval('$TABLE_seq', 1, false)")
+			if err := read(); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
 }

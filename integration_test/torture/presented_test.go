@@ -59,7 +59,7 @@ func (s watched) Load(ctx context.Context, ref driver.Ref) (driver.Row, error) {
 	return row, err
 }
 
-// A touch that fails fails no request.
+// Touch notes a failure, because no request fails with it.
 func (s watched) Touch(ctx context.Context, req driver.TouchRequest) (driver.SaveResult, error) {
 	result, err := s.Store.Touch(ctx, req)
 	if rec := recordOf(ctx); rec != nil && err != nil && !errors.Is(err, driver.ErrNotFound) {
