@@ -52,6 +52,7 @@ var refusedByMySQL = map[string]string{
 	"tx_read_only=1":                  "the server is read-only",
 	"transaction_read_only=1":         "the server is read-only",
 	"require_row_format=1":            "require_row_format",
+	"use_secondary_engine='FORCED'":   "Secondary engine operation failed",
 }
 
 func TestMySQLSettings(t *testing.T) {
@@ -90,6 +91,18 @@ func mysqlValues(t *testing.T, c *testbed.Conns) (values []string) {
 			FROM performance_schema.session_variables AS s JOIN performance_schema.variables_info AS i USING (variable_name)`
 		for i := range 40 {
 			add("sql_mode=%d", 1<<i)
+		}
+		for name, all := range map[string]string{
+			"completion_type": "CHAIN,RELEASE", "transaction_isolation": "READ-UNCOMMITTED,READ-COMMITTED,SERIALIZABLE",
+			"binlog_format": "MIXED", "binlog_row_image": "MINIMAL,NOBLOB", "binlog_row_value_options": "PARTIAL_JSON",
+			"internal_tmp_mem_storage_engine": "MEMORY", "updatable_views_with_limit": "NO", "resultset_metadata": "NONE",
+			"session_track_gtids": "OWN_GTID,ALL_GTIDS", "session_track_transaction_info": "STATE,CHARACTERISTICS", "session_track_system_variables": "*",
+			"use_secondary_engine": "OFF,FORCED", "rbr_exec_mode": "IDEMPOTENT", "default_collation_for_utf8mb4": "utf8mb4_general_ci",
+			"character_set_database": "latin1", "character_set_server": "latin1", "explain_format": "JSON", "block_encryption_mode": "aes-256-cbc",
+		} {
+			for one := range strings.SplitSeq(all, ",") {
+				add("%s='%s'", name, one)
+			}
 		}
 	}
 	rows, err := c.DB.QueryContext(t.Context(), query)

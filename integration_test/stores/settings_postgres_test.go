@@ -24,7 +24,7 @@ var postgresSettings = []setting{
 	{asText, ""},
 	{"DateStyle=SQL, DMY", ""},
 	{"DateStyle=Postgres, MDY", ""},
-	{"TimeZone=America/St_Johns", ""},
+	{"TimeZone=America/St_Johns&timezone_abbreviations=India", ""},
 	{"array_nulls=off", ""},
 	{"statement_timeout=60000&lock_timeout=60000", ""},
 	{"search_path=pg_catalog", "does not exist"},
