@@ -26,6 +26,7 @@ var postgresSettings = []setting{
 	{"DateStyle=Postgres, MDY", ""},
 	{"TimeZone=America/St_Johns&timezone_abbreviations=India", ""},
 	{"array_nulls=off", ""},
+	{"standard_conforming_strings=off", ""},
 	{"statement_timeout=60000&lock_timeout=60000", ""},
 	{"search_path=pg_catalog", "does not exist"},
 	{"default_transaction_read_only=on", "read-only"},
@@ -46,6 +47,9 @@ func TestPostgresSettings(t *testing.T) {
 				for _, s := range postgresSettings {
 					if strings.Contains(s.parameters, "DateStyle") && (mode == "exec" || mode == "simple_protocol") {
 						s.refused = unreadable
+					}
+					if strings.Contains(s.parameters, "conforming_strings") && mode == "simple_protocol" {
+						s.refused = "standard_conforming_strings=on" // by the driver
 					}
 					if strings.Contains(s.parameters, "client_encoding") && mode == "simple_protocol" {
 						s.refused = "client_encoding=UTF8" // by the driver
