@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"reflect"
+	"strings"
 )
 
 // A First is a response of which something has to be done before the first byte leaves. Like
@@ -117,10 +119,12 @@ func (f *First) CloseNotify() <-chan bool {
 // Recover is deferred around the handler. When the error handler has answered, a handler whose
 // Write fails may panic with that error, or with http.ErrAbortHandler as a reverse proxy
 // does. net/http would then cut the connection, and throw the error handler's answer away.
+// Nor must the handler's trailers go with it.
 func (f *First) Recover() {
 	if f.State != Failed {
 		return
 	}
+	maps.DeleteFunc(f.ResponseWriter.Header(), func(name string, _ []string) bool { return strings.HasPrefix(name, http.TrailerPrefix) })
 	p := recover() //nolint:revive // Recover is deferred
 	if err, _ := p.(error); p != nil && !errors.Is(err, f.Failure) && !errors.Is(err, http.ErrAbortHandler) {
 		panic(p)
