@@ -78,12 +78,13 @@ func (k Key[T]) Set(s *Session, v T) {
 
 // Update stores f(current value), or f(zero T) if there is none, and returns what it
 // stored. What is there and is not a T, another version of the program may have stored:
-// it stays, f does not run, and [Session.Err] returns an error that wraps [ErrValue]. When another request saved first, f runs again on that
-// request's value, inside of a save, so f must depend on its argument alone and have no side
-// effects. The argument is freshly decoded: f may change it. If f changes or saves the
-// session, that is refused, and [Session.Err] returns an error that wraps [ErrInvalid]. f
-// must not wait for another goroutine that does: a Save there would wait for the one that
-// runs f, and fails with [ErrUnavailable] after [Options].Timeout.
+// it stays, f does not run, and [Session.Err] returns an error that wraps [ErrValue]. When
+// another request saved first, f runs again on that request's value, inside of a save, so f
+// must depend on its argument alone and have no side effects. The argument is freshly
+// decoded: f may change it. If f changes or saves the session, that is refused, and
+// [Session.Err] returns an error that wraps [ErrInvalid]. f must not wait for another
+// goroutine that does: a Save there would wait for the one that runs f, and fails with
+// [ErrUnavailable] after [Options].Timeout.
 func (k Key[T]) Update(s *Session, f func(T) T) T {
 	apply := func(raw json.RawMessage) (T, json.RawMessage, error) {
 		v, err := k.decode(raw)
