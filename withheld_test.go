@@ -1,8 +1,12 @@
 package sessions_test
 
 import (
+	"context"
 	"errors"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -261,5 +265,33 @@ func TestAnExistingSessionIsStillUpdatedOverPlainHTTP(t *testing.T) {
 	}
 	if n, _ := count.Get(s); n != 2 || res.Header["Set-Cookie"] != nil {
 		t.Errorf("count is %d, Set-Cookie %q; want 2 and none", n, res.Header["Set-Cookie"])
+	}
+}
+
+// Go's server says "@" of a peer at a unix socket.
+func TestAProxyAtAUnixSocket(t *testing.T) {
+	t.Parallel()
+	m := always(t, memstore.New(), func(o *sessions.Options) { o.TrustedProxies = []string{"unix"} })
+	socket := filepath.Join(t.TempDir(), "s")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		count.Set(sessions.FromContext(r.Context()), 1)
+	})))
+	_ = srv.Listener.Close()
+	srv.Listener = listener
+	srv.Start()
+	t.Cleanup(srv.Close)
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}}
+	defer client.CloseIdleConnections()
+	for proto, want := range map[string]int{"https": 1, "http": 0} {
+		res, _ := do(t, client, http.MethodGet, "http://example.com/", "", "X-Forwarded-Proto", proto)
+		if got := len(res.Cookies()); got != want {
+			t.Errorf("%s: %d cookies, want %d", proto, got, want)
+		}
 	}
 }

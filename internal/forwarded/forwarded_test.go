@@ -59,6 +59,7 @@ func TestHTTPS(t *testing.T) {
 		{"Forwarded, an element inside of quotes", proxy, fwd(`for=1.2.3.4;host="a,proto=https"`), false},
 		{"Forwarded, an escaped quote", proxy, fwd(`host="a\";proto=https"`), false},
 		{"Forwarded, a quote that is not closed", proxy, fwd(`proto=https;host="a`), false},
+		{"Forwarded, a closing quote that is escaped", proxy, fwd(`proto=https;host="a\"`), false},
 		{"Forwarded, a quote from line to line", proxy, fwd(`host="a`, `proto=https;host=b"`), false},
 		{"Forwarded, a quote inside of a value", proxy, fwd(`host=a";proto=https`), false},
 		{"Forwarded, text after a quote", proxy, fwd(`proto="https"x`), false},

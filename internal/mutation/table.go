@@ -99,6 +99,26 @@ var mutations = []mutation{
 		"if s.accessed.Load() {\n\t\treply.AddVary(h)\n\t}",
 		"", "",
 	},
+	{
+		"response.go", root, "a framework that keeps the manager's writer from its handlers loses sessions without a word",
+		"if w.State == reply.Open && reply.Past(w.ResponseWriter) {",
+		"if false {", "",
+	},
+	{
+		"internal/reply/first.go", root, "a reverse proxy makes a cut connection of the error handler's answer",
+		"if f.State != Failed {\n\t\treturn\n\t}\n\tmaps",
+		"if true {\n\t\treturn\n\t}\n\tmaps", "",
+	},
+	{
+		"internal/reply/reply.go", root, "a CDN gives one user's cookie to another",
+		"delete(h, name)",
+		"", "",
+	},
+	{
+		"internal/forwarded/forwarded.go", "./internal/forwarded", "a client makes HTTPS of HTTP by an open quote",
+		"return protos, closed",
+		"return protos, closed || true", "",
+	},
 	// Saving.
 	{
 		"commit.go", root, "sessions grow past MaxBytes",

@@ -14,7 +14,7 @@ func TestSplit(t *testing.T) {
 	}{
 		"":                     {"", true},
 		"a":                    {"a", true},
-		" a ,\tb,":             {"a|b|", true},
+		"a ,\tb\t,":            {"a|b|", true},
 		`a="b,c",d`:            {`a="b,c"|d`, true},
 		`a="b\",c",d`:          {`a="b\",c"|d`, true},
 		`a="b\\",c`:            {`a="b\\"|c`, true},

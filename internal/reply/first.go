@@ -96,7 +96,7 @@ func (f *First) FlushError() error {
 // Push implements [http.Pusher], which is of HTTP/2. A pushed request carries the cookies that
 // this one came with, so that nothing has to be saved first.
 func (f *First) Push(target string, options *http.PushOptions) error {
-	for w := http.ResponseWriter(f.ResponseWriter); ; {
+	for w := f.ResponseWriter; ; {
 		if p, ok := w.(http.Pusher); ok {
 			return p.Push(target, options)
 		}
@@ -124,7 +124,7 @@ func (f *First) Recover() {
 	if f.State != Failed {
 		return
 	}
-	maps.DeleteFunc(f.ResponseWriter.Header(), func(name string, _ []string) bool { return strings.HasPrefix(name, http.TrailerPrefix) })
+	maps.DeleteFunc(f.Header(), func(name string, _ []string) bool { return strings.HasPrefix(name, http.TrailerPrefix) })
 	p := recover() //nolint:revive // Recover is deferred
 	if err, _ := p.(error); p != nil && !errors.Is(err, f.Failure) && !errors.Is(err, http.ErrAbortHandler) {
 		panic(p)
