@@ -32,7 +32,7 @@ func namesUser(user, otherwise string) error {
 	if user == "" {
 		return fmt.Errorf("%w: %s", ErrInvalid, otherwise)
 	}
-	if err := names.CheckUser(user); err != nil {
+	if err := names.Check(user); err != nil {
 		return fmt.Errorf("sessions: user: %w: %w", ErrInvalid, err)
 	}
 	return nil
@@ -88,7 +88,7 @@ func (m *Manager) Revoke(ctx context.Context, user string, id ID) error {
 	if !id.Valid() {
 		return fmt.Errorf("sessions: revoke: %w: %.40q is no session's ID, which is a UUID in lower case", ErrNotFound, string(id))
 	}
-	if names.CheckUser(user) != nil { // no session can have it
+	if names.Check(user) != nil { // no session can have it
 		return fmt.Errorf("sessions: revoke: %w", ErrNotFound)
 	}
 	err := m.core.store.End(ctx, driver.EndRequest{

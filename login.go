@@ -44,7 +44,7 @@ func (s *Session) SetUserSince(user string, began time.Time) {
 	if !s.mayChangeLocked("SetUser") {
 		return
 	}
-	if err := names.CheckUser(user); err != nil {
+	if err := names.Check(user); err != nil {
 		s.err = cmp.Or(s.err, fmt.Errorf("sessions: set user: %w", err))
 		return
 	}

@@ -20,7 +20,7 @@
 //     new token. End, EndAll and Reap act on the row, whatever its verifier is.
 //   - IDs, verifiers, users and labels are compared byte by byte. An ID that is
 //     not a canonical UUID names no row. Users and labels are at most 255 bytes of
-//     UTF-8 without NUL.
+//     UTF-8 without NUL; Create and Save answer ErrValue to others, which no row has.
 //   - Errors wrap [ErrNotFound], [ErrExists], [ErrConflict], [ErrTooLarge],
 //     [ErrSchema], [ErrValue] or [ErrInvalid] where the method says so. Any other
 //     error means that the outcome is unknown: the statement may have been

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/names"
 	"github.com/sqlsessions/sessions/internal/native"
 	"github.com/sqlsessions/sessions/internal/uuid"
 )
@@ -125,9 +126,11 @@ func (s *memory) Create(ctx context.Context, req driver.CreateRequest) (driver.S
 		return driver.SaveResult{}, err
 	}
 	defer unlock()
-	switch {
+	switch wrong := names.Check(req.User, req.Label); {
 	case !req.ID.Valid() || req.Verifier == "":
 		return driver.SaveResult{}, fmt.Errorf("memstore: create: %w: the ID is no UUID or the verifier is empty", driver.ErrInvalid)
+	case wrong != nil:
+		return driver.SaveResult{}, fmt.Errorf("memstore: create: %w", wrong)
 	case s.rows[req.ID] != nil:
 		return driver.SaveResult{}, driver.ErrExists
 	}
@@ -155,6 +158,7 @@ func (s *memory) Save(ctx context.Context, req driver.SaveRequest) (driver.SaveR
 	now := s.now()
 	row, ok := s.live(req.From, now)
 	id := follow(req.From, req.Verifier)
+	wrong := names.Check(req.User, req.Label)
 	switch other := s.rows[id]; {
 	case !ok:
 		return driver.SaveResult{}, driver.ErrNotFound
@@ -162,6 +166,8 @@ func (s *memory) Save(ctx context.Context, req driver.SaveRequest) (driver.SaveR
 		return driver.SaveResult{}, driver.ErrConflict
 	case req.Verifier == "":
 		return driver.SaveResult{}, fmt.Errorf("memstore: save: %w: the verifier is empty", driver.ErrInvalid)
+	case wrong != nil:
+		return driver.SaveResult{}, fmt.Errorf("memstore: save: %w", wrong)
 	case other != nil && other != row:
 		return driver.SaveResult{}, driver.ErrExists
 	}

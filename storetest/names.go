@@ -15,7 +15,7 @@ func badIDs(id driver.ID) (bad []driver.ID) {
 	for _, other := range []string{
 		strings.ToUpper(text), "{" + text + "}", "urn:uuid:" + text, strings.ReplaceAll(text, "-", ""), text[:35], text + "0",
 		text[:34] + "-" + text[35:], text[:24] + "--" + text[26:], text[:10] + "-" + text[11:],
-		" " + text, text + " ", text + "\x00", text[:35] + "\x00", text[:34] + "\xc3\x28", "\x00", "\xff", "%", "'; --", strings.Repeat("x", 1000),
+		" " + text, text + " ", text + "," + text, text + "\x00", text[:35] + "\x00", text[:34] + "\xc3\x28", "\x00", "\xff", "%", "'; --", strings.Repeat("x", 1000),
 	} {
 		if other != text {
 			bad = append(bad, driver.ID(other))
@@ -33,6 +33,7 @@ var nameRules = []rule{
 			s.is(s.tryEnd(id), driver.ErrNotFound)
 			s.is(s.tryEndOf("", id), driver.ErrNotFound)
 			s.listsNone(driver.ListRequest{ID: id, Limit: 10})
+			s.ended(driver.Ref{ID: id, Verifier: r.Verifier}, driver.Ending{Gone: true}, 0)
 		}
 		s.is(s.tryEnd(""), driver.ErrNotFound)
 		s.unchanged(r)

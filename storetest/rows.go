@@ -158,6 +158,9 @@ var documents = []string{
 // names are users and labels that a database could mistake for one another.
 var names = []string{"alice", "Alice", "alice ", " ", "álice", "'", `"; --`, "a\tb", "%", strings.Repeat("u", 255)}
 
+// badUsers are no UTF-8 without NUL of at most 255 bytes.
+var badUsers = []string{"\xff", "alice\x00", "\x00", "alice\xc3", strings.Repeat("u", 256), strings.Repeat("ü", 128), strings.Repeat("u", 100_000)}
+
 var byteRules = []rule{
 	{"data comes back byte for byte", func(s *suite) {
 		for _, doc := range documents {
@@ -202,6 +205,23 @@ var byteRules = []rule{
 		if got := s.load(r.Ref); text(got) != `{"b":2}` {
 			s.Fatalf("loaded %s", got.Data)
 		}
+	}},
+	{"a user that no row can have has no rows, and can't get one", func(s *suite) {
+		r := s.createAs("alice", life)
+		for _, user := range badUsers {
+			bad := s.row()
+			bad.User = user
+			s.refused(driver.ErrValue)(s.tryCreate(bad, life))
+			s.gone(bad.Ref)
+			changed := r
+			changed.User = user
+			s.refused(driver.ErrValue)(s.trySave(changed, saving))
+			s.is(s.tryEndOf(user, r.ID), driver.ErrNotFound)
+			s.listsNone(driver.ListRequest{User: user, Limit: 10})
+			s.ends(0, driver.EndAllRequest{User: user, Limit: 10})
+		}
+		s.unchanged(r)
+		s.count(1)
 	}},
 	{"users are compared byte by byte", func(s *suite) {
 		for _, user := range names {

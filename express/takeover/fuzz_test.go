@@ -52,7 +52,7 @@ func FuzzTranslate(f *testing.F) {
 		if _, _, err := p.here.Decode(next); err != nil {
 			t.Fatalf("%q became %q, which can't be read: %v", data, next.Data, err)
 		}
-		if next.User != "" && names.CheckUser(next.User) != nil {
+		if next.User != "" && names.Check(next.User) != nil {
 			t.Errorf("%q is of the user %q", data, next.User)
 		}
 		for name, raw := range before {

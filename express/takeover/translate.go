@@ -65,7 +65,7 @@ func (p *predecessor) user(row driver.Row, old document.Document) string {
 		return row.User
 	}
 	user, found := userAt(old, p.UserKey)
-	if found && (user == "" || names.CheckUser(user) != nil) {
+	if found && (user == "" || names.Check(user) != nil) {
 		p.noUser.Do(func() {
 			p.here.Logger().Warn("sessions: an old session became a visitor's, because what UserKey leads to is no string or number of 1 to 255 bytes; "+
 				"this is logged once", "userKey", p.UserKey, "id", row.ID)

@@ -1,4 +1,5 @@
-// Package names checks what an application calls its values and its users.
+// Package names checks what an application calls its values, its users, and what else sessions
+// are found by.
 package names
 
 import (
@@ -12,7 +13,7 @@ import (
 
 const (
 	maxKey  = 128 // bytes
-	maxUser = 255 // bytes: what a MySQL index holds
+	longest = 255 // bytes of a user or label: what a MySQL index holds
 )
 
 // CheckKey returns why a value can't have this name.
@@ -28,10 +29,14 @@ func CheckKey(name string) error {
 	return nil
 }
 
-// CheckUser returns why no session can have this user. The error wraps [driver.ErrValue].
-func CheckUser(user string) error {
-	if len(user) > maxUser || !utf8.ValidString(user) || strings.ContainsRune(user, 0) {
-		return fmt.Errorf("%w: use at most %d bytes of UTF-8 without NUL", driver.ErrValue, maxUser)
+// Check returns an error that wraps driver.ErrValue unless these can be users or labels.
+// Databases differ in what they make of others: they refuse them, keep them changed, or find
+// nothing.
+func Check(names ...string) error {
+	for _, name := range names {
+		if len(name) > longest || !utf8.ValidString(name) || strings.ContainsRune(name, 0) {
+			return fmt.Errorf("%w: use at most %d bytes of UTF-8 without NUL", driver.ErrValue, longest)
+		}
 	}
 	return nil
 }

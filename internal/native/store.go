@@ -1,6 +1,7 @@
 package native
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/names"
 	"github.com/sqlsessions/sessions/internal/retry"
 	"github.com/sqlsessions/sessions/internal/uuid"
 )
@@ -205,7 +207,7 @@ func (s *store) Create(ctx context.Context, req driver.CreateRequest) (result dr
 	if !ok {
 		return result, s.wrap(ctx, "create", notID(req.ID))
 	}
-	if err := CheckVerifier(req.Verifier); err != nil {
+	if err := cmp.Or(CheckVerifier(req.Verifier), names.Check(req.User, req.Label)); err != nil {
 		return result, s.wrap(ctx, "create", err)
 	}
 	w := Write{driver.SaveRequest{
@@ -221,7 +223,7 @@ func (s *store) Save(ctx context.Context, req driver.SaveRequest) (result driver
 	if !ok {
 		return result, s.wrap(ctx, "save", driver.ErrNotFound)
 	}
-	if err := CheckVerifier(req.Verifier); err != nil {
+	if err := cmp.Or(CheckVerifier(req.Verifier), names.Check(req.User, req.Label)); err != nil {
 		return result, s.wrap(ctx, "save", err)
 	}
 	result, err = s.sure(ctx, Write{req, key, NewVersion(), 0}, s.rows.SaveRow)
@@ -241,7 +243,7 @@ func (s *store) Touch(ctx context.Context, req driver.TouchRequest) (result driv
 }
 
 func (s *store) End(ctx context.Context, req driver.EndRequest) error {
-	if !req.ID.Valid() {
+	if !req.ID.Valid() || req.User != nil && names.Check(*req.User, "") != nil {
 		return s.wrap(ctx, "end", driver.ErrNotFound)
 	}
 	err := s.table.End(ctx, req)
@@ -260,6 +262,9 @@ func (s *store) End(ctx context.Context, req driver.EndRequest) error {
 func (s *store) EndAll(ctx context.Context, req driver.EndAllRequest) (result driver.EndAllResult, err error) {
 	if err = req.Check(); err != nil {
 		return result, s.wrap(ctx, "end all", err)
+	}
+	if names.Check(req.User, req.Label) != nil {
+		return result, nil
 	}
 	if req.Mark.Number != 0 && req.After == "" {
 		mark := newMark(&req)
@@ -295,7 +300,8 @@ func (s *store) Endings(ctx context.Context, refs []driver.Ref) ([]driver.Ending
 }
 
 func (s *store) List(ctx context.Context, req driver.ListRequest) (rows []driver.Row, err error) {
-	if err = req.Check(); err == nil && (req.ID == "" || req.ID.Valid() && req.ID > req.After) {
+	err = req.Check()
+	if err == nil && (req.ID == "" || req.ID.Valid() && req.ID > req.After) && names.Check(req.User, req.Label) == nil {
 		rows, err = read(ctx, s, func() ([]driver.Row, error) { return s.table.List(ctx, req) })
 	}
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/names"
 )
 
 // A condition is what a row must be to be ended.
@@ -35,7 +36,9 @@ func (c condition) check(text []byte) (driver.Version, error) {
 func (s *Store) End(ctx context.Context, req driver.EndRequest) error {
 	var err error
 	found, must := Found{req.Verifier, req.Version}, condition{req.User, req.Version}
-	if req.Verifier == "" {
+	if req.User != nil && names.Check(*req.User) != nil {
+		err = driver.ErrNotFound
+	} else if req.Verifier == "" {
 		found, err = s.find(ctx, req.ID, must)
 	} else if !s.names(driver.Ref{ID: req.ID, Verifier: req.Verifier}) {
 		err = driver.ErrNotFound
@@ -91,7 +94,7 @@ func (s *Store) end(ctx context.Context, found Found, must condition) error {
 func (s *Store) EndAll(ctx context.Context, req driver.EndAllRequest) (result driver.EndAllResult, err error) {
 	err = req.Check()
 	switch {
-	case err != nil || req.Label != "":
+	case err != nil || req.Label != "" || names.Check(req.User) != nil:
 	case req.All:
 		result.Ended, err = s.Table.EndRows(ctx, req.Except, req.Limit)
 	default:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/names"
 	"github.com/sqlsessions/sessions/internal/stmt"
 )
 
@@ -121,6 +122,9 @@ func (s *Store) encode(sid driver.Verifier, user, label string, data []byte) (st
 	if !s.Table.Holds(sid) {
 		return "", ErrSid
 	}
+	if err := names.Check(user, label); err != nil {
+		return "", err
+	}
 	text, err := Encode(data, user, label)
 	if err == nil {
 		err = s.Table.CheckText(text)
@@ -176,7 +180,7 @@ func (s *Store) check(ctx context.Context, sid driver.Verifier) error {
 func (s *Store) List(ctx context.Context, req driver.ListRequest) (rows []driver.Row, err error) {
 	err = req.Check()
 	switch {
-	case err != nil || req.Label != "":
+	case err != nil || req.Label != "" || names.Check(req.User) != nil:
 	case req.ID != "":
 		if req.ID > req.After {
 			rows, err = s.listOne(ctx, req.ID)
