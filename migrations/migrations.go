@@ -2,7 +2,10 @@
 // database, as versioned steps up and down.
 //
 // There are three ways to run it: the CLI (sessions migrate up), package
-// migrator from a program, or a migration tool of your own, over [FS] or [Steps].
+// migrator from a program, or a migration tool of your own, over [FS] or [Steps]. Give that
+// tool a table of versions that is not your application's: these versions begin at 1.
+// The migrate command of golang-migrate, with x-migrations-table=sessions_schema_migrations
+// in its URL, shares that of the CLI.
 package migrations
 
 import (
