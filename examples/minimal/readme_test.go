@@ -8,6 +8,7 @@ import (
 	"log"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -19,6 +20,7 @@ import (
 	"github.com/sqlsessions/sessions"
 	"github.com/sqlsessions/sessions/express"
 	"github.com/sqlsessions/sessions/express/pgsimple"
+	"github.com/sqlsessions/sessions/memstore"
 	"github.com/sqlsessions/sessions/mysqlstore"
 	"github.com/sqlsessions/sessions/sqlitestore"
 )
@@ -201,4 +203,57 @@ func unindented(text string) string {
 		b.WriteString(strings.TrimSpace(line) + "\n")
 	}
 	return strings.TrimSpace(b.String())
+}
+
+// The README's own handlers give nobody another user's values, and let anybody log out.
+func TestReadmesLoginAndLogout(t *testing.T) {
+	m, err := sessions.New(memstore.New(), sessions.Options{Secrets: [][]byte{[]byte("32 bytes or more, for this test!")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	manager = m
+	admin, cart := sessions.NewKey[bool]("admin"), sessions.NewKey[string]("cart")
+	cookie := ""
+	serve := func(handler http.HandlerFunc) {
+		t.Helper()
+		r := httptest.NewRequest(http.MethodPost, "https://example.com/?everywhere=1", http.NoBody)
+		r.Header.Set("Cookie", cookie)
+		w := httptest.NewRecorder()
+		manager.Handler(handler).ServeHTTP(w, r)
+		if w.Code >= 400 {
+			t.Errorf("status %d: %s", w.Code, w.Body)
+		}
+		if line := w.Header().Get("Set-Cookie"); line != "" {
+			cookie, _, _ = strings.Cut(line, ";")
+		}
+	}
+	check := func(when, user, inCart string, isAdmin bool) {
+		t.Helper()
+		serve(func(_ http.ResponseWriter, r *http.Request) {
+			s := sessions.FromContext(r.Context())
+			gotCart, _ := cart.Get(s)
+			gotAdmin, _ := admin.Get(s)
+			if s.User() != user || gotCart != inCart || gotAdmin != isAdmin {
+				t.Errorf("%s: %q with cart %q, admin %v; want %q, %q, %v", when, s.User(), gotCart, gotAdmin, user, inCart, isAdmin)
+			}
+		})
+	}
+	serve(logout) // of somebody who is not logged in
+	serve(func(_ http.ResponseWriter, r *http.Request) { cart.Set(sessions.FromContext(r.Context()), "book") })
+	serve(login)
+	check("a visitor who signed in", "42", "book", false)
+	serve(logout)
+	check("after the logout", "", "", false)
+	serve(logout)
+	serve(func(_ http.ResponseWriter, r *http.Request) {
+		s := sessions.FromContext(r.Context())
+		s.SetUser("alice")
+		admin.Set(s, true)
+		cart.Set(s, "alice's")
+	})
+	check("alice", "alice", "alice's", true)
+	serve(login)
+	check("another user in her browser", "42", "", false)
+	serve(home)
+	serve(devices)
 }
