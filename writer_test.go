@@ -199,7 +199,7 @@ func TestAnAnswerPastTheWriter(t *testing.T) {
 		"a change":  {func(s *sessions.Session) { count.Set(s, 1) }, func(s *sessions.Session) { count.Set(s, 2) }, 1, 1},
 		"a sign-in": {func(s *sessions.Session) { count.Set(s, 1) }, func(s *sessions.Session) { s.SetUser("ann") }, 2, 1},
 	} {
-		for _, framework := range []string{"gin", "echo"} {
+		for _, framework := range []string{"gin", "echo", "gin, wrapped"} {
 			log := new(logBook)
 			m := newManager(t, memstore.New(), func(o *sessions.Options) { o.Logger = log.logger() })
 			v := newVisitor(t, m)
@@ -261,8 +261,11 @@ func (w ginWriter) Written() bool { return w.Committed }
 
 func writerOf(framework string, w http.ResponseWriter) http.ResponseWriter {
 	echo := &echoWriter{ResponseWriter: w}
-	if framework == "gin" {
+	switch framework {
+	case "gin":
 		return ginWriter{echo}
+	case "gin, wrapped":
+		return wrapper{ginWriter{echo}}
 	}
 	return echo
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"maps"
 	"net/http"
 	"reflect"
@@ -96,15 +97,24 @@ func (f *First) FlushError() error {
 // Push implements [http.Pusher], which is of HTTP/2. A pushed request carries the cookies that
 // this one came with, so that nothing has to be saved first.
 func (f *First) Push(target string, options *http.PushOptions) error {
-	for w := f.ResponseWriter; ; {
+	for w := range down(f.ResponseWriter) {
 		if p, ok := w.(http.Pusher); ok {
 			return p.Push(target, options)
 		}
-		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return http.ErrNotSupported
+	}
+	return http.ErrNotSupported
+}
+
+// down yields w and the writers below it.
+func down(w http.ResponseWriter) iter.Seq[http.ResponseWriter] {
+	return func(yield func(http.ResponseWriter) bool) {
+		for yield(w) {
+			u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+			if !ok {
+				return
+			}
+			w = u.Unwrap()
 		}
-		w = u.Unwrap()
 	}
 }
 
@@ -125,21 +135,24 @@ func (f *First) Recover() {
 		return
 	}
 	maps.DeleteFunc(f.Header(), func(name string, _ []string) bool { return strings.HasPrefix(name, http.TrailerPrefix) })
-	p := recover() //nolint:revive // Recover is deferred
+	p := recover()
 	if err, _ := p.(error); p != nil && !errors.Is(err, f.Failure) && !errors.Is(err, http.ErrAbortHandler) {
 		panic(p)
 	}
 }
 
-// Past reports whether an answer has begun on w, as far as the writers of frameworks tell. A
-// handler that wrote there, and not to the First around it, wrote past it.
+// Past reports whether an answer has begun on w or below it, as far as the writers of frameworks
+// tell. A handler that wrote there, and not to the First around it, wrote past it.
 func Past(w http.ResponseWriter) bool {
-	if g, ok := w.(interface{ Written() bool }); ok { // gin's, negroni's, martini's
-		return g.Written()
-	}
-	if v := reflect.Indirect(reflect.ValueOf(w)); v.Kind() == reflect.Struct { // echo's
-		committed := v.FieldByName("Committed")
-		return committed.Kind() == reflect.Bool && committed.Bool()
+	for w := range down(w) {
+		if g, ok := w.(interface{ Written() bool }); ok && g.Written() { // gin's, negroni's
+			return true
+		}
+		if v := reflect.Indirect(reflect.ValueOf(w)); v.Kind() == reflect.Struct { // echo's
+			if c := v.FieldByName("Committed"); c.Kind() == reflect.Bool && c.Bool() {
+				return true
+			}
+		}
 	}
 	return false
 }
