@@ -10,7 +10,6 @@ import (
 
 	"github.com/sqlsessions/sessions/driver"
 	"github.com/sqlsessions/sessions/internal/names"
-	"github.com/sqlsessions/sessions/internal/retry"
 	"github.com/sqlsessions/sessions/internal/uuid"
 )
 
@@ -145,18 +144,6 @@ func Missing(err error) error {
 		return driver.ErrNotFound
 	}
 	return err
-}
-
-func read[Out any](ctx context.Context, s *store, f func() (Out, error)) (Out, error) {
-	return retry.Read(ctx, s.table.Lost, f)
-}
-
-func (s *store) loadRow(ctx context.Context, l Lookup) (Row, error) {
-	return read(ctx, s, func() (Row, error) { return s.rows.LoadRow(ctx, l) })
-}
-
-func (s *store) endings(ctx context.Context, ids []driver.ID) ([]driver.Ending, error) {
-	return read(ctx, s, func() ([]driver.Ending, error) { return s.table.Endings(ctx, ids) })
 }
 
 func (s *store) written(ctx context.Context, op string, result driver.SaveResult, err error) (driver.SaveResult, error) {

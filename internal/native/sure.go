@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/sqlsessions/sessions/driver"
+	"github.com/sqlsessions/sessions/internal/retry"
 )
 
 // known are the errors after which nothing has happened.
@@ -60,4 +61,17 @@ func (s *store) sure(ctx context.Context, w Write, write func(context.Context, W
 		}
 	}
 	return driver.SaveResult{}, err
+}
+
+// read reads again what was lost with a connection.
+func read[Out any](ctx context.Context, s *store, f func() (Out, error)) (Out, error) {
+	return retry.Read(ctx, s.table.Lost, f)
+}
+
+func (s *store) loadRow(ctx context.Context, l Lookup) (Row, error) {
+	return read(ctx, s, func() (Row, error) { return s.rows.LoadRow(ctx, l) })
+}
+
+func (s *store) endings(ctx context.Context, ids []driver.ID) ([]driver.Ending, error) {
+	return read(ctx, s, func() ([]driver.Ending, error) { return s.table.Endings(ctx, ids) })
 }
