@@ -119,6 +119,16 @@ var mutations = []mutation{
 		"return protos, closed",
 		"return protos, closed || true", "",
 	},
+	{
+		"key.go", root, "a deployment that is rolled back destroys what the newer one stored",
+		"if errors.Is(err, ErrValue) {\n\t\t\treturn v, nil, err",
+		"if false {\n\t\t\treturn v, nil, err", "",
+	},
+	{
+		"internal/names/names.go", memory, "users become one that differ in invalid bytes",
+		"!utf8.ValidString(name) || strings.ContainsRune",
+		"strings.ContainsRune", "",
+	},
 	// Saving.
 	{
 		"commit.go", root, "sessions grow past MaxBytes",

@@ -250,7 +250,7 @@ func (s *store) EndAll(ctx context.Context, req driver.EndAllRequest) (result dr
 	if err = req.Check(); err != nil {
 		return result, s.wrap(ctx, "end all", err)
 	}
-	if names.Check(req.User, req.Label) != nil {
+	if nobody := names.Check(req.User, req.Label) != nil; nobody {
 		return result, nil
 	}
 	if req.Mark.Number != 0 && req.After == "" {

@@ -66,7 +66,7 @@ func spellings(s string) []string {
 	raw := []byte(s)
 	return []string{
 		s, hex.EncodeToString(raw), strings.ToUpper(hex.EncodeToString(raw)), base64.RawStdEncoding.EncodeToString(raw)[:len(s)],
-		strings.Trim(fmt.Sprint(raw), "[]"), strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%#v", raw), "[]byte{"), "}"),
+		strings.Trim(fmt.Sprintf("%d", raw), "[]"), strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%#v", raw), "[]byte{"), "}"),
 	}
 }
 

@@ -36,11 +36,12 @@ func (c condition) check(text []byte) (driver.Version, error) {
 func (s *Store) End(ctx context.Context, req driver.EndRequest) error {
 	var err error
 	found, must := Found{req.Verifier, req.Version}, condition{req.User, req.Version}
-	if req.User != nil && names.Check(*req.User) != nil {
+	switch {
+	case req.User != nil && names.Check(*req.User) != nil:
 		err = driver.ErrNotFound
-	} else if req.Verifier == "" {
+	case req.Verifier == "":
 		found, err = s.find(ctx, req.ID, must)
-	} else if !s.names(driver.Ref{ID: req.ID, Verifier: req.Verifier}) {
+	case !s.names(driver.Ref{ID: req.ID, Verifier: req.Verifier}):
 		err = driver.ErrNotFound
 	}
 	if err == nil {

@@ -42,7 +42,7 @@ type Address struct {
 // errors quote no more than a scheme, since a URL has a password in it.
 func Dialect(raw string) (dialect migrations.Dialect, rest string, err error) {
 	if raw == "" {
-		return "", "", badURL("no database: set DATABASE_URL or give --database-url, such as postgres://user@host/db, mysql://user@host/db or sqlite:file.db")
+		return "", "", urlError("no database: set DATABASE_URL or give --database-url, such as postgres://user@host/db, mysql://user@host/db or sqlite:file.db")
 	}
 	scheme, rest, _ := strings.Cut(raw, ":")
 	dialect, known := Scheme(scheme)
@@ -51,9 +51,9 @@ func Dialect(raw string) (dialect migrations.Dialect, rest string, err error) {
 	case known:
 		return dialect, rest, nil
 	case !strings.HasPrefix(rest, "//"):
-		return "", "", badURL(schemes)
+		return "", "", urlError(schemes)
 	}
-	return "", "", badURL(fmt.Sprintf("unknown scheme %q: %s", scheme, schemes))
+	return "", "", urlError(fmt.Sprintf("unknown scheme %q: %s", scheme, schemes))
 }
 
 // Scheme returns the dialect that a URL's scheme or a user means.
@@ -72,11 +72,11 @@ func Scheme(name string) (dialect migrations.Dialect, known bool) {
 // ErrURL is wrapped by what is wrong with a URL itself, and not with what it leads to.
 var ErrURL = errors.New("unusable database URL")
 
-// badURL is an ErrURL that says what it is.
-type badURL string
+// A urlError is an ErrURL that says what it is.
+type urlError string
 
-func (b badURL) Error() string { return string(b) }
-func (badURL) Unwrap() error   { return ErrURL }
+func (e urlError) Error() string { return string(e) }
+func (urlError) Unwrap() error   { return ErrURL }
 
 // Parse parses a database URL. Its errors wrap ErrURL and do not show the password.
 func Parse(raw string) (Address, error) {
@@ -96,7 +96,7 @@ func Parse(raw string) (Address, error) {
 		address, err = parsePostgres(rest)
 	}
 	if err != nil {
-		return Address{}, badURL(err.Error())
+		return Address{}, urlError(err.Error())
 	}
 	return address, nil
 }
