@@ -39,7 +39,9 @@ var postgresSettings = []setting{
 
 // The drivers and modes differ in what they send and get as text.
 func TestPostgresSettings(t *testing.T) {
-	withoutPooler(t)
+	if testbed.PostgresPooler.LeavesOut(t, "all") {
+		return
+	}
 	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
 		for _, b := range testbed.Backends[:2] {
 			t.Run(b.Name+" "+mode, func(t *testing.T) {
@@ -74,13 +76,6 @@ func TestPostgresSettings(t *testing.T) {
 	})
 }
 
-func withoutPooler(t *testing.T) {
-	t.Helper()
-	if testbed.PostgresPooler.Name != "" {
-		t.Skip("a pooler keeps such parameters from the server")
-	}
-}
-
 // refusedByPostgres are values from the server's list that are refused, with what the error says.
 var refusedByPostgres = map[string]string{
 	"default_transaction_read_only=on": "read-only",
@@ -89,7 +84,9 @@ var refusedByPostgres = map[string]string{
 // Each value that a connection can be given is tried: both of a switch, all of an enumeration,
 // and the smallest number. Once with results in binary form, and once as text.
 func TestEachPostgresSetting(t *testing.T) {
-	withoutPooler(t)
+	if testbed.PostgresPooler.LeavesOut(t, "all") {
+		return
+	}
 	for _, i := range []int{testbed.PGXPool, testbed.LibPQ} {
 		b := testbed.Backends[i]
 		t.Run(b.Name, func(t *testing.T) {
@@ -123,7 +120,9 @@ func postgresValues(t *testing.T, c *testbed.Conns) (values []string) {
 // A database of another encoding takes what it has characters for, and refuses the rest. Before,
 // pgx asked for no encoding, and a user's name was another through another driver.
 func TestPostgresEncodings(t *testing.T) {
-	withoutPooler(t)
+	if testbed.PostgresPooler.LeavesOut(t, "all") {
+		return
+	}
 	admin := testbed.Backends[testbed.Postgres].Connect(t)
 	for encoding, holds := range map[string]string{"LATIN1": "Jürgen", "EUC_JP": "太郎", "SQL_ASCII": "Jürgen 太郎 😀"} {
 		name := "encoding_" + strings.ToLower(encoding)

@@ -36,6 +36,9 @@ var aside = map[string]string{
 	"TestEachStepFails/F9 connection killed by an administrator": "a pooler shares the server's processes between clients",
 	"TestNetworkFails/F6 later than the time limit":              ofCancels,
 	"TestNetworkFails/F7 a byte a second":                        ofCancels,
+	"TestPostgresSettings/all":                                   ofClients,
+	"TestEachPostgresSetting/all":                                ofClients,
+	"TestPostgresEncodings/all":                                  ofClients,
 	"lib/pq without binary_parameters=yes":                       twoTrips,
 }
 
