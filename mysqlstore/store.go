@@ -24,7 +24,7 @@ import (
 )
 
 // A Store is a [driver.Store] on one table. It holds no connection between calls,
-// needs no closing, and is safe for concurrent use. It keeps up to 60 statements
+// needs no closing, and is safe for concurrent use. It keeps up to 75 statements
 // prepared on each connection of the pool. While more calls run than there are
 // connections, than 16, or than 4 if the server is busy, it sends loads, saves, touches and
 // creates of many sessions as one statement; see [Options].OneByOne.

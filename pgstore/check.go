@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sqlsessions/sessions/internal/pgerr"
+	"github.com/sqlsessions/sessions/internal/retry"
 )
 
 // A checked is a db of which one connection was looked at before its first statement, because a
@@ -59,7 +60,8 @@ func (c *checked) read(ctx context.Context, dates, binary string) error {
 	var data []byte
 	err := c.db.query(ctx, func(r rows) error { return r.Scan(&at, &data) },
 		`SELECT timestamptz '2001-02-03 04:05:06.789+00', decode('00ff5c', 'hex')`)
-	if err == nil && at.Equal(want) && bytes.Equal(data, []byte("\x00\xff\x5c")) || pgerr.State(err) != "" || ctx.Err() != nil {
+	if err == nil && at.Equal(want) && bytes.Equal(data, []byte("\x00\xff\x5c")) ||
+		pgerr.State(err) != "" || unsent(err) || retry.Lost(err) || connecting(err) || ctx.Err() != nil {
 		return err
 	}
 	return fmt.Errorf("the driver gets times and bytes as text, and can't read them with DateStyle %q and bytea_output %q; "+

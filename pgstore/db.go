@@ -157,7 +157,7 @@ func connecting(err error) bool {
 }
 
 func (t *table) Lost(err error) (tries int) {
-	if unsent(err) || pgerr.Lost(err) || retry.Lost(err) && !connecting(err) {
+	if unsent(err) || (pgerr.Lost(err) || retry.Lost(err)) && !connecting(err) {
 		return t.db.open() + 1
 	}
 	return 0

@@ -87,6 +87,9 @@ func (t *table) FindRows(ctx context.Context, sids []driver.Verifier, each func(
 	for i, sid := range sids {
 		asked[i] = []byte(sid)
 	}
+	if err := t.db.Ready(ctx); err != nil {
+		return err
+	}
 	s, err := t.db.DB.PrepareContext(ctx, t.forEach(find, len(sids))) // see mysqldb.Exec
 	if err != nil {
 		return row.Answer(ctx, err)

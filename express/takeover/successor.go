@@ -3,7 +3,7 @@ package takeover
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -57,16 +57,16 @@ const asidePrefix = "taken-over-"
 // leads there, because none is ever signed. It has all that an import needs to go on with a
 // take-over that stopped.
 func (p *predecessor) aside(successor driver.Ref) driver.Ref {
-	return p.old.Protocol.Ref(asidePrefix + string(successor.ID) + "-" + hex.EncodeToString([]byte(successor.Verifier)))
+	id, _ := uuid.Parse(string(successor.ID))
+	return p.old.Protocol.Ref(asidePrefix + base64.RawURLEncoding.EncodeToString(append(id[:], successor.Verifier...)))
 }
 
 // successorOf is successor for a row that may have been set aside.
 func (p *predecessor) successorOf(old driver.Ref) *successor {
-	name, isAside := strings.CutPrefix(string(old.Verifier), asidePrefix)
-	if at := strings.LastIndexByte(name, '-'); isAside && at > 0 {
-		verifier, err := hex.DecodeString(name[at+1:])
-		ref := driver.Ref{ID: driver.ID(name[:at]), Verifier: driver.Verifier(verifier)}
-		if err == nil && ref.ID.Valid() && len(verifier) == sha256.Size {
+	if name, isAside := strings.CutPrefix(string(old.Verifier), asidePrefix); isAside {
+		b, err := base64.RawURLEncoding.DecodeString(name)
+		if err == nil && len(b) == uuid.Size+sha256.Size {
+			ref := driver.Ref{ID: driver.ID(uuid.Format([uuid.Size]byte(b))), Verifier: driver.Verifier(b[uuid.Size:])}
 			return &successor{predecessor: p, was: old, aside: old, ref: ref}
 		}
 	}

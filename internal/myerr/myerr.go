@@ -70,7 +70,7 @@ const (
 	readOnly    = "the server is read-only, as a replica is; use the primary's address"
 	denied      = "the user needs SELECT, INSERT, UPDATE and DELETE on the table"
 	connections = "there are too many connections; lower SetMaxOpenConns or raise the limit"
-	prepared    = "there are too many prepared statements; raise max_prepared_stmt_count to sixty for each connection, or lower SetMaxOpenConns"
+	prepared    = "there are too many prepared statements; raise max_prepared_stmt_count to 75 for each connection, or lower SetMaxOpenConns"
 	full        = "the server has no room left"
 	statements  = "binlog_format is STATEMENT, which does not go with the isolation level; set it to ROW, or use REPEATABLE READ"
 )

@@ -62,6 +62,9 @@ func Affected(result sql.Result, err error) (int, error) {
 
 // InTx commits what f does, unless it returns an error.
 func InTx(ctx context.Context, db *stmt.Cache, level sql.IsolationLevel, f func(tx *sql.Tx) error) error {
+	if err := db.Ready(ctx); err != nil {
+		return err
+	}
 	tx, err := db.DB.BeginTx(ctx, &sql.TxOptions{Isolation: level})
 	if err != nil {
 		return err

@@ -33,8 +33,10 @@ const Misfit = "is missing or not as this version needs it; run `sessions migrat
 // Kept returns the error of an ending that changed nothing, although the row is there and was
 // not changed meanwhile.
 func Kept(table string) error {
-	return fmt.Errorf("what was to end is still there; a trigger, a rule or a policy of table %s keeps it", table)
+	return fmt.Errorf("%w; a trigger, a rule or a policy of table %s keeps it", errKept, table)
 }
+
+var errKept = errors.New("what was to end is still there")
 
 // NewVersion returns a version that no other write has.
 func NewVersion() driver.Version { return driver.Version(1 + rand.Int64N(math.MaxInt64)) }

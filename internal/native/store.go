@@ -261,7 +261,9 @@ func (s *store) EndAll(ctx context.Context, req driver.EndAllRequest) (result dr
 	}
 	if err == nil {
 		if result, err = s.table.EndAll(ctx, req); s.unsure(ctx, err) {
+			before := result.Ended
 			result, err = s.table.EndAll(ctx, req)
+			result.Ended += before
 		}
 	}
 	return result, s.wrap(ctx, "end all", err)

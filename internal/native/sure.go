@@ -11,6 +11,7 @@ import (
 // known are the errors after which nothing has happened.
 var known = []error{
 	driver.ErrNotFound, driver.ErrExists, driver.ErrConflict, driver.ErrTooLarge, driver.ErrSchema, driver.ErrValue, driver.ErrInvalid,
+	errKept,
 }
 
 // unsure reports whether a statement that returned err may have been carried out, and

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"time"
 )
 
 // Lost reports whether err means that a connection was lost. One that can't be made, or
@@ -22,12 +23,17 @@ func Lost(err error) bool {
 // Read runs f, which changes nothing, and again if its connection was lost. After a restart of
 // the server all connections of a pool are dead, and each try finds out about one of them. lost
 // returns 0 for an error that means something else, and otherwise how many tries are worth it.
+// A connection that is dead says so at once. What took long, a time limit of the driver for
+// example, would take as long again.
 func Read[Out any](ctx context.Context, lost func(error) (tries int), f func() (Out, error)) (Out, error) {
+	const long = time.Second
+	began := time.Now()
 	out, err := f()
 	if err == nil || ctx.Err() != nil {
 		return out, err
 	}
-	for tries := lost(err); tries > 0 && ctx.Err() == nil; tries-- {
+	for tries := lost(err); tries > 0 && ctx.Err() == nil && time.Since(began) < long; tries-- {
+		began = time.Now()
 		if out, err = f(); err == nil || lost(err) == 0 {
 			break
 		}

@@ -9,6 +9,8 @@ import (
 	"os"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/sqlsessions/sessions/internal/retry"
 )
@@ -35,5 +37,24 @@ func TestLost(t *testing.T) {
 		if got := retry.Lost(fmt.Errorf("query: %w", test.err)); got != test.want {
 			t.Errorf("a wrapped %v: %t", test.err, got)
 		}
+	}
+}
+
+// What failed at once is tried again, once for each connection. What took long is not: a driver
+// may call its own time limit a lost connection.
+func TestReadAgain(t *testing.T) {
+	t.Parallel()
+	for took, want := range map[time.Duration]int{0: 6, 10 * time.Millisecond: 6, 2 * time.Second: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			calls := 0
+			_, err := retry.Read(t.Context(), func(error) int { return 5 }, func() (int, error) {
+				calls++
+				time.Sleep(took)
+				return 0, io.EOF
+			})
+			if calls != want || !errors.Is(err, io.EOF) {
+				t.Errorf("each took %v: %d calls, %v; want %d", took, calls, err, want)
+			}
+		})
 	}
 }

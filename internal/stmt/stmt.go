@@ -20,15 +20,24 @@ type Cache struct {
 	stmts   sync.Map // query text -> *sql.Stmt
 }
 
+// Ready returns nil if Check has succeeded, or does. Who uses DB without the cache calls it
+// before.
+func (c *Cache) Ready(ctx context.Context) error {
+	if c.Check != nil && !c.checked.Load() {
+		if err := c.Check(ctx, c.DB); err != nil {
+			return err
+		}
+		c.checked.Store(true)
+	}
+	return nil
+}
+
 func (c *Cache) get(ctx context.Context, query string) (*sql.Stmt, error) {
 	if s, ok := c.stmts.Load(query); ok {
 		return s.(*sql.Stmt), nil
 	}
-	if c.Check != nil && !c.checked.Load() {
-		if err := c.Check(ctx, c.DB); err != nil {
-			return nil, err
-		}
-		c.checked.Store(true)
+	if err := c.Ready(ctx); err != nil {
+		return nil, err
 	}
 	s, err := c.DB.PrepareContext(ctx, query)
 	if err != nil {

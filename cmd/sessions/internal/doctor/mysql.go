@@ -119,7 +119,7 @@ func mysqlPrepared(c *Conn) []Finding {
 		c.err = err
 	case err != nil:
 		return warning("prepared statements do not work on this connection: "+target.OneLine(target.Cause(err)),
-			"make sure that max_prepared_stmt_count allows about sixty on each connection, and that a proxy passes them on", false)
+			"make sure that max_prepared_stmt_count allows 75 on each connection, and that a proxy passes them on", false)
 	}
 	return ok("prepared statements work", true)
 }
