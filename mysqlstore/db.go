@@ -38,6 +38,16 @@ func (t *table) queryKeys(ctx context.Context, query stmt.ID, keys []any, each f
 	return t.db.Query(ctx, text, keys, each)
 }
 
+// execOnce runs a statement that does not stay prepared, on one connection.
+func (t *table) execOnce(ctx context.Context, text string, args []any) (int, error) {
+	conn, err := t.db.DB.Conn(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	return mysqldb.Affected(mysqldb.Exec(ctx, conn, text, args...))
+}
+
 // most is how many keys there are in one statement. With 1,000 of them MariaDB would make a
 // subquery of them and then read, and lock, the whole table.
 const most = 512

@@ -111,11 +111,19 @@ func (t *table) saveRows(ctx context.Context, calls []*batch.WriteCall) (n int, 
 	args = append(args, keys...)
 	pick(func(w *native.Write) any { return int64(w.Version) })
 	err = retry.Do(ctx, retry.Few, myerr.Transient, func() error {
-		n, err = mysqldb.Affected(mysqldb.Once(ctx, t.db, text, args...))
+		if len(args) > mostKept {
+			n, err = t.execOnce(ctx, text, args)
+		} else {
+			n, err = mysqldb.Affected(mysqldb.Once(ctx, t.db, text, args...))
+		}
 		return err
 	})
 	return n, err
 }
+
+// mostKept is how many parameters a save may have that stays prepared. Each takes half a
+// kilobyte of the server's memory, for each connection.
+const mostKept = 512
 
 // each returns a value of each call, with NULLs up to a number of places.
 func each(calls []*batch.WriteCall, places int, value func(w *native.Write) any) []any {
