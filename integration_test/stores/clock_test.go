@@ -14,7 +14,7 @@ import (
 // setBack returns the table as it is for a database whose clock was set back by an hour.
 //
 //   - PostgreSQL looks for now() in a schema before its own.
-//   - The clock of a MySQL connection can be set.
+//   - The clock of a MySQL connection can be set, after the store has looked at the connection.
 //   - The rows of SQLite move into the future instead.
 func setBack(t *testing.T, tab *testbed.Table) *testbed.Table {
 	t.Helper()
@@ -30,7 +30,13 @@ func setBack(t *testing.T, tab *testbed.Table) *testbed.Table {
 		t.Cleanup(func() { _, _ = tab.DB.Exec("DROP SCHEMA " + schema + " CASCADE") })
 		parameters = "search_path=" + schema + ",public,pg_catalog"
 	case migrations.MySQL:
-		parameters = fmt.Sprintf("timestamp=%d", time.Now().Add(-time.Hour).Unix())
+		behind := tab.ConnectSized(t, tab.URL, 1)
+		store := behind.OpenStore(t, tab.Name)
+		_, err := store.Stats(t.Context())
+		testbed.Check(t, err)
+		_, err = behind.DB.ExecContext(t.Context(), fmt.Sprintf("SET timestamp = %d", time.Now().Add(-time.Hour).Unix()))
+		testbed.Check(t, err)
+		return &testbed.Table{Conns: behind, Name: tab.Name, Store: store}
 	}
 	behind := tab.ConnectTo(t, testbed.WithParameters(tab.URL, parameters))
 	return &testbed.Table{Conns: behind, Name: tab.Name, Store: behind.OpenStore(t, tab.Name)}
