@@ -95,10 +95,15 @@ func acrossTheExpiry(t *testing.T, tab *testbed.Table, others *sql.DB, end func(
 // awaitWaiting waits until n statements wait for a row of the table, or until over is closed.
 func awaitWaiting(t *testing.T, tab *testbed.Table, others *sql.DB, n int, over <-chan struct{}) {
 	t.Helper()
-	query := map[migrations.Dialect]string{
-		migrations.PostgreSQL: "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%" + tab.Name + "%'",
-		migrations.MySQL:      "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT' AND trx_query LIKE '%" + tab.Name + "%'",
-	}[tab.Dialect]
+	query := "SELECT count(*) FROM performance_schema.data_locks WHERE lock_status = 'WAITING' AND object_name = '" + tab.Name + "'"
+	switch {
+	case tab.Dialect == migrations.PostgreSQL:
+		query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%" + tab.Name + "%'"
+	case testbed.MariaDB(t):
+		query = `SELECT count(DISTINCT w.requesting_trx_id)
+			FROM information_schema.innodb_lock_waits AS w JOIN information_schema.innodb_locks AS l ON l.lock_id = w.requested_lock_id
+			WHERE l.lock_table LIKE '%` + tab.Name + "%'"
+	}
 	testbed.Await(t, "the statements wait for the row", func() bool {
 		select {
 		case <-over:
@@ -106,7 +111,7 @@ func awaitWaiting(t *testing.T, tab *testbed.Table, others *sql.DB, n int, over 
 		default:
 		}
 		if tab.Dialect == migrations.MySQL {
-			time.Sleep(150 * time.Millisecond) // InnoDB's table stays as it is while it is read more often
+			time.Sleep(150 * time.Millisecond) // MariaDB's tables stay as they are while they are read more often
 		}
 		var waiting int
 		testbed.Check(t, others.QueryRowContext(t.Context(), query).Scan(&waiting))
