@@ -62,12 +62,12 @@ func TestPreparedStatementsWorkOrTheErrorSaysWhatDoes(t *testing.T) {
 				_, err := store.Load(t.Context(), testbed.NewRow("").Ref)
 				return err
 			}
-			if err := load(); !errors.Is(err, sessions.ErrNotFound) {
-				t.Fatalf("the first time: %v", err)
+			err := load() // another store may have prepared there what all ask first
+			if errors.Is(err, sessions.ErrNotFound) {
+				_, release := process(t, tab.Conns) // has the connection on which that was prepared
+				err = load()
+				release()
 			}
-			_, release := process(t, tab.Conns) // has the connection on which that was prepared
-			err := load()
-			release()
 			if testbed.PostgresPooler.Name == "" || testbed.PostgresPooler.Prepares {
 				if !errors.Is(err, sessions.ErrNotFound) {
 					t.Errorf("the second time: %v", err)

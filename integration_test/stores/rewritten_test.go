@@ -103,6 +103,9 @@ func TestRequestsOfARewrittenTable(t *testing.T) {
 // What is prepared on a connection may not fit the table any more ("cached plan must not change
 // result type"). That costs no request its answer, however many connections there are.
 func TestStatementsOfAnAlteredTable(t *testing.T) {
+	if testbed.PostgresPooler.LeavesOut(t, "all") {
+		return
+	}
 	testbed.EachPostgres(t, func(t *testing.T, b testbed.Backend) {
 		ctx, tab := t.Context(), b.NewTable(t)
 		row := testbed.NewRow(`{"n":1}`)

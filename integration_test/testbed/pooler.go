@@ -36,6 +36,7 @@ var aside = map[string]string{
 	"TestEachStepFails/F9 connection killed by an administrator": "a pooler shares the server's processes between clients",
 	"TestNetworkFails/F6 later than the time limit":              ofCancels,
 	"TestNetworkFails/F7 a byte a second":                        ofCancels,
+	"TestStatementsOfAnAlteredTable/all":                         ofKeptPlans,
 	"TestPostgresSettings/all":                                   ofClients,
 	"TestEachPostgresSetting/all":                                ofClients,
 	"TestPostgresEncodings/all":                                  ofClients,
@@ -45,6 +46,8 @@ var aside = map[string]string{
 // This need not end in an error: if two statements take the same parameters, the wrong one
 // may run, and a logout may delete nothing.
 const twoTrips = "parses a statement in one round trip and executes in the next whatever that connection has parsed last"
+
+const ofKeptPlans = "PgBouncer keeps the server's prepared statements, so they stay as they are until its RECONNECT"
 
 const ofClients = "a pooler takes no such setting from a client"
 
