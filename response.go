@@ -63,6 +63,7 @@ func (w *responseWriter) fail(err error) {
 	}
 	w.session.sealUp(true)
 	w.session.core.fail(w.ResponseWriter, w.Request, err)
+	w.Answered = true
 }
 
 // Hijack saves the session and hands over the connection. A session that

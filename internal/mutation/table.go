@@ -106,7 +106,7 @@ var mutations = []mutation{
 	},
 	{
 		"internal/reply/first.go", root, "a reverse proxy makes a cut connection of the error handler's answer",
-		"if f.State != Failed {\n\t\treturn\n\t}\n\tmaps",
+		"if f.State != Failed || !f.Answered { // a panic of the error handler is its own\n\t\treturn\n\t}\n\tmaps",
 		"if true {\n\t\treturn\n\t}\n\tmaps", "",
 	},
 	{

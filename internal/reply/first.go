@@ -16,10 +16,11 @@ import (
 // the writers of net/http have, and each does what the writer below can do.
 type First struct {
 	http.ResponseWriter
-	Request *http.Request
-	Before  Before
-	State   State
-	Failure error // why nothing of the handler's answer leaves, if State is Failed
+	Request  *http.Request
+	Before   Before
+	State    State
+	Answered bool  // the error handler has returned
+	Failure  error // why nothing of the handler's answer leaves, if State is Failed
 }
 
 // A State says how far a response has come.
@@ -131,7 +132,7 @@ func (f *First) CloseNotify() <-chan bool {
 // does. net/http would then cut the connection, and throw the error handler's answer away.
 // Nor must the handler's trailers go with it.
 func (f *First) Recover() {
-	if f.State != Failed {
+	if f.State != Failed || !f.Answered { // a panic of the error handler is its own
 		return
 	}
 	maps.DeleteFunc(f.Header(), func(name string, _ []string) bool { return strings.HasPrefix(name, http.TrailerPrefix) })

@@ -6,6 +6,11 @@ import "net/http"
 // temporary files of an uploaded form only if it finds the form in its own request, and
 // middleware further out reads the pattern.
 func Return(noted, to *http.Request) {
-	to.Form, to.PostForm, to.MultipartForm = noted.Form, noted.PostForm, noted.MultipartForm
+	if noted.MultipartForm != nil {
+		to.MultipartForm = noted.MultipartForm
+	}
+	if noted.Form != nil {
+		to.Form, to.PostForm = noted.Form, noted.PostForm
+	}
 	to.Pattern = noted.Pattern
 }
