@@ -21,21 +21,10 @@ import (
 // be read is yielded empty, so that it can be revoked. An error ends the sequence. The
 // user "" is refused with [ErrInvalid].
 func (m *Manager) SessionsOf(ctx context.Context, user string) iter.Seq2[*Session, error] {
-	if err := namesUser(user, "SessionsOf needs a user; All lists everybody's"); err != nil {
+	if err := names.CheckUser(user, "SessionsOf needs a user; All lists everybody's"); err != nil {
 		return func(yield func(*Session, error) bool) { yield(nil, err) }
 	}
 	return m.list(ctx, driver.ListRequest{User: user})
-}
-
-// namesUser returns an error that wraps [ErrInvalid] if no session can have this user.
-func namesUser(user, otherwise string) error {
-	if user == "" {
-		return fmt.Errorf("%w: %s", ErrInvalid, otherwise)
-	}
-	if err := names.Check(user); err != nil {
-		return fmt.Errorf("sessions: user: %w: %w", ErrInvalid, err)
-	}
-	return nil
 }
 
 // All yields all live sessions by ID, reading a page of rows at a time.
@@ -115,7 +104,7 @@ func (m *Manager) Revoke(ctx context.Context, user string, id ID) error {
 // destroyed for the rest of the request; see [Session.Destroy]. The request itself may sign
 // the user in afterwards.
 func (m *Manager) RevokeUser(ctx context.Context, user string, except ...ID) (int, error) {
-	if err := namesUser(user, "RevokeUser needs a user; RevokeAll ends everybody's sessions"); err != nil {
+	if err := names.CheckUser(user, "RevokeUser needs a user; RevokeAll ends everybody's sessions"); err != nil {
 		return 0, err
 	}
 	return m.revoke(ctx, "revoke user", driver.EndAllRequest{User: user, Except: except})

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sqlsessions/sessions"
@@ -81,7 +84,9 @@ func TestWhoIsAskedToAdmit(t *testing.T) {
 	v.visit(signIn)
 	asked("a row that is there", 0)
 	v.visit(func(s *sessions.Session) { s.Destroy(); count.Set(s, 1) })
-	asked("another row after a logout", 1)
+	asked("a row that tells a user of the logout", 0)
+	v.visit(func(s *sessions.Session) { s.Destroy(); count.Set(s, 1) })
+	asked("another row in place of a visitor's", 1)
 
 	secure := newManager(t, newSpy(), hook.option, func(o *sessions.Options) { o.Cookie.Secure = sessions.SecureAlways })
 	newVisitor(t, secure).visit(func(s *sessions.Session) { count.Set(s, 1) })
@@ -125,4 +130,35 @@ func TestSaveOfARefusedVisitor(t *testing.T) {
 		t.Errorf("asked %d times, count %d", len(hook.asked), value(v, count))
 	}
 	wantRows(t, m, 1)
+}
+
+// What middleware inside has found out about the request counts, and a hook can be told to stop.
+func TestTheHookGetsTheHandlersRequest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		address, word := "", ""
+		m := newManager(t, newSpy(), func(o *sessions.Options) {
+			o.Timeout = time.Second
+			o.AdmitAnonymous = func(r *http.Request) error {
+				address, word = r.RemoteAddr, r.FormValue("word")
+				<-r.Context().Done()
+				return r.Context().Err()
+			}
+		})
+		h := m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			r.RemoteAddr = "203.0.113.9" // as a proxy's header says
+			_ = r.ParseForm()
+			count.Set(sessions.FromContext(r.Context()), 1)
+		}))
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("word=x"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		rec, began := httptest.NewRecorder(), time.Now()
+		h.ServeHTTP(rec, r)
+		if took := time.Since(began); took > time.Second || rec.Code != http.StatusTooManyRequests {
+			t.Errorf("%d after %v", rec.Code, took)
+		}
+		if address != "203.0.113.9" || word != "x" {
+			t.Errorf("the hook got %q and %q", address, word)
+		}
+	})
 }

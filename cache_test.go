@@ -85,7 +85,7 @@ func TestNoHeaderOfACacheSurvivesBesideTheCookie(t *testing.T) {
 	}
 }
 
-// An answer that says that the session could not be kept is for nobody else either.
+// Nor does a cache keep the answer which says that the session could not be kept.
 func TestTheDefaultErrorHandlersAnswerIsForNoCache(t *testing.T) {
 	t.Parallel()
 	rec := httptest.NewRecorder()

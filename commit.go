@@ -21,13 +21,15 @@ import (
 type commit struct {
 	core    *core
 	request *http.Request // nil outside of one
+	inner   *http.Request // the handler's
 	state   state
 	changes changes
 	fate    fate.Fate
 	due     bool // the idle expiry or the cookie has to be renewed
-	asked   bool // by Session.Save or a Hijack, which return the error
+	caller  caller
 
 	signIn   signin.Start
+	leaving  bool // a user's session ended, and this one takes its place
 	newcomer bool // the sign-in gives the user one more session
 	refused  bool // the sign-in, or a visitor's first row, was refused for good
 
@@ -50,6 +52,7 @@ func (c *commit) run(ctx context.Context) error {
 			return err
 		}
 	}
+	c.leaving = slices.ContainsFunc(c.changes.ends, func(row driver.Row) bool { return row.User != "" })
 	if err := c.endPresented(ctx); err != nil {
 		return err
 	}
@@ -87,7 +90,7 @@ func (c *commit) keptBack() bool {
 	case c.state.stored():
 		return c.changes.renew != renewNone
 	}
-	return c.login() || c.asked && !c.empty()
+	return c.login() || c.caller != response && !c.empty()
 }
 
 // empty reports whether a new session has nothing in it that would be worth a row.
@@ -128,8 +131,8 @@ func (c *commit) create(ctx context.Context) (wrote bool, err error) {
 		c.core.logWithheld(forwarded.NotKept)
 		return false, nil
 	}
-	if admit := c.core.options.AdmitAnonymous; admit != nil && c.state.user == "" && !c.changes.unsure {
-		if err := admit(c.request); err != nil {
+	if admit := c.core.options.AdmitAnonymous; admit != nil && c.state.user == "" && !c.changes.unsure && !c.leaving {
+		if err := admit(c.inner.WithContext(ctx)); err != nil {
 			c.refused = true
 			return false, fmt.Errorf("%w: AdmitAnonymous: %w", ErrLimit, err)
 		}
@@ -248,7 +251,7 @@ func (c *commit) touch(ctx context.Context) error {
 		// It ended, or another request gave it a new token, whose cookie this one's
 		// must not replace in the browser.
 		return nil
-	case err != nil && c.asked:
+	case err != nil && c.caller == program:
 		return err
 	case err != nil: // the answer is right without it, and the next request tries again
 		c.core.options.logger().WarnContext(ctx, "sessions: the expiry of a session could not be moved", "id", c.state.row.ID, "error", err)
@@ -287,23 +290,6 @@ func (c *commit) atFirst(life driver.Life) driver.Life {
 // token because of its age leaves nothing under the token before it.
 func (c *commit) MayMerge(err error) bool {
 	return errors.Is(err, ErrConflict) || c.core.options.RotateAfter > 0 && errors.Is(err, ErrNotFound)
-}
-
-// Rebase loads the row again and puts the commit's changes on top. It reports
-// whether they still change anything.
-func (c *commit) Rebase(ctx context.Context) (changed bool, err error) {
-	theirs, err := c.core.load(ctx, c.state.row.Ref)
-	if err != nil {
-		return false, err
-	}
-	if err = c.onTopOf(&theirs); err != nil {
-		return false, err
-	}
-	c.fate.Outdated = c.fate.Outdated || theirs.row.Previous
-	if c.changes.renew == renewAge && theirs.row.VerifierAge < c.core.options.RotateAfter {
-		c.changes.renew = renewNone
-	}
-	return c.changes.renew != renewNone || c.dirty(), nil
 }
 
 // onTopOf applies the commit's changes to what theirs has. It runs the functions of updates.

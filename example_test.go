@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sqlsessions/sessions"
@@ -142,13 +144,25 @@ func ExampleSession_SetMaxAge() {
 // Each address may begin so many sessions, and those of visitors end after half an hour.
 func ExampleOptions_admitAnonymous() {
 	const most = 2 // in a real program a rate, such as of golang.org/x/time/rate
-	begun := map[string]int{}
+	var mu sync.Mutex
+	begun := map[netip.Prefix]int{} // in a real program one that forgets
 	manager, err := sessions.New(memstore.New(), sessions.Options{
 		Secrets:          [][]byte{[]byte("32 random bytes, never these ...")},
 		AnonymousTimeout: 30 * time.Minute,
 		AdmitAnonymous: func(r *http.Request) error {
-			if begun[r.RemoteAddr]++; begun[r.RemoteAddr] > most {
-				return fmt.Errorf("%s began %d sessions already", r.RemoteAddr, most)
+			peer, err := netip.ParseAddrPort(r.RemoteAddr) // or what your proxy says
+			if err != nil {
+				return err
+			}
+			bits := 32
+			if peer.Addr().Is6() {
+				bits = 64 // what one client can have
+			}
+			network, _ := peer.Addr().Prefix(bits)
+			mu.Lock()
+			defer mu.Unlock()
+			if begun[network]++; begun[network] > most {
+				return fmt.Errorf("%s began %d sessions already", network, most)
 			}
 			return nil
 		},

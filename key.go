@@ -3,7 +3,6 @@ package sessions
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,7 +52,7 @@ func (k Key[T]) checkedName() string {
 func (k Key[T]) Get(s *Session) (T, bool) {
 	v, err := k.Lookup(s)
 	if errors.Is(err, ErrValue) {
-		s.core.misread.Log(context.Background(), s.core.options.logger(), slog.LevelWarn, "sessions: a value was taken for none", "id", s.ID(), "error", err)
+		s.core.misread.Log(s.parent, s.core.options.logger(), slog.LevelWarn, "sessions: a value was taken for none", "id", s.ID(), "error", err)
 	}
 	return v, err == nil
 }

@@ -44,9 +44,10 @@ type Options struct {
 	AnonymousTimeout time.Duration
 
 	// AdmitAnonymous is called before the first row of a visitor's session is written, to
-	// limit how many a client can make. If it returns an error, nothing is stored, and the
-	// save fails with an error that wraps it and [ErrLimit]. Its time counts towards
-	// Timeout. Defaults to none: every visitor is admitted.
+	// limit how many a client can make, but not for one that follows a user's logout. If it
+	// returns an error, nothing is stored, and the save fails with an error that wraps it and
+	// [ErrLimit]. It gets the handler's request, whose context ends by Timeout, for requests
+	// in parallel. Defaults to none: every visitor is admitted.
 	AdmitAnonymous func(*http.Request) error
 
 	// TouchInterval is how far the idle expiry must have fallen behind before a

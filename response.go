@@ -36,7 +36,7 @@ func newResponseWriter(w http.ResponseWriter, r *http.Request, s *Session) *resp
 // BeforeFirst saves the session and completes the header. An error means that the handler's
 // answer must not leave.
 func (w *responseWriter) BeforeFirst() error {
-	return w.begin(w.session.save(w.Request.Context(), false))
+	return w.begin(w.session.save(w.Request.Context(), response))
 }
 
 // begin completes the header after the first save.
@@ -73,7 +73,7 @@ func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, w.Failure
 	}
 	before := w.session.closeCookie()
-	err := w.session.save(w.Request.Context(), true)
+	err := w.session.save(w.Request.Context(), hijack)
 	if errors.Is(err, errCookieGone) || err == nil && w.session.owesCookie() { // of a token that an earlier Save stored
 		err = errTakenOver
 	}
@@ -151,7 +151,7 @@ func (s *Session) saveLast(ctx context.Context, begun bool) (err error) {
 	if nothing {
 		return nil
 	}
-	return s.write(ctx, false)
+	return s.write(ctx, response)
 }
 
 // sealUp ends a request whose handler panicked, or that the error handler has answered,

@@ -58,7 +58,7 @@ func (s *Session) Save(ctx context.Context) error {
 	if err := s.mayBegin("Save"); err != nil {
 		return err
 	}
-	err := s.save(ctx, true)
+	err := s.save(ctx, program)
 	if err != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -138,9 +138,8 @@ func (s *Session) discardLocked() {
 }
 
 // save writes what is pending. It does not stop when ctx is cancelled: a client
-// that hangs up must neither lose a save nor half-finish a logout. asked says that the
-// caller is told of each error; otherwise the response is about to begin.
-func (s *Session) save(ctx context.Context, asked bool) error {
+// that hangs up must neither lose a save nor half-finish a logout.
+func (s *Session) save(ctx context.Context, by caller) error {
 	if err := s.hold(context.Background()); err != nil {
 		return storeError("save", err)
 	}
@@ -151,8 +150,8 @@ func (s *Session) save(ctx context.Context, asked bool) error {
 	if over { // while this one waited: the last save took its changes along
 		return outcome
 	}
-	err := s.write(ctx, asked)
-	if !asked { // the header is next: a Save that comes in between must not count on it
+	err := s.write(ctx, by)
+	if by == response { // the header is next: a Save that comes in between must not count on it
 		s.closeCookie()
 	}
 	return err
@@ -166,12 +165,11 @@ func (s *Session) closeCookie() fate.Way {
 }
 
 // write is save with s.saving held.
-func (s *Session) write(ctx context.Context, asked bool) (err error) {
-	c, err := s.takePending(asked)
+func (s *Session) write(ctx context.Context, by caller) (err error) {
+	c, err := s.takePending(by)
 	if err != nil || c == nil {
 		return err
 	}
-	c.asked = asked
 	err = errPanicked
 	defer func() { err = storeError("save", s.settle(c, err)) }()
 	limited := s.core.limit(ctx)
@@ -186,7 +184,7 @@ var errPanicked = errors.New("a function panicked")
 
 // takePending turns the pending changes into a commit. It returns nil when there is
 // nothing to write.
-func (s *Session) takePending(asked bool) (*commit, error) {
+func (s *Session) takePending(by caller) (*commit, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
@@ -202,7 +200,7 @@ func (s *Session) takePending(asked bool) (*commit, error) {
 	}
 	s.fate.Confirmed = false
 	due := s.core.touchDue(&s.state) || s.fate.Again && stored && s.fate.Way == fate.Open
-	if !asked && s.rotationDueLocked() {
+	if by == response && s.rotationDueLocked() {
 		s.pending.renew = max(s.pending.renew, renewAge)
 	}
 	always := policy.Resave
@@ -213,7 +211,7 @@ func (s *Session) takePending(asked bool) (*commit, error) {
 		return nil, nil //nolint:nilnil // documented above, and the usual case
 	}
 	c := &commit{
-		core: s.core, request: s.request, state: s.state, changes: s.pending, fate: s.fate, due: due,
+		core: s.core, request: s.request, inner: s.inner, caller: by, state: s.state, changes: s.pending, fate: s.fate, due: due,
 		signIn: signin.Begin(s.pending.since, s.began, s.own), newcomer: s.state.row.User == "",
 	}
 	if c.login() {

@@ -13,13 +13,13 @@ func TestASaveThatWaitedReturnsWhatTheLastSaveDid(t *testing.T) {
 	for _, outcome := range []error{nil, lost} {
 		s := new(Session)
 		s.seal.over, s.seal.outcome = true, outcome
-		if err := s.save(t.Context(), true); !errors.Is(err, outcome) {
+		if err := s.save(t.Context(), program); !errors.Is(err, outcome) {
 			t.Errorf("%v, want %v", err, outcome)
 		}
 	}
 	s := new(Session)
 	s.sealUp(false)
-	if err := s.save(t.Context(), true); !errors.Is(err, ErrTooLate) {
+	if err := s.save(t.Context(), program); !errors.Is(err, ErrTooLate) {
 		t.Errorf("without a last save: %v, want ErrTooLate", err)
 	}
 }

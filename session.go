@@ -33,6 +33,7 @@ type ID = driver.ID
 type Session struct {
 	core     *core
 	request  *http.Request // nil for a session that was not loaded for one
+	inner    *http.Request // the handler's
 	began    time.Time     // when the request came
 	outer    *Session      // of another manager, around this one
 	parent   context.Context
@@ -71,9 +72,7 @@ func (s *Session) mustExist() {
 }
 
 // Format prints the ID and nothing else, for every verb.
-func (s *Session) Format(f fmt.State, _ rune) {
-	_, _ = fmt.Fprintf(f, "sessions.Session(%s)", s.ID())
-}
+func (s *Session) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "sessions.Session(%s)", s.ID()) }
 
 // mayChangeLocked reports whether what may be done to the session. If not, Err says why, and
 // so does the log.

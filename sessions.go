@@ -160,11 +160,11 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 		}
 		s.outer, s.parent = outer, context.WithValue(r.Context(), contextKey{}, s)
 		rw := newResponseWriter(w, r, s)
-		inner := r.WithContext(s.parent)
-		defer reply.Return(inner, r)
+		s.inner = r.WithContext(s.parent)
+		defer reply.Return(s.inner, r)
 		defer s.sealUp(false) // also after a panic
 		defer rw.Recover()
-		next.ServeHTTP(rw, inner)
+		next.ServeHTTP(rw, s.inner)
 		rw.finish()
 	})
 }

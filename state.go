@@ -81,3 +81,12 @@ const (
 	renewToken         // and nothing else
 	renewLogin         // the absolute limit and the time of authentication too
 )
+
+// A caller wants a session saved. All but response are told of each error.
+type caller int
+
+const (
+	response caller = iota // which is about to begin
+	hijack
+	program // by Session.Save
+)

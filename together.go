@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -44,4 +45,21 @@ func (c *commit) Copy() gate.Save { return &commit{state: c.state} }
 // Stored returns the state that was stored.
 func (c *commit) Stored() gate.Save {
 	return &commit{state: state{row: c.state.row, read: c.state.read, base: c.state.now, now: c.state.now, user: c.state.user}}
+}
+
+// Rebase loads the row again and puts the commit's changes on top. It reports
+// whether they still change anything.
+func (c *commit) Rebase(ctx context.Context) (changed bool, err error) {
+	theirs, err := c.core.load(ctx, c.state.row.Ref)
+	if err != nil {
+		return false, err
+	}
+	if err = c.onTopOf(&theirs); err != nil {
+		return false, err
+	}
+	c.fate.Outdated = c.fate.Outdated || theirs.row.Previous
+	if c.changes.renew == renewAge && theirs.row.VerifierAge < c.core.options.RotateAfter {
+		c.changes.renew = renewNone
+	}
+	return c.changes.renew != renewNone || c.dirty(), nil
 }

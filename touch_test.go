@@ -79,7 +79,7 @@ func TestTouchLeavesChangesPending(t *testing.T) {
 	}
 }
 
-// The expiry of a session that was only read can't be moved, as when somebody holds its row. Its
+// The expiry of a session that was only read can't be moved, as when a report holds its row. Its
 // answer is right all the same, and the next request tries again.
 func TestATouchThatFailsFailsNoRequest(t *testing.T) {
 	t.Parallel()
@@ -107,6 +107,32 @@ func TestATouchThatFailsFailsNoRequest(t *testing.T) {
 			}
 		})
 	})
+}
+
+// A session whose expiry can't be moved is handed over as it is.
+func TestHijackAlthoughATouchFails(t *testing.T) {
+	t.Parallel()
+	store := newSpy()
+	m := newManager(t, store, func(o *sessions.Options) { o.TouchInterval = -1 })
+	srv, client := newServer(t, m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/login" {
+			count.Set(sessions.FromContext(r.Context()), 1)
+			return
+		}
+		store.reset(failing(errDown, "touch"))
+		conn, buf, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = conn.Close() }()
+		_, _ = buf.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+		_ = buf.Flush()
+	})))
+	get(t, client, srv.URL+"/login")
+	if got := body(t, get(t, client, srv.URL+"/ws")); got != "hi" || store.count("touch") != 1 {
+		t.Errorf("answered %q after %d touches", got, store.count("touch"))
+	}
 }
 
 func TestANegativeTouchIntervalTouchesWithEachRequest(t *testing.T) {

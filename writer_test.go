@@ -122,10 +122,18 @@ func TestAPanicOverAFailedAnswer(t *testing.T) {
 		"the error, wrapped":    {func(w http.ResponseWriter, _ *http.Request) { panic(fmt.Errorf("write: %w", write(w))) }, false},
 		"http.ErrAbortHandler":  {func(w http.ResponseWriter, _ *http.Request) { _ = write(w); panic(http.ErrAbortHandler) }, false},
 		"another panic":         {func(w http.ResponseWriter, _ *http.Request) { _ = write(w); panic("boom") }, true},
+		"the error handler":     {func(w http.ResponseWriter, _ *http.Request) { _ = write(w) }, true},
 	} {
 		store := newSpy()
 		store.reset(failing(errDown, "create"))
-		h := newManager(t, store).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := newManager(t, store, func(o *sessions.Options) {
+			if what == "the error handler" {
+				o.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) {
+					_, _ = io.WriteString(w, "half")
+					panic(http.ErrAbortHandler)
+				}
+			}
+		}).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			count.Set(sessions.FromContext(r.Context()), 1)
 			c.answer(w, r)
 		}))
@@ -142,23 +150,34 @@ func TestAPanicOverAFailedAnswer(t *testing.T) {
 	}
 }
 
-// net/http cleans up the request that it made, and the handler has a copy.
+// net/http cleans up the request that it made, and the handler has a copy. The error handler has
+// the one of net/http.
 func TestTheRequestOutsideLearnsPatternAndForm(t *testing.T) {
-	for what, end := range map[string]func(){"returns": func() {}, "panics": func() { panic("boom") }} {
+	for what, end := range map[string]func(){"returns": func() {}, "panics": func() { panic("boom") }, "fails": nil} {
 		dir := t.TempDir()
 		t.Setenv("TMPDIR", dir)
-		mux := http.NewServeMux()
-		mux.HandleFunc("POST /up/{name}", func(_ http.ResponseWriter, r *http.Request) {
+		upload := func(r *http.Request) {
 			if err := r.ParseMultipartForm(1); err != nil {
 				t.Error(err)
 			}
 			if files, err := os.ReadDir(dir); len(files) == 0 || err != nil {
 				t.Errorf("%s: no temporary file while the handler runs: %v", what, err)
 			}
+		}
+		mux := http.NewServeMux()
+		mux.HandleFunc("POST /up/{name}", func(_ http.ResponseWriter, r *http.Request) {
+			if end == nil {
+				sessions.FromContext(r.Context()).SetUser("\xff")
+				return
+			}
+			upload(r)
 			end()
 		})
 		pattern := ""
-		inside := newManager(t, memstore.New()).Handler(mux)
+		outer := newManager(t, memstore.New(), func(o *sessions.Options) { o.Cookie.Name = "outer" })
+		inside := outer.Handler(newManager(t, memstore.New(), func(o *sessions.Options) {
+			o.ErrorHandler = func(_ http.ResponseWriter, r *http.Request, _ error) { upload(r) }
+		}).Handler(mux))
 		srv, client := newServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			defer func() { _ = recover() }()
 			defer func() { pattern = r.Pattern }()

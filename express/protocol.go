@@ -223,7 +223,10 @@ func (p *protocol) Check(name string) error {
 }
 
 func (p *protocol) Policy() wire.Policy {
-	return wire.Policy{NotSent: notSent, SaveNew: p.SaveUninitialized, Resave: p.Resave, Rolling: p.Rolling, NoTouch: p.DisableTouch, TouchOnly: true, Endless: true}
+	return wire.Policy{
+		NotSent: notSent, SaveNew: p.SaveUninitialized, Resave: p.Resave, Rolling: p.Rolling,
+		NoTouch: p.DisableTouch, TouchOnly: true, Endless: true,
+	}
 }
 
 const notSent = "express: a session is stored, but its cookie was not sent, so the browser has another session in its next request: " +

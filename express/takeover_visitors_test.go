@@ -13,7 +13,7 @@ import (
 	"github.com/sqlsessions/sessions/express/takeover"
 )
 
-// What is taken over without a user lives on as a visitor's session, and nobody is asked to
+// What is taken over without a user lives on as a visitor's session, and the hook is not asked to
 // admit it, because it is no new one.
 func TestAVisitorIsTakenOver(t *testing.T) {
 	t.Parallel()

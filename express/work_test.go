@@ -61,7 +61,7 @@ func TestARequestWithTooManyCookies(t *testing.T) {
 	}
 }
 
-// The gates keep nobody out whom a browser could be.
+// No cookie that a browser could send is kept out.
 func TestTheLongestCookieIsAccepted(t *testing.T) {
 	t.Parallel()
 	for _, length := range []int{1, 128, maxValue - len("s%3A") - 1 - signatureLength} {

@@ -83,7 +83,7 @@ func (c *cleanup) check(cmd *cobra.Command, _ []string) error {
 	case modes != 1:
 		return usagef("cleanup needs exactly one of --once, --every 5m and --dry-run")
 	case !c.once && !c.dryRun && c.every < time.Second:
-		return usagef("--every must be at least 1s, as in --every 5m: an expired session harms nobody meanwhile")
+		return usagef("--every must be at least 1s, as in --every 5m: an expired session that stays a while opens nothing")
 	case c.batch < 1 || c.batch > maxBatch:
 		return usagef("--batch-size must be 1 to %d", maxBatch)
 	}

@@ -84,7 +84,8 @@ says which, by a name that is not secret, and why.`,
 	flags.StringVar(&s.data, "from-data-column", "", "`name` of its column of JSON (default: that package's)")
 	flags.StringVar(&s.expiry, "from-expiry-column", "", "`name` of its column of expiries (default: that package's)")
 	flags.StringVar(&s.userKey, "user-key", "", "where a session holds its user, as `names` joined by\ndots: userId, passport.user")
-	flags.DurationVar(&s.lifetime, "lifetime", 30*24*time.Hour, "how `long` a copy can wait for its user, if its original\nlives that long: the Lifetime of your program, such as\n720h for 30 days")
+	flags.DurationVar(&s.lifetime, "lifetime", 30*24*time.Hour,
+		"how `long` a copy can wait for its user, if its original\nlives that long: the Lifetime of your program, such as\n720h for 30 days")
 	flags.StringVar(&s.untilText, "until", "", "`date` from which old cookies mean nothing, 2027-06-01:\n"+
 		"the Until of your program, or later (default: a year from now)")
 	flags.BoolVar(&s.asJSON, "json", false, "print the counts as JSON")

@@ -205,7 +205,7 @@ func unindented(text string) string {
 	return strings.TrimSpace(b.String())
 }
 
-// The README's own handlers give nobody another user's values, and let anybody log out.
+// The README's own handlers never show another user's values, and let a visitor log out too.
 func TestReadmesLoginAndLogout(t *testing.T) {
 	m, err := sessions.New(memstore.New(), sessions.Options{Secrets: [][]byte{[]byte("32 bytes or more, for this test!")}})
 	if err != nil {
@@ -238,7 +238,7 @@ func TestReadmesLoginAndLogout(t *testing.T) {
 			}
 		})
 	}
-	serve(logout) // of somebody who is not logged in
+	serve(logout) // of a visitor
 	serve(func(_ http.ResponseWriter, r *http.Request) { cart.Set(sessions.FromContext(r.Context()), "book") })
 	serve(login)
 	check("a visitor who signed in", "42", "book", false)

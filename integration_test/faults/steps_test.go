@@ -46,7 +46,7 @@ var steps = []step{
 }
 
 // Whichever round trip of an operation fails, and however: a change is made once, a user stays
-// signed in, and nobody is answered 503.
+// signed in, and no request is answered 503.
 func TestEachStepFails(t *testing.T) {
 	for _, i := range servedBy() {
 		b := testbed.Backends[i]

@@ -52,7 +52,7 @@ func TestChisRealIP(t *testing.T) {
 		if inside {
 			r.Use(f.Handler, middleware.RealIP) //nolint:staticcheck // it is what is in use
 		} else {
-			r.Use(middleware.RealIP, f.Handler) //nolint:staticcheck // likewise
+			r.Use(middleware.RealIP, f.Handler) //nolint:staticcheck // it is what many programs use
 		}
 		r.Get("/", func(_ http.ResponseWriter, r *http.Request) { increment(r.Context()) })
 		rec := httptest.NewRecorder()

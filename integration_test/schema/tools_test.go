@@ -152,7 +152,8 @@ func TestGoose(t *testing.T) {
 			t.Errorf("doctor does not say how to record the version: %s", got.Stdout)
 		}
 		// Our own tool touches nothing that it does not know, and says what to do.
-		if got := d.cli("migrate", "up"); got.Code != 1 || !strings.Contains(got.Stderr, "migrate force VERSION") || !strings.Contains(got.Stderr, "nothing was changed") {
+		if got := d.cli("migrate", "up"); got.Code != 1 ||
+			!strings.Contains(got.Stderr, "migrate force VERSION") || !strings.Contains(got.Stderr, "nothing was changed") {
 			t.Errorf("up: %d %s%s", got.Code, got.Stdout, got.Stderr)
 		}
 		d.cli("migrate", "force", "4")

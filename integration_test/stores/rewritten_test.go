@@ -12,7 +12,7 @@ import (
 	"github.com/sqlsessions/sessions/integration_test/testbed"
 )
 
-// What writes a table of PostgreSQL anew, and puts other rows in the places that a reaper has on
+// What rewrites a table of PostgreSQL, and puts other rows in the places that a reaper has on
 // its list: where a dead one was, there is a live one.
 var rewrites = map[string][]string{
 	"CLUSTER":     {"CREATE INDEX $TABLE_backwards ON $TABLE (id DESC)", "CLUSTER $TABLE USING $TABLE_backwards", "DROP INDEX $TABLE_backwards"},
@@ -41,7 +41,8 @@ func TestReaperOfARewrittenTable(t *testing.T) {
 				rest, err := reaper.Sweep(t.Context())
 				testbed.Check(t, err)
 				last, err := reaper.Sweep(t.Context()) // of those that the list did not name
-				if live, dead, countErr := testbed.Count(t.Context(), tab.Store); live != 1000 || dead != 0 || first.Deleted+rest+last != 1000 || err != nil || countErr != nil {
+				live, dead, countErr := testbed.Count(t.Context(), tab.Store)
+				if live != 1000 || dead != 0 || first.Deleted+rest+last != 1000 || err != nil || countErr != nil {
 					t.Errorf("deleted %d, %d and %d, %v; %d of 1000 live rows are left, and %d dead ones, %v", first.Deleted, rest, last, err, live, dead, countErr)
 				}
 			})
@@ -49,7 +50,7 @@ func TestReaperOfARewrittenTable(t *testing.T) {
 	})
 }
 
-// Requests and reapers go on while that happens: nobody is logged out.
+// Requests and reapers go on while that happens: no user is logged out.
 func TestRequestsOfARewrittenTable(t *testing.T) {
 	testbed.EachPostgres(t, func(t *testing.T, b testbed.Backend) {
 		for _, name := range slices.Sorted(maps.Keys(rewrites)) {

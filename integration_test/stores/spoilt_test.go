@@ -41,7 +41,9 @@ func spoiltRows(c *testbed.Conns) map[string]outcome {
 		"label = 'tenant'":               same,
 	}
 	first, last := firstAndLast(c)
-	for _, column := range []string{"created_at", "seen_at", "authenticated_at", "verifier_at", "expires_at", "absolute_expires_at", "reap_after", "ended_at", "keep_until"} {
+	for _, column := range []string{
+		"created_at", "seen_at", "authenticated_at", "verifier_at", "expires_at", "absolute_expires_at", "reap_after", "ended_at", "keep_until",
+	} {
 		rows[column+" = "+last] = same
 	}
 	for _, column := range []string{"created_at", "seen_at", "authenticated_at", "verifier_at", "reap_after", "ended_at", "keep_until"} {

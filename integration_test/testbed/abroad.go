@@ -32,7 +32,8 @@ func (c *Conns) NewAbroad(t *testing.T) *Abroad {
 	Check(t, c.DB.QueryRowContext(t.Context(), "SHOW port").Scan(&port))
 	for _, statement := range []string{
 		"CREATE EXTENSION IF NOT EXISTS postgres_fdw",
-		fmt.Sprintf("CREATE SERVER %s FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '%s', dbname '%s')", a.server, port, strings.Trim(u.Path, "/")),
+		fmt.Sprintf("CREATE SERVER %s FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '%s', dbname '%s')",
+			a.server, port, strings.Trim(u.Path, "/")),
 		fmt.Sprintf("CREATE USER MAPPING FOR PUBLIC SERVER %s OPTIONS (user '%s', password '%s', password_required 'false')", a.server, u.User.Username(), password),
 	} {
 		_, err := c.DB.ExecContext(t.Context(), statement)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -40,8 +41,19 @@ func checkType(t reflect.Type, addressable bool, seen map[place]bool) error {
 	has := func(method reflect.Type) bool {
 		return t.Implements(method) || addressable && reflect.PointerTo(t).Implements(method)
 	}
-	if has(jsonMarshaler) || has(textMarshaler) {
-		return nil // it knows what it does
+	if t.Kind() == reflect.Interface {
+		if t.NumMethod() > 0 {
+			return fmt.Errorf("JSON does not tell which type is in %v; use a type that is no interface, or any", t)
+		}
+		return nil
+	}
+	if has(jsonMarshaler) || has(textMarshaler) { // it knows what it does
+		for _, read := range []reflect.Type{jsonUnmarshaler, textUnmarshaler} {
+			if t.Implements(read) || reflect.PointerTo(t).Implements(read) {
+				return nil
+			}
+		}
+		return fmt.Errorf("%v has a method that writes it, and nothing reads that; give it UnmarshalJSON or UnmarshalText", t)
 	}
 	if pointer := reflect.PointerTo(t); t.Kind() == reflect.Struct && pointer.Implements(jsonMarshaler) && pointer.Implements(jsonUnmarshaler) {
 		return fmt.Errorf("%v has MarshalJSON with a pointer receiver, which JSON does not call for it; use *%v", t, t)
@@ -49,10 +61,6 @@ func checkType(t reflect.Type, addressable bool, seen map[place]bool) error {
 	switch t.Kind() {
 	case reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
 		return fmt.Errorf("%v can't be stored as JSON", t)
-	case reflect.Interface:
-		if t.NumMethod() > 0 {
-			return fmt.Errorf("JSON does not tell which type is in %v; use a type that is no interface, or any", t)
-		}
 	case reflect.Map:
 		if err := checkMapKey(t); err != nil {
 			return err
@@ -103,6 +111,7 @@ type field struct {
 	name    string // in JSON
 	tagged  bool
 	pointer bool // it is in an embedded pointer
+	twice   bool // it is in a struct that is embedded twice
 }
 
 // jsonFields returns the fields that JSON keeps, those of embedded structs included, by the
@@ -116,7 +125,7 @@ func jsonFields(t reflect.Type) ([]field, error) {
 		here := map[string][]field{}
 		for _, outer := range level {
 			for i := range outer.Type.NumField() {
-				f := field{StructField: outer.Type.Field(i), pointer: outer.pointer}
+				f := field{StructField: outer.Type.Field(i), pointer: outer.pointer, twice: outer.twice}
 				inner, pointer := f.Type, f.Type.Kind() == reflect.Pointer
 				if pointer {
 					inner = inner.Elem()
@@ -125,11 +134,18 @@ func jsonFields(t reflect.Type) ([]field, error) {
 				tag := f.Tag.Get("json")
 				f.name, _, _ = strings.Cut(tag, ",")
 				switch f.tagged = f.name != ""; {
-				case tag == "-" || !f.IsExported() && (!embedded || pointer):
+				case tag == "-" || !f.IsExported() && !embedded:
+				case embedded && pointer && !f.IsExported():
+					if slices.ContainsFunc(reflect.VisibleFields(inner), reflect.StructField.IsExported) {
+						return nil, fmt.Errorf("JSON can't set the fields of %v through its embedded pointer to %v; embed the struct, or export its name", t, inner)
+					}
 				case embedded && !f.tagged:
-					if !structs[inner] {
+					again := func(d field) bool { return d.Type == inner }
+					if at := slices.IndexFunc(deeper, again); at >= 0 {
+						deeper[at].twice = true
+					} else if !structs[inner] {
 						structs[inner] = true
-						deeper = append(deeper, field{StructField: reflect.StructField{Type: inner}, pointer: f.pointer || pointer})
+						deeper = append(deeper, field{StructField: reflect.StructField{Type: inner}, pointer: f.pointer || pointer, twice: outer.twice})
 					}
 				default:
 					if !f.tagged {
@@ -163,7 +179,7 @@ func dominant(t reflect.Type, here map[string][]field, names map[string]bool) (k
 				winner = f
 			}
 		}
-		if len(fields) > 1 && tagged != 1 {
+		if len(fields) > 1 && tagged != 1 || winner.twice {
 			return nil, fmt.Errorf("%v has the JSON name %q twice, and JSON keeps neither; give one another name", t, name)
 		}
 		kept = append(kept, winner)

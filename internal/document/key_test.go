@@ -2,6 +2,7 @@ package document
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"math/big"
 	"net/netip"
@@ -22,7 +23,21 @@ type (
 	}
 	list   []list
 	pinned struct{ n int }
+	ring   struct {
+		*ring
+		A int
+	}
 )
+
+type (
+	left  struct{ embedded }
+	right struct{ embedded }
+)
+
+// oneWay is written as text that its own type can't read.
+type oneWay int
+
+func (oneWay) MarshalText() ([]byte, error) { return []byte("one"), nil }
 
 func (p *pinned) MarshalJSON() ([]byte, error) { return json.Marshal(p.n) }
 func (p *pinned) UnmarshalJSON(b []byte) error { return json.Unmarshal(b, &p.n) }
@@ -76,6 +91,19 @@ func TestTypesThatDoNotComeBackAreRefused(t *testing.T) {
 		}](), `"A" twice`},
 		{of[map[struct{ A int }]int](), "no keys"},
 		{of[map[float64]int](), "no keys"},
+		{of[json.Marshaler](), "no interface"},
+		{of[struct{ S fmt.Stringer }](), "no interface"},
+		{of[ring](), "embedded pointer"},
+		{of[oneWay](), "nothing reads"},
+		{of[map[string]*oneWay](), "nothing reads"},
+		{of[struct {
+			*embedded
+			B int
+		}](), "embedded pointer"},
+		{of[struct {
+			left
+			right
+		}](), `"A" twice`},
 		{of[pinned](), "use *"},
 		{of[big.Int](), "use *"},
 		{of[struct{ N pinned }](), "use *"},
@@ -121,6 +149,11 @@ func TestTypesThatComeBackAreTaken(t *testing.T) {
 		of[struct {
 			F func() `json:"-"`
 			A int
+		}](),
+		of[struct{ left }](),
+		of[struct {
+			*hidden // which JSON skips
+			B       int
 		}](),
 	} {
 		if err := CheckType("k", is); err != nil {

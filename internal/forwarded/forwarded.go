@@ -18,7 +18,7 @@ type Proxies struct {
 	unix, unknown bool
 }
 
-// Advice is for whoever misses a Secure cookie, and NotKept the line of the log about it.
+// Advice says what to do about a Secure cookie that is not sent, and NotKept the line of the log about it.
 const (
 	Advice = "Serve HTTPS; or, behind a proxy that ends TLS, let it set X-Forwarded-Proto and name its addresses in Options.TrustedProxies " +
 		"(\"unix\" for a unix socket), and put middleware that changes RemoteAddr inside of Manager.Handler; " +

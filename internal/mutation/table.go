@@ -217,7 +217,7 @@ var mutations = []mutation{
 	},
 	{
 		"sessions.go", root, "uploads fill the disk with temporary files",
-		"defer reply.Return(inner, r)",
+		"defer reply.Return(s.inner, r)",
 		"_ = reply.Return", "",
 	},
 	{

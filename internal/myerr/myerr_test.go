@@ -58,7 +58,8 @@ func TestWhatErrorsMean(t *testing.T) {
 	if !errors.Is(myerr.Explain(mysql.ErrPktTooLarge, "t", ""), driver.ErrTooLarge) || !myerr.Refused(mysql.ErrPktTooLarge) {
 		t.Error("a packet that is too large for the driver is not too large")
 	}
-	if err := (&mysql.MySQLError{Number: 1290, Message: "running with the --read-only option"}); !strings.Contains(myerr.Explain(err, "t", "").Error(), "as a replica is") {
+	readOnly := &mysql.MySQLError{Number: 1290, Message: "running with the --read-only option"}
+	if !strings.Contains(myerr.Explain(readOnly, "t", "").Error(), "as a replica is") {
 		t.Error("a read-only server is not called that")
 	}
 	if err := errors.New("no number"); myerr.Number(err) != 0 || myerr.Number(nil) != 0 || myerr.Refused(err) || myerr.Refused(nil) {

@@ -22,7 +22,7 @@ LIMIT 1`
 )
 
 // Check returns an error if a setting of a connection would change what statements mean, and
-// nobody would notice.
+// no error would show it.
 func Check(ctx context.Context, db *sql.DB) error {
 	var text string
 	err := db.QueryRowContext(ctx, asked).Scan(&text)

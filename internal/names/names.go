@@ -29,6 +29,18 @@ func CheckKey(name string) error {
 	return nil
 }
 
+// CheckUser returns an error that wraps driver.ErrInvalid unless the user of some sessions is
+// named. otherwise says what to do about "".
+func CheckUser(user, otherwise string) error {
+	if user == "" {
+		return fmt.Errorf("%w: %s", driver.ErrInvalid, otherwise)
+	}
+	if err := Check(user); err != nil {
+		return fmt.Errorf("sessions: user: %w: %w", driver.ErrInvalid, err)
+	}
+	return nil
+}
+
 // Check returns an error that wraps driver.ErrValue unless these can be users or labels.
 // Databases differ in what they make of others: they refuse them, keep them changed, or find
 // nothing.

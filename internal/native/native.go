@@ -31,7 +31,7 @@ func CheckFormat(format int64) error {
 const Misfit = "is missing or not as this version needs it; run `sessions migrate up`, and `sessions doctor` if that changes nothing"
 
 // Kept returns the error of an ending that changed nothing, although the row is there and was
-// not changed meanwhile.
+// not changed in between.
 func Kept(table string) error {
 	return fmt.Errorf("%w; a trigger, a rule or a policy of table %s keeps it", errKept, table)
 }

@@ -50,7 +50,8 @@ func TestWhatErrorsMean(t *testing.T) {
 			t.Errorf("%s: state %s, transient %t, refused %t", state, pgerr.State(said), pgerr.Transient(said), pgerr.Refused(said))
 		}
 	}
-	if err := errors.New("no state"); pgerr.State(err) != "" || pgerr.State(nil) != "" || pgerr.Refused(err) || pgerr.Refused(nil) || pgerr.Lost(err) || pgerr.Lost(nil) {
+	if err := errors.New("no state"); pgerr.State(err) != "" || pgerr.State(nil) != "" ||
+		pgerr.Refused(err) || pgerr.Refused(nil) || pgerr.Lost(err) || pgerr.Lost(nil) {
 		t.Error("an error without a state has a meaning")
 	}
 }

@@ -70,7 +70,7 @@ func spellings(s string) []string {
 	}
 }
 
-// Whoever prints the value of an exported type, as in a log of how a program was set up,
+// A program may print the value of an exported type, as in a log of how a program was set up,
 // shows no secret.
 func TestPrintingShowsNoSecret(t *testing.T) {
 	t.Parallel()

@@ -31,7 +31,8 @@ func postgresPolicies(c *Conn) []Finding {
 	case !active:
 		return ok("no row level security hides rows from the user", nil)
 	case without != "":
-		return failure(fmt.Sprintf("row level security lets the user %s no row: what is hidden counts as not there, so users are logged out, or not logged out, and nothing fails", without),
+		return failure(fmt.Sprintf("row level security lets the user %s no row: what is hidden "+
+			"counts as not there, so users are logged out, or not logged out, and nothing fails", without),
 			c.names.Replace(fmt.Sprintf("run CREATE POLICY sessions ON $TABLE TO %s USING (true) WITH CHECK (true), ", c.Role))+off, without)
 	case restricted:
 		return warning("row level security has a restrictive policy for the user: a row that it hides counts as a session that is not there, and nothing fails",

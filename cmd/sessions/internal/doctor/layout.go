@@ -92,10 +92,12 @@ func (c *Conn) foreign() []Finding {
 	what := "the table is a foreign table, or has some below it"
 	var shared bool
 	if c.get(pgShared, &shared); shared {
-		return failure(what+", and that on the other server consists of several: each change of a session may change others, of other users, and the reaper may delete them",
+		return failure(what+", and that on the other server consists of several: "+
+			"each change of a session may change others, of other users, and the reaper may delete them",
 			"stop the application; make it one table there, and partition here, with a foreign table for each", c.abroad)
 	}
-	return warning(what+": logins, revocations and the reaper work, but wait for rows that are locked instead of skipping them, and each statement that changes a row is several there",
+	return warning(what+": logins, revocations and the reaper work, but wait for rows that are locked instead of skipping them, "+
+		"and each statement that changes a row is several there",
 		"make sure that each is one plain table there, with the primary key and the indexes that "+c.Command("migrate print")+
 			" shows: of one that is partitioned or has children, postgres_fdw changes other rows too", c.abroad)
 }

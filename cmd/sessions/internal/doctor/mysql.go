@@ -18,7 +18,8 @@ func newMySQL(t *target.Target) engine {
 		is: mysql,
 		// Limits of the connection would hide what is there. Executable comments again. The
 		// server goes on with a query whose client has gone.
-		begin: fmt.Sprintf("SET SESSION sql_select_limit = 18446744073709551615, SESSION group_concat_max_len = 65536 /*!50708 , SESSION max_execution_time = %d */ /*M!100101 , SESSION max_statement_time = %f */",
+		begin: fmt.Sprintf("SET SESSION sql_select_limit = 18446744073709551615, SESSION group_concat_max_len = 65536 "+
+			"/*!50708 , SESSION max_execution_time = %d */ /*M!100101 , SESSION max_statement_time = %f */",
 			t.Timeout.Milliseconds(), t.Timeout.Seconds()),
 		names:   names(t, "$SCHEMA", schema, "$GRANTEE", "'"+strings.ReplaceAll(t.Role, "'", "''")+"'"),
 		product: product.MySQL,

@@ -45,7 +45,8 @@ var postgresRules = []rule{
 	},
 	{
 		"statement_timeout", below(1000), note,
-		"so many milliseconds may be too few for a sweep, or when the server is busy", "use a second or more for the application's user; Options.Timeout limits requests",
+		"so many milliseconds may be too few for a sweep, or when the server is busy",
+		"use a second or more for the application's user; Options.Timeout limits requests",
 	},
 	{
 		"synchronous_commit", is("off"), note,
@@ -115,7 +116,8 @@ func postgresSettings(c *Conn) []Finding {
 		if c.ExecMode == pgx.QueryExecModeExec || c.ExecMode == pgx.QueryExecModeSimpleProtocol {
 			say = failure
 		}
-		found = append(found, say(fmt.Sprintf("DateStyle is %q and bytea_output %q: the store refuses this with pgx in exec or simple_protocol mode, as in this program", dates, binary),
+		found = append(found, say(fmt.Sprintf("DateStyle is %q and bytea_output %q: "+
+			"the store refuses this with pgx in exec or simple_protocol mode, as in this program", dates, binary),
 			"add datestyle=ISO and bytea_output=hex to the database URL, or set them for the application's user", dates)...)
 	}
 	return settled(found)
