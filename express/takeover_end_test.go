@@ -122,23 +122,16 @@ func TestASessionThatEndsDuringTheImport(t *testing.T) {
 // Where the answer of a statement is lost, a Destroy is answered with an error, or it holds.
 func TestDestroyWithAnOldCookieThatStops(t *testing.T) {
 	t.Parallel()
-	for what, mishap := range mishaps {
-		t.Run(what, func(t *testing.T) {
-			t.Parallel()
-			each(t, func(t *testing.T, v *move, b *browser, at int) int {
-				old, cookie := v.row(t), b.cookies["connect.sid"]
-				m, s := v.process(t, at, mishap)
-				tab := b.tab(m)
-				tab.visit(func(s *sessions.Session) { views.Set(s, 5) })
-				destroyed := false
-				res := tab.visit(func(s *sessions.Session) { destroyed = true; s.Destroy() })
-				if destroyed && res.StatusCode == http.StatusOK {
-					v.staysOut(t, b, cookie, old)
-				}
-				return s.n
-			})
-		})
-	}
+	eachMishap(t, func(t *testing.T, _ string, m *sessions.Manager, _ *steps, v *move, b *browser) {
+		old, cookie := v.row(t), b.cookies["connect.sid"]
+		tab := b.tab(m)
+		tab.visit(func(s *sessions.Session) { views.Set(s, 5) })
+		destroyed := false
+		res := tab.visit(func(s *sessions.Session) { destroyed = true; s.Destroy() })
+		if destroyed && res.StatusCode == http.StatusOK {
+			v.staysOut(t, b, cookie, old)
+		}
+	})
 }
 
 // Both cookies come with one request, and are those of two users.

@@ -81,34 +81,27 @@ func TestTwoTakeOversAtAnyStep(t *testing.T) {
 // A process dies, or an answer is lost, at each step of a take-over.
 func TestATakeOverThatStops(t *testing.T) {
 	t.Parallel()
-	for name, mishap := range mishaps {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			each(t, func(t *testing.T, v *move, b *browser, at int) int {
-				m, s := v.process(t, at, mishap)
-				tab := b.tab(m)
-				res := tab.visit(func(s *sessions.Session) {
-					if s.User() != "42" {
-						t.Error("it was served as a visitor")
-					}
-				})
-				if res.StatusCode != http.StatusOK && res.Header["Set-Cookie"] != nil {
-					t.Errorf("%d with the cookie %q", res.StatusCode, res.Header["Set-Cookie"])
-				}
-				if name == "answer lost" && (s.hit == "create" || s.hit == "save") && res.StatusCode != http.StatusOK {
-					t.Errorf("after a %s whose answer was lost nothing was looked for: %d", s.hit, res.StatusCode)
-				}
-				if !b.loggedIn() {
-					t.Error("the next request is a visitor's")
-				}
-				b.visit(func(s *sessions.Session) { views.Update(s, func(n int) int { return n + 10 }) })
-				if late := b.tab(v.next); value(late, views) < 11 {
-					t.Errorf("views is %d: a change was lost", value(late, views))
-				}
-				return s.n
-			})
+	eachMishap(t, func(t *testing.T, what string, m *sessions.Manager, s *steps, v *move, b *browser) {
+		tab := b.tab(m)
+		res := tab.visit(func(s *sessions.Session) {
+			if s.User() != "42" {
+				t.Error("it was served as a visitor")
+			}
 		})
-	}
+		if res.StatusCode != http.StatusOK && res.Header["Set-Cookie"] != nil {
+			t.Errorf("%d with the cookie %q", res.StatusCode, res.Header["Set-Cookie"])
+		}
+		if what == "answer lost" && (s.hit == "create" || s.hit == "save") && res.StatusCode != http.StatusOK {
+			t.Errorf("after a %s whose answer was lost nothing was looked for: %d", s.hit, res.StatusCode)
+		}
+		if !b.loggedIn() {
+			t.Error("the next request is a visitor's")
+		}
+		b.visit(func(s *sessions.Session) { views.Update(s, func(n int) int { return n + 10 }) })
+		if late := b.tab(v.next); value(late, views) < 11 {
+			t.Errorf("views is %d: a change was lost", value(late, views))
+		}
+	})
 }
 
 // A late save of Node comes at each step of a take-over. What it saved is lost, as it would
@@ -170,44 +163,30 @@ func TestATakeOverBesideAnImport(t *testing.T) {
 // A take-over stops at each step, and its user comes only when the old table is not read any more.
 func TestATakeOverThatStopsBeforeTheLastImport(t *testing.T) {
 	t.Parallel()
-	for name, mishap := range mishaps {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			each(t, func(t *testing.T, v *move, b *browser, at int) int {
-				m, s := v.process(t, at, mishap)
-				cookie := b.cookies["connect.sid"]
-				b.tab(m).visit(func(*sessions.Session) {})
-				if !v.from.ImportedOnly {
-					v.imports(t)
-				}
-				v.from.ImportedOnly = true
-				if !b.tab(v.manager(t)).onlyOld(cookie).loggedIn() {
-					t.Error("the user is logged out")
-				}
-				return s.n
-			})
-		})
-	}
+	eachMishap(t, func(t *testing.T, _ string, m *sessions.Manager, _ *steps, v *move, b *browser) {
+		cookie := b.cookies["connect.sid"]
+		b.tab(m).visit(func(*sessions.Session) {})
+		if !v.from.ImportedOnly {
+			v.imports(t)
+		}
+		v.from.ImportedOnly = true
+		if !b.tab(v.manager(t)).onlyOld(cookie).loggedIn() {
+			t.Error("the user is logged out")
+		}
+	})
 }
 
 // An import that stops at each step has lost nothing, and goes on where it was.
 func TestAnImportThatStops(t *testing.T) {
 	t.Parallel()
-	for name, mishap := range mishaps {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			each(t, func(t *testing.T, v *move, b *browser, at int) int {
-				m, s := v.process(t, at, mishap)
-				_, _ = takeover.Import(t.Context(), m, nil)
-				v.imports(t)
-				v.from.ImportedOnly = true
-				if tab := b.tab(v.manager(t)); !tab.loggedIn() {
-					t.Error("the user is logged out")
-				}
-				return s.n
-			})
-		})
-	}
+	eachMishap(t, func(t *testing.T, _ string, m *sessions.Manager, _ *steps, v *move, b *browser) {
+		_, _ = takeover.Import(t.Context(), m, nil)
+		v.imports(t)
+		v.from.ImportedOnly = true
+		if tab := b.tab(v.manager(t)); !tab.loggedIn() {
+			t.Error("the user is logged out")
+		}
+	})
 }
 
 // An import does not see a row that is being taken over, neither under its old sid nor set

@@ -164,6 +164,21 @@ func each(t *testing.T, test func(t *testing.T, v *move, b *browser, at int) (ca
 	}
 }
 
+// eachMishap is each, with everything that can go wrong there.
+func eachMishap(t *testing.T, test func(t *testing.T, what string, m *sessions.Manager, s *steps, v *move, b *browser)) {
+	t.Helper()
+	for what, mishap := range mishaps {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			each(t, func(t *testing.T, v *move, b *browser, at int) int {
+				m, s := v.process(t, at, mishap)
+				test(t, what, m, s, v, b)
+				return s.n
+			})
+		})
+	}
+}
+
 func (v *move) imports(t *testing.T) takeover.Report {
 	t.Helper()
 	r, err := takeover.Import(t.Context(), v.next, nil)
